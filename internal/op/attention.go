@@ -21,8 +21,7 @@ func CausalAttention(qkv, offsets *gorgonia.Node, heads, context int) (*gorgonia
 	if err != nil {
 		return nil, err
 	}
-	out, _ := k.Results(qkv.Shape()[0], qkv.Shape()[1]/3)
-	return Apply(out, all)
+	return Apply(k.results(shapes(gorgonia.Nodes{qkv}))[0], all)
 }
 
 func (Attention) signature() signature {
@@ -30,24 +29,21 @@ func (Attention) signature() signature {
 }
 
 func (k Attention) shape(in []tensor.Shape) (tensor.Shape, error) {
-	rows, c := in[0][0], in[0][1]/3
-	if in[0][1] != 3*c || c%k.Heads != 0 {
+	if in[0][1]%(3*k.Heads) != 0 {
 		return nil, mismatch(fmt.Sprintf("qkv [N, 3·C] with C a multiple of %d", k.Heads), in...)
 	}
-	_, total := packed(rows*c, k.Heads*rows)
-	return tensor.Shape{total}, nil
+	return packedShape(k.results(in)), nil
 }
 
-// Results returns where out [rows, c] and lse [Heads·rows] are in the packed result.
-func (k Attention) Results(rows, c int) (out, lse Part) {
-	offsets, _ := packed(rows*c, k.Heads*rows)
-	return Part{offsets[0], rows, c}, Part{offsets[1], k.Heads * rows, 0}
+func (k Attention) results(in []tensor.Shape) []Part {
+	rows, c := in[0][0], in[0][1]/3
+	return pack(Part{Rows: rows, Cols: c}, Part{Rows: k.Heads * rows})
 }
 
-func (k Attention) compute(result []float64, in operands) {
+func (k Attention) compute(out []float64, in operands) {
+	p := k.results(in.shapes)
 	rows, c := in.shapes[0][0], in.shapes[0][1]/3
-	out, lse := k.Results(rows, c)
-	ref.Attention(View(result, out), View(result, lse), in.floats[0], in.ints[1], rows, k.Heads, c/k.Heads)
+	ref.Attention(p[0].of(out), p[1].of(out), in.floats[0], in.ints[1], rows, k.Heads, c/k.Heads)
 }
 
 func (Attention) wrt() []bool { return []bool{true, false} }
@@ -57,8 +53,7 @@ func (k Attention) derive(in gorgonia.Nodes, result, grad *gorgonia.Node) (gorgo
 	if err != nil {
 		return nil, err
 	}
-	out, lse := k.Results(in[0].Shape()[0], in[0].Shape()[1]/3)
-	saved, err := parts(result, out, lse)
+	saved, err := partNodes(result, k.results(shapes(in))...)
 	if err != nil {
 		return nil, err
 	}

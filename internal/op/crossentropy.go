@@ -17,36 +17,32 @@ func NegativeLogLikelihood(logits, targets *gorgonia.Node) (nll, hit *gorgonia.N
 	if err != nil {
 		return nil, nil, err
 	}
-	nllPart, _, hitPart := CrossEntropy{}.Results(targets.Shape()[0])
-	nodes, err := parts(all, nllPart, hitPart)
+	nodes, err := partNodes(all, CrossEntropy{}.results(shapes(gorgonia.Nodes{logits}))...)
 	if err != nil {
 		return nil, nil, err
 	}
-	return nodes[0], nodes[1], nil
+	return nodes[0], nodes[2], nil
 }
 
 func (CrossEntropy) signature() signature {
 	return signature{in: []value{floats(2), ints(1)}, out: floats(1)}
 }
 
-func (CrossEntropy) shape(in []tensor.Shape) (tensor.Shape, error) {
-	rows := in[0][0]
-	if in[1][0] != rows {
+func (k CrossEntropy) shape(in []tensor.Shape) (tensor.Shape, error) {
+	if in[1][0] != in[0][0] {
 		return nil, mismatch("a target for each row of logits", in...)
 	}
-	_, total := packed(rows, rows, rows)
-	return tensor.Shape{total}, nil
+	return packedShape(k.results(in)), nil
 }
 
-// Results returns where nll, lse and hit, each [rows], are in the packed result.
-func (CrossEntropy) Results(rows int) (nll, lse, hit Part) {
-	offsets, _ := packed(rows, rows, rows)
-	return Part{offsets[0], rows, 0}, Part{offsets[1], rows, 0}, Part{offsets[2], rows, 0}
+func (CrossEntropy) results(in []tensor.Shape) []Part {
+	rows := in[0][0]
+	return pack(Part{Rows: rows}, Part{Rows: rows}, Part{Rows: rows})
 }
 
 func (k CrossEntropy) compute(out []float64, in operands) {
-	nll, lse, hit := k.Results(in.shapes[0][0])
-	ref.CrossEntropy(View(out, nll), View(out, lse), View(out, hit), in.floats[0], in.ints[1], in.shapes[0][1])
+	p := k.results(in.shapes)
+	ref.CrossEntropy(p[0].of(out), p[1].of(out), p[2].of(out), in.floats[0], in.ints[1], in.shapes[0][1])
 }
 
 func (CrossEntropy) wrt() []bool { return []bool{true, false} }
@@ -56,8 +52,7 @@ func (k CrossEntropy) derive(in gorgonia.Nodes, result, grad *gorgonia.Node) (go
 	if err != nil {
 		return nil, err
 	}
-	_, lsePart, _ := k.Results(in[0].Shape()[0])
-	lse, err := Apply(lsePart, result)
+	lse, err := Apply(k.results(shapes(in))[1], result)
 	if err != nil {
 		return nil, err
 	}

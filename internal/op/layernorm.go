@@ -30,13 +30,11 @@ func (k LayerNorm) compute(out []float64, in operands) {
 func (LayerNorm) wrt() []bool { return []bool{true, true, true} }
 
 func (k LayerNorm) derive(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	rows, c := in[0].Shape()[0], in[0].Shape()[1]
 	all, err := Apply(LayerNormGrad(k), in[0], in[1], grad)
 	if err != nil {
 		return nil, err
 	}
-	dx, dgamma, dbeta := LayerNormGrad(k).Results(rows, c)
-	return parts(all, dx, dgamma, dbeta)
+	return partNodes(all, LayerNormGrad(k).results(shapes(in))...)
 }
 
 // LayerNormGrad computes from x [N, C], gamma [C] and dy [N, C] the gradients dx [N, C], dgamma [C] and dbeta [C], packed.
@@ -46,23 +44,20 @@ func (LayerNormGrad) signature() signature {
 	return signature{in: []value{floats(2), floats(1), floats(2)}, out: floats(1)}
 }
 
-func (LayerNormGrad) shape(in []tensor.Shape) (tensor.Shape, error) {
-	rows, c := in[0][0], in[0][1]
-	if in[1][0] != c || !in[2].Eq(in[0]) {
+func (k LayerNormGrad) shape(in []tensor.Shape) (tensor.Shape, error) {
+	if in[1][0] != in[0][1] || !in[2].Eq(in[0]) {
 		return nil, mismatch("x [N, C], gamma [C] and dy [N, C]", in...)
 	}
-	_, total := packed(rows*c, c, c)
-	return tensor.Shape{total}, nil
+	return packedShape(k.results(in)), nil
 }
 
-// Results returns where dx, dgamma and dbeta are in the packed result, for x [rows, c].
-func (LayerNormGrad) Results(rows, c int) (dx, dgamma, dbeta Part) {
-	offsets, _ := packed(rows*c, c, c)
-	return Part{offsets[0], rows, c}, Part{offsets[1], c, 0}, Part{offsets[2], c, 0}
+func (LayerNormGrad) results(in []tensor.Shape) []Part {
+	rows, c := in[0][0], in[0][1]
+	return pack(Part{Rows: rows, Cols: c}, Part{Rows: c}, Part{Rows: c})
 }
 
 func (k LayerNormGrad) compute(out []float64, in operands) {
-	rows, c := in.shapes[0][0], in.shapes[0][1]
-	dx, dgamma, dbeta := k.Results(rows, c)
-	ref.LayerNormGrad(View(out, dx), View(out, dgamma), View(out, dbeta), in.floats[0], in.floats[1], in.floats[2], rows, c, k.Epsilon)
+	p := k.results(in.shapes)
+	ref.LayerNormGrad(p[0].of(out), p[1].of(out), p[2].of(out), in.floats[0], in.floats[1], in.floats[2],
+		in.shapes[0][0], in.shapes[0][1], k.Epsilon)
 }

@@ -237,6 +237,14 @@ func Inputs(n *gorgonia.Node) []*gorgonia.Node {
 	return in
 }
 
+func shapes(nodes gorgonia.Nodes) []tensor.Shape {
+	s := make([]tensor.Shape, len(nodes))
+	for i, n := range nodes {
+		s[i] = n.Shape()
+	}
+	return s
+}
+
 // mismatch is the error of a shape method.
 func mismatch(want string, got ...tensor.Shape) error {
 	return fmt.Errorf("inputs have shapes %v, expected %s", got, want)

@@ -13,21 +13,42 @@ import (
 // partAlign is where parts begin: at multiples of 16 elements, which is one cache line and one AVX-512 register of float32.
 const partAlign = 16
 
-// packed lays results of the given sizes out in one vector.
-func packed(sizes ...int) (offsets []int, total int) {
-	offsets = make([]int, len(sizes))
-	for i, size := range sizes {
-		offsets[i] = total
-		total += (size + partAlign - 1) / partAlign * partAlign
-	}
-	return offsets, total
+// packer is a Kernel with several results.
+type packer interface {
+	// results returns the parts of the packed result, in order, for inputs of the given shapes.
+	results(in []tensor.Shape) []Part
 }
 
+// Results returns the parts of a kernel's packed result, or nil for a kernel with a single result. A VM may give each part
+// memory of its own.
+func Results(k Kernel, in []tensor.Shape) []Part {
+	if p, ok := k.(packer); ok {
+		return p.results(in)
+	}
+	return nil
+}
+
+// pack lays parts out one behind the other: it sets their offsets.
+func pack(parts ...Part) []Part {
+	offset := 0
+	for i := range parts {
+		parts[i].Offset = offset
+		offset = parts[i].end()
+	}
+	return parts
+}
+
+// packedShape is the shape of a vector of packed parts.
+func packedShape(parts []Part) tensor.Shape { return tensor.Shape{parts[len(parts)-1].end()} }
+
 // Part views elements Offset to Offset + Rows·Cols of a packed vector as a matrix [Rows, Cols], or with Cols 0 as a vector
-// [Rows]. It moves no data on our VMs.
+// [Rows]. On our VMs it is no instruction: the kernel writes the part where it is wanted.
 type Part struct{ Offset, Rows, Cols int }
 
 func (p Part) size() int { return p.Rows * max(p.Cols, 1) }
+
+// end is where the next part begins.
+func (p Part) end() int { return p.Offset + (p.size()+partAlign-1)/partAlign*partAlign }
 
 func (p Part) dims() int {
 	if p.Cols == 0 {
@@ -36,7 +57,8 @@ func (p Part) dims() int {
 	return 2
 }
 
-func (p Part) viewed() tensor.Shape {
+// Shape is the shape of the part.
+func (p Part) Shape() tensor.Shape {
 	if p.Cols == 0 {
 		return tensor.Shape{p.Rows}
 	}
@@ -49,10 +71,10 @@ func (p Part) shape(in []tensor.Shape) (tensor.Shape, error) {
 	if p.Offset < 0 || p.Offset+p.size() > in[0].TotalSize() {
 		return nil, mismatch(fmt.Sprintf("at least %d elements", p.Offset+p.size()), in...)
 	}
-	return p.viewed(), nil
+	return p.Shape(), nil
 }
 
-func (p Part) compute(out []float64, in operands) { copy(out, in.floats[0][p.Offset:]) }
+func (p Part) compute(out []float64, in operands) { copy(out, p.of(in.floats[0])) }
 
 func (p Part) wrt() []bool { return []bool{true} }
 
@@ -61,13 +83,13 @@ func (p Part) derive(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes,
 	return gorgonia.Nodes{g}, err
 }
 
-// View returns the elements of a part of a packed vector.
-func View[T any](vector []T, p Part) []T { return vector[p.Offset : p.Offset+p.size()] }
+// of returns the elements of the part of a packed vector.
+func (p Part) of(vector []float64) []float64 { return vector[p.Offset : p.Offset+p.size()] }
 
-// parts adds a node for each of the given parts of a packed vector.
-func parts(vector *gorgonia.Node, ps ...Part) (gorgonia.Nodes, error) {
-	nodes := make(gorgonia.Nodes, len(ps))
-	for i, p := range ps {
+// partNodes adds a node for each of the given parts of a packed vector.
+func partNodes(vector *gorgonia.Node, parts ...Part) (gorgonia.Nodes, error) {
+	nodes := make(gorgonia.Nodes, len(parts))
+	for i, p := range parts {
 		var err error
 		if nodes[i], err = Apply(p, vector); err != nil {
 			return nil, err
@@ -88,13 +110,13 @@ func (p PartGrad) signature() signature {
 }
 
 func (p PartGrad) shape(in []tensor.Shape) (tensor.Shape, error) {
-	if !in[0].Eq(p.viewed()) {
-		return nil, mismatch(fmt.Sprint(p.viewed()), in...)
+	if !in[0].Eq(p.Shape()) {
+		return nil, mismatch(fmt.Sprint(p.Shape()), in...)
 	}
 	return tensor.Shape{p.Total}, nil
 }
 
-func (p PartGrad) compute(out []float64, in operands) { copy(out[p.Offset:], in.floats[0]) }
+func (p PartGrad) compute(out []float64, in operands) { copy(p.of(out), in.floats[0]) }
 
 func (p PartGrad) wrt() []bool { return []bool{false} }
 

@@ -1,0 +1,86 @@
+// Package cpu is the CPU backend: it binds each instruction of a program to the kernels of package kernel and runs them on a team of
+// threads. A team of one runs on the calling goroutine, which is how small models use several cores: one backend per shard of
+// the batch. A larger team divides each instruction.
+//
+// Start at Backend, then bind.go for how an op becomes calls of kernels.
+package cpu
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"trainer/internal/cpu/kernel"
+	"trainer/internal/vm"
+)
+
+// Backend runs programs on the CPU. Its programs share scratch memory and threads: they run one at a time.
+type Backend struct {
+	kernels *kernel.Set
+	team    *team
+	scratch [][]float32 // by worker
+}
+
+var _ vm.Backend = (*Backend)(nil)
+
+// New returns a backend with the given number of threads, at least 1, and kernels, such as kernel.Best().
+func New(threads int, kernels *kernel.Set) *Backend {
+	return &Backend{kernels: kernels, team: newTeam(threads), scratch: make([][]float32, threads)}
+}
+
+// Device names the processor's instruction set and the number of threads.
+func (b *Backend) Device() string {
+	set := map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "go": "pure Go"}[b.kernels.Name]
+	threads := "1 thread"
+	if n := b.team.size; n > 1 {
+		threads = fmt.Sprintf("%d threads", n)
+	}
+	return strings.Join([]string{"CPU (", set, ", ", threads, ")"}, "")
+}
+
+// Allocate returns zeroed, aligned host memory.
+func (b *Backend) Allocate(size int) (vm.Memory, error) {
+	return memory(aligned(size)), nil
+}
+
+// Adopt returns host as it is.
+func (b *Backend) Adopt(host []byte) (vm.Memory, error) { return memory(host), nil }
+
+// Close ends the threads of the team.
+func (b *Backend) Close() error {
+	b.team.close()
+	return nil
+}
+
+// reserve makes the scratch of each worker at least n floats long.
+func (b *Backend) reserve(n int) {
+	for w, s := range b.scratch {
+		if len(s) < n {
+			b.scratch[w] = vm.Float32s(aligned(n * 4))
+		}
+	}
+}
+
+// aligned returns size bytes that start at a multiple of vm.Alignment.
+func aligned(size int) []byte {
+	block := make([]byte, size+vm.Alignment)
+	skip := -int(uintptr(unsafe.Pointer(&block[0]))) & (vm.Alignment - 1)
+	return block[skip : skip+size : skip+size]
+}
+
+// memory is host memory.
+type memory []byte
+
+func (m memory) Size() int                        { return len(m) }
+func (m memory) Slice(offset, size int) vm.Memory { return m[offset : offset+size : offset+size] }
+func (m memory) Write(host []byte) error          { return transfer(m, host) }
+func (m memory) Read(host []byte) error           { return transfer(host, m[:min(len(host), len(m))]) }
+func (m memory) Host() []byte                     { return m }
+func (m memory) Free() error                      { return nil }
+
+func transfer(dst, src []byte) error {
+	if copy(dst, src) < len(src) || len(src) > len(dst) {
+		return fmt.Errorf("a copy of %d bytes does not fit a block of %d", len(src), len(dst))
+	}
+	return nil
+}

@@ -1,0 +1,323 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"trainer/internal/cpu/kernel"
+	"trainer/internal/op"
+	"trainer/internal/vm"
+)
+
+// executable is a program bound to a backend: the phases of all instructions, and where those of each begin.
+type executable struct {
+	team   *team
+	phases []phase
+	begin  []int // by instruction; one more for the end
+}
+
+func (e *executable) Run() error {
+	e.team.run(e.phases)
+	return nil
+}
+
+func (e *executable) Step(i int) error {
+	e.team.run(e.phases[e.begin[i]:e.begin[i+1]])
+	return nil
+}
+
+// Bind turns each instruction into phases. Everything that a run needs is allocated here.
+func (b *Backend) Bind(p *vm.Program, mem []vm.Memory) (vm.Executable, error) {
+	e := &executable{team: b.team}
+	for _, in := range p.Instructions {
+		c := binding{Backend: b, program: p, memory: mem, Instruction: in}
+		phases, err := c.phases()
+		if err != nil {
+			return nil, err
+		}
+		e.begin = append(e.begin, len(e.phases))
+		e.phases = append(e.phases, phases...)
+	}
+	e.begin = append(e.begin, len(e.phases))
+	return e, nil
+}
+
+// binding is an instruction on its way to phases.
+type binding struct {
+	*Backend
+	vm.Instruction
+	program *vm.Program
+	memory  []vm.Memory
+}
+
+// in, ints and out are the memory of an operand; dims is the shape of an input.
+func (c *binding) in(i int) []float32  { return vm.Float32s(c.memory[c.In[i]].Host()) }
+func (c *binding) ints(i int) []int32  { return vm.Int32s(c.memory[c.In[i]].Host()) }
+func (c *binding) out(i int) []float32 { return vm.Float32s(c.memory[c.Out[i]].Host()) }
+func (c *binding) dims(i int) []int    { return c.program.Values[c.In[i]].Shape }
+
+// phases returns the calls of kernels that compute the instruction.
+func (c *binding) phases() ([]phase, error) {
+	set := c.kernels
+	switch k := c.Kernel.(type) {
+	case op.MatMul:
+		return c.matMul(k), nil
+	case op.SumRows:
+		return c.sumRows(), nil
+	case op.Gather:
+		return c.gather(), nil
+	case op.ScatterAdd:
+		return c.scatterAdd(k), nil
+	case op.Add:
+		dst, x, y := c.out(0), c.in(0), c.in(1)
+		return elements(len(dst), func(lo, hi int) { set.Add(dst[lo:hi], x[lo:hi], y[lo:hi]) }), nil
+	case op.GELU:
+		dst, x := c.out(0), c.in(0)
+		return elements(len(dst), func(lo, hi int) { set.GELU(dst[lo:hi], x[lo:hi]) }), nil
+	case op.GELUGrad:
+		dst, x, dy := c.out(0), c.in(0), c.in(1)
+		return elements(len(dst), func(lo, hi int) { set.GELUGrad(dst[lo:hi], x[lo:hi], dy[lo:hi]) }), nil
+	case op.Scale:
+		dst, x, s := c.out(0), c.in(0), c.in(1)
+		return elements(len(dst), func(lo, hi int) { set.Scale(dst[lo:hi], x[lo:hi], s[0]) }), nil
+	case op.WeightedSum:
+		dst, x, y := c.out(0), c.in(0), c.in(1)
+		return alone(func() { dst[0] = set.Dot(x, y) }), nil
+	case op.LayerNorm:
+		return c.layerNorm(k), nil
+	case op.LayerNormGrad:
+		return c.layerNormGrad(k), nil
+	case op.Rotary:
+		return c.rotary(k), nil
+	case op.Attention:
+		return c.attention(k), nil
+	case op.AttentionGrad:
+		return c.attentionGrad(k), nil
+	case op.CrossEntropy:
+		return c.crossEntropy(), nil
+	case op.CrossEntropyGrad:
+		return c.crossEntropyGrad(), nil
+	}
+	return nil, fmt.Errorf("the CPU backend has no kernel for %#v", c.Kernel)
+}
+
+// elements divides n independent elements by cache lines.
+func elements(n int, f func(lo, hi int)) []phase { return split(n, vm.Alignment/4, f) }
+
+// rows divides n independent rows.
+func rows(n int, f func(lo, hi int)) []phase { return split(n, 1, f) }
+
+func split(n, grain int, f func(lo, hi int)) []phase {
+	return []phase{func(worker, workers int) {
+		if lo, hi := share(n, grain, worker, workers); lo < hi {
+			f(lo, hi)
+		}
+	}}
+}
+
+// alone is work too small to divide.
+func alone(f func()) []phase {
+	return []phase{func(worker, _ int) {
+		if worker == 0 {
+			f()
+		}
+	}}
+}
+
+// sumOverRows divides n rows whose results are also summed into totals: each worker sums into memory of its own, and worker 0 adds those up in order.
+func (c *binding) sumOverRows(n int, totals [][]float32, f func(lo, hi int, sums [][]float32)) []phase {
+	sums := make([][][]float32, c.team.size)
+	sums[0] = totals
+	for w := 1; w < len(sums); w++ {
+		for _, t := range totals {
+			sums[w] = append(sums[w], make([]float32, len(t)))
+		}
+	}
+	partial := func(worker, workers int) {
+		for _, s := range sums[worker] {
+			clear(s)
+		}
+		if lo, hi := share(n, 1, worker, workers); lo < hi {
+			f(lo, hi, sums[worker])
+		}
+	}
+	if len(sums) == 1 {
+		return []phase{partial}
+	}
+	return append([]phase{partial}, alone(func() {
+		for _, s := range sums[1:] {
+			for i, t := range totals {
+				c.kernels.Add(t, t, s[i])
+			}
+		}
+	})...)
+}
+
+// tileRows and tileCols are the grain in which a product is divided: multiples of the tiles of every Gemm kernel but the last.
+const (
+	tileRows = 14
+	tileCols = 32
+)
+
+func (c *binding) matMul(k op.MatMul) []phase {
+	m, n, depth := k.Sizes(c.dims(0), c.dims(1))
+	whole := kernel.Gemm{M: m, N: n, K: depth, A: c.in(0), StrideA: c.dims(0)[1], TransA: k.TransA,
+		B: c.in(1), StrideB: c.dims(1)[1], TransB: k.TransB, C: c.out(0), StrideC: n}
+	if k.Bias {
+		whole.Bias = c.in(2)
+	}
+	pieces := make([]kernel.Gemm, c.team.size)
+	need := 0
+	for w := range pieces {
+		g := whole
+		if m/tileRows >= n/tileCols {
+			lo, hi := share(m, tileRows, w, len(pieces))
+			g.M = hi - lo
+			if k.TransA {
+				g.A = g.A[min(lo, len(g.A)):]
+			} else {
+				g.A = g.A[lo*g.StrideA:]
+			}
+			g.C = g.C[lo*n:]
+		} else {
+			lo, hi := share(n, tileCols, w, len(pieces))
+			g.N = hi - lo
+			if k.TransB {
+				g.B = g.B[lo*g.StrideB:]
+			} else {
+				g.B = g.B[min(lo, len(g.B)):]
+			}
+			if k.Bias {
+				g.Bias = g.Bias[lo:]
+			}
+			g.C = g.C[min(lo, len(g.C)):]
+		}
+		if g.Bias != nil {
+			g.Bias = g.Bias[:g.N]
+		}
+		pieces[w] = g
+		need = max(need, c.kernels.GemmScratch(g.M, g.N, g.K))
+	}
+	c.reserve(need)
+	return []phase{func(worker, _ int) {
+		if g := &pieces[worker]; g.M > 0 && g.N > 0 {
+			c.kernels.Gemm(g, c.scratch[worker])
+		}
+	}}
+}
+
+func (c *binding) sumRows() []phase {
+	x, width := c.in(0), c.dims(0)[1]
+	return c.sumOverRows(c.dims(0)[0], [][]float32{c.out(0)}, func(lo, hi int, sums [][]float32) {
+		c.kernels.SumRows(sums[0], x[lo*width:hi*width], hi-lo, width)
+	})
+}
+
+func (c *binding) gather() []phase {
+	dst, table, ids, width := c.out(0), c.in(0), c.ints(1), c.dims(0)[1]
+	return rows(len(ids), func(lo, hi int) { c.kernels.Gather(dst[lo*width:hi*width], table, ids[lo:hi], width) })
+}
+
+func (c *binding) scatterAdd(k op.ScatterAdd) []phase {
+	dst, dy, ids, width := c.out(0), c.in(0), c.ints(1), c.dims(0)[1]
+	if c.team.size == 1 {
+		return alone(func() {
+			clear(dst)
+			c.kernels.ScatterAdd(dst, dy, ids, width)
+		})
+	}
+	// Each worker owns rows of the table and picks what belongs to them, so the order of sums does not depend on the team.
+	return rows(k.Rows, func(lo, hi int) {
+		clear(dst[lo*width : hi*width])
+		for i, id := range ids {
+			if int(id) >= lo && int(id) < hi {
+				row := dst[int(id)*width : (int(id)+1)*width]
+				c.kernels.Add(row, row, dy[i*width:(i+1)*width])
+			}
+		}
+	})
+}
+
+func (c *binding) layerNorm(k op.LayerNorm) []phase {
+	dst, x, gamma, beta, width := c.out(0), c.in(0), c.in(1), c.in(2), c.dims(0)[1]
+	return rows(c.dims(0)[0], func(lo, hi int) {
+		c.kernels.LayerNorm(dst[lo*width:hi*width], x[lo*width:hi*width], gamma, beta, hi-lo, width, float32(k.Epsilon))
+	})
+}
+
+func (c *binding) layerNormGrad(k op.LayerNormGrad) []phase {
+	dx, x, gamma, dy, width := c.out(0), c.in(0), c.in(1), c.in(2), c.dims(0)[1]
+	return c.sumOverRows(c.dims(0)[0], [][]float32{c.out(1), c.out(2)}, func(lo, hi int, sums [][]float32) {
+		c.kernels.LayerNormGrad(dx[lo*width:hi*width], sums[0], sums[1], x[lo*width:hi*width], gamma, dy[lo*width:hi*width],
+			hi-lo, width, float32(k.Epsilon))
+	})
+}
+
+func (c *binding) rotary(k op.Rotary) []phase {
+	width := c.dims(0)[1]
+	headDim := width / (3 * k.Heads)
+	half := headDim / 2
+	cos, sin := make([]float32, k.Context*half), make([]float32, k.Context*half)
+	for position := range k.Context {
+		for i := range half {
+			s, cs := math.Sincos(float64(position) * math.Pow(k.Base, -2*float64(i)/float64(headDim)))
+			sin[position*half+i], cos[position*half+i] = float32(s), float32(cs)
+		}
+	}
+	dst, x, positions := c.out(0), c.in(0), c.ints(1)
+	return rows(len(positions), func(lo, hi int) {
+		c.kernels.Rotary(dst[lo*width:hi*width], x[lo*width:hi*width], cos, sin, positions[lo:hi], width, 2*k.Heads, headDim, k.Inverse)
+	})
+}
+
+// attended returns what Attention and its gradient share; the queries are divided by pairs of sequence and head.
+func (c *binding) attended(qkv int, offsets []int32, heads, context int) (a kernel.Attention, pairs int) {
+	a = kernel.Attention{Rows: c.dims(qkv)[0], Heads: heads, HeadDim: c.dims(qkv)[1] / (3 * heads), QKV: c.in(qkv), Offsets: offsets}
+	c.reserve(c.kernels.AttentionScratch(min(context, a.Rows), a.HeadDim))
+	return a, (len(offsets) - 1) * heads
+}
+
+func (c *binding) attention(k op.Attention) []phase {
+	a, pairs := c.attended(0, c.ints(1), k.Heads, k.Context)
+	a.Out, a.LSE = c.out(0), c.out(1)
+	return []phase{func(worker, workers int) {
+		if worker == workers-1 {
+			end := int(a.Offsets[len(a.Offsets)-1])
+			clear(a.Out[end*k.Heads*a.HeadDim:])
+			for h := range k.Heads {
+				clear(a.LSE[h*a.Rows+end : (h+1)*a.Rows])
+			}
+		}
+		if lo, hi := share(pairs, 1, worker, workers); lo < hi {
+			c.kernels.Attention(&a, lo, hi, c.scratch[worker])
+		}
+	}}
+}
+
+func (c *binding) attentionGrad(k op.AttentionGrad) []phase {
+	shared, pairs := c.attended(0, c.ints(4), k.Heads, k.Context)
+	g := kernel.AttentionGrad{Attention: shared, DOut: c.in(3), DQKV: c.out(0)}
+	g.Out, g.LSE = c.in(1), c.in(2)
+	return []phase{func(worker, workers int) {
+		if worker == workers-1 {
+			clear(g.DQKV[int(g.Offsets[len(g.Offsets)-1])*3*k.Heads*g.HeadDim:])
+		}
+		if lo, hi := share(pairs, 1, worker, workers); lo < hi {
+			c.kernels.AttentionGrad(&g, lo, hi, c.scratch[worker])
+		}
+	}}
+}
+
+func (c *binding) crossEntropy() []phase {
+	nll, lse, hit, logits, targets, vocab := c.out(0), c.out(1), c.out(2), c.in(0), c.ints(1), c.dims(0)[1]
+	return rows(len(targets), func(lo, hi int) {
+		c.kernels.CrossEntropy(nll[lo:hi], lse[lo:hi], hit[lo:hi], logits[lo*vocab:hi*vocab], targets[lo:hi], vocab)
+	})
+}
+
+func (c *binding) crossEntropyGrad() []phase {
+	dlogits, logits, lse, dnll, targets, vocab := c.out(0), c.in(0), c.in(1), c.in(2), c.ints(3), c.dims(0)[1]
+	return rows(len(targets), func(lo, hi int) {
+		c.kernels.CrossEntropyGrad(dlogits[lo*vocab:hi*vocab], logits[lo*vocab:hi*vocab], lse[lo:hi], dnll[lo:hi], targets[lo:hi], vocab)
+	})
+}
