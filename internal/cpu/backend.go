@@ -11,13 +11,14 @@ import (
 	"unsafe"
 
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/team"
 	"trainer/internal/vm"
 )
 
 // Backend runs programs on the CPU. Its programs share scratch memory and threads: they run one at a time.
 type Backend struct {
 	kernels *kernel.Set
-	team    *team
+	team    *team.Team
 	scratch [][]float32 // by worker
 }
 
@@ -25,14 +26,14 @@ var _ vm.Backend = (*Backend)(nil)
 
 // New returns a backend with the given number of threads, at least 1, and kernels, such as kernel.Best().
 func New(threads int, kernels *kernel.Set) *Backend {
-	return &Backend{kernels: kernels, team: newTeam(threads), scratch: make([][]float32, threads)}
+	return &Backend{kernels: kernels, team: team.New(threads), scratch: make([][]float32, threads)}
 }
 
 // Device names the processor's instruction set and the number of threads.
 func (b *Backend) Device() string {
 	set := map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "go": "pure Go"}[b.kernels.Name]
 	threads := "1 thread"
-	if n := b.team.size; n > 1 {
+	if n := b.team.Size(); n > 1 {
 		threads = fmt.Sprintf("%d threads", n)
 	}
 	return strings.Join([]string{"CPU (", set, ", ", threads, ")"}, "")
@@ -48,7 +49,7 @@ func (b *Backend) Adopt(host []byte) (vm.Memory, error) { return memory(host), n
 
 // Close ends the threads of the team.
 func (b *Backend) Close() error {
-	b.team.close()
+	b.team.Close()
 	return nil
 }
 

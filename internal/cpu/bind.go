@@ -6,23 +6,24 @@ import (
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/op"
+	"trainer/internal/team"
 	"trainer/internal/vm"
 )
 
 // executable is a program bound to a backend: the phases of all instructions, and where those of each begin.
 type executable struct {
-	team   *team
-	phases []phase
+	team   *team.Team
+	phases []team.Phase
 	begin  []int // by instruction; one more for the end
 }
 
 func (e *executable) Run() error {
-	e.team.run(e.phases)
+	e.team.Run(e.phases)
 	return nil
 }
 
 func (e *executable) Step(i int) error {
-	e.team.run(e.phases[e.begin[i]:e.begin[i+1]])
+	e.team.Run(e.phases[e.begin[i]:e.begin[i+1]])
 	return nil
 }
 
@@ -57,7 +58,7 @@ func (c *binding) out(i int) []float32 { return vm.Float32s(c.memory[c.Out[i]].H
 func (c *binding) dims(i int) []int    { return c.program.Values[c.In[i]].Shape }
 
 // phases returns the calls of kernels that compute the instruction.
-func (c *binding) phases() ([]phase, error) {
+func (c *binding) phases() ([]team.Phase, error) {
 	set := c.kernels
 	switch k := c.Kernel.(type) {
 	case op.MatMul:
@@ -102,22 +103,22 @@ func (c *binding) phases() ([]phase, error) {
 }
 
 // elements divides n independent elements by cache lines.
-func elements(n int, f func(lo, hi int)) []phase { return split(n, vm.Alignment/4, f) }
+func elements(n int, f func(lo, hi int)) []team.Phase { return split(n, vm.Alignment/4, f) }
 
 // rows divides n independent rows.
-func rows(n int, f func(lo, hi int)) []phase { return split(n, 1, f) }
+func rows(n int, f func(lo, hi int)) []team.Phase { return split(n, 1, f) }
 
-func split(n, grain int, f func(lo, hi int)) []phase {
-	return []phase{func(worker, workers int) {
-		if lo, hi := share(n, grain, worker, workers); lo < hi {
+func split(n, grain int, f func(lo, hi int)) []team.Phase {
+	return []team.Phase{func(worker, workers int) {
+		if lo, hi := team.Share(n, grain, worker, workers); lo < hi {
 			f(lo, hi)
 		}
 	}}
 }
 
 // alone is work too small to divide.
-func alone(f func()) []phase {
-	return []phase{func(worker, _ int) {
+func alone(f func()) []team.Phase {
+	return []team.Phase{func(worker, _ int) {
 		if worker == 0 {
 			f()
 		}
@@ -125,8 +126,8 @@ func alone(f func()) []phase {
 }
 
 // sumOverRows divides n rows whose results are also summed into totals: each worker sums into memory of its own, and worker 0 adds those up in order.
-func (c *binding) sumOverRows(n int, totals [][]float32, f func(lo, hi int, sums [][]float32)) []phase {
-	sums := make([][][]float32, c.team.size)
+func (c *binding) sumOverRows(n int, totals [][]float32, f func(lo, hi int, sums [][]float32)) []team.Phase {
+	sums := make([][][]float32, c.team.Size())
 	sums[0] = totals
 	for w := 1; w < len(sums); w++ {
 		for _, t := range totals {
@@ -137,14 +138,14 @@ func (c *binding) sumOverRows(n int, totals [][]float32, f func(lo, hi int, sums
 		for _, s := range sums[worker] {
 			clear(s)
 		}
-		if lo, hi := share(n, 1, worker, workers); lo < hi {
+		if lo, hi := team.Share(n, 1, worker, workers); lo < hi {
 			f(lo, hi, sums[worker])
 		}
 	}
 	if len(sums) == 1 {
-		return []phase{partial}
+		return []team.Phase{partial}
 	}
-	return append([]phase{partial}, alone(func() {
+	return append([]team.Phase{partial}, alone(func() {
 		for _, s := range sums[1:] {
 			for i, t := range totals {
 				c.kernels.Add(t, t, s[i])
@@ -159,19 +160,19 @@ const (
 	tileCols = 32
 )
 
-func (c *binding) matMul(k op.MatMul) []phase {
+func (c *binding) matMul(k op.MatMul) []team.Phase {
 	m, n, depth := k.Sizes(c.dims(0), c.dims(1))
 	whole := kernel.Gemm{M: m, N: n, K: depth, A: c.in(0), StrideA: c.dims(0)[1], TransA: k.TransA,
 		B: c.in(1), StrideB: c.dims(1)[1], TransB: k.TransB, C: c.out(0), StrideC: n}
 	if k.Bias {
 		whole.Bias = c.in(2)
 	}
-	pieces := make([]kernel.Gemm, c.team.size)
+	pieces := make([]kernel.Gemm, c.team.Size())
 	need := 0
 	for w := range pieces {
 		g := whole
 		if m/tileRows >= n/tileCols {
-			lo, hi := share(m, tileRows, w, len(pieces))
+			lo, hi := team.Share(m, tileRows, w, len(pieces))
 			g.M = hi - lo
 			if k.TransA {
 				g.A = g.A[min(lo, len(g.A)):]
@@ -180,7 +181,7 @@ func (c *binding) matMul(k op.MatMul) []phase {
 			}
 			g.C = g.C[lo*n:]
 		} else {
-			lo, hi := share(n, tileCols, w, len(pieces))
+			lo, hi := team.Share(n, tileCols, w, len(pieces))
 			g.N = hi - lo
 			if k.TransB {
 				g.B = g.B[lo*g.StrideB:]
@@ -199,28 +200,28 @@ func (c *binding) matMul(k op.MatMul) []phase {
 		need = max(need, c.kernels.GemmScratch(g.M, g.N, g.K))
 	}
 	c.reserve(need)
-	return []phase{func(worker, _ int) {
+	return []team.Phase{func(worker, _ int) {
 		if g := &pieces[worker]; g.M > 0 && g.N > 0 {
 			c.kernels.Gemm(g, c.scratch[worker])
 		}
 	}}
 }
 
-func (c *binding) sumRows() []phase {
+func (c *binding) sumRows() []team.Phase {
 	x, width := c.in(0), c.dims(0)[1]
 	return c.sumOverRows(c.dims(0)[0], [][]float32{c.out(0)}, func(lo, hi int, sums [][]float32) {
 		c.kernels.SumRows(sums[0], x[lo*width:hi*width], hi-lo, width)
 	})
 }
 
-func (c *binding) gather() []phase {
+func (c *binding) gather() []team.Phase {
 	dst, table, ids, width := c.out(0), c.in(0), c.ints(1), c.dims(0)[1]
 	return rows(len(ids), func(lo, hi int) { c.kernels.Gather(dst[lo*width:hi*width], table, ids[lo:hi], width) })
 }
 
-func (c *binding) scatterAdd(k op.ScatterAdd) []phase {
+func (c *binding) scatterAdd(k op.ScatterAdd) []team.Phase {
 	dst, dy, ids, width := c.out(0), c.in(0), c.ints(1), c.dims(0)[1]
-	if c.team.size == 1 {
+	if c.team.Size() == 1 {
 		return alone(func() {
 			clear(dst)
 			c.kernels.ScatterAdd(dst, dy, ids, width)
@@ -238,14 +239,14 @@ func (c *binding) scatterAdd(k op.ScatterAdd) []phase {
 	})
 }
 
-func (c *binding) layerNorm(k op.LayerNorm) []phase {
+func (c *binding) layerNorm(k op.LayerNorm) []team.Phase {
 	dst, x, gamma, beta, width := c.out(0), c.in(0), c.in(1), c.in(2), c.dims(0)[1]
 	return rows(c.dims(0)[0], func(lo, hi int) {
 		c.kernels.LayerNorm(dst[lo*width:hi*width], x[lo*width:hi*width], gamma, beta, hi-lo, width, float32(k.Epsilon))
 	})
 }
 
-func (c *binding) layerNormGrad(k op.LayerNormGrad) []phase {
+func (c *binding) layerNormGrad(k op.LayerNormGrad) []team.Phase {
 	dx, x, gamma, dy, width := c.out(0), c.in(0), c.in(1), c.in(2), c.dims(0)[1]
 	return c.sumOverRows(c.dims(0)[0], [][]float32{c.out(1), c.out(2)}, func(lo, hi int, sums [][]float32) {
 		c.kernels.LayerNormGrad(dx[lo*width:hi*width], sums[0], sums[1], x[lo*width:hi*width], gamma, dy[lo*width:hi*width],
@@ -253,7 +254,7 @@ func (c *binding) layerNormGrad(k op.LayerNormGrad) []phase {
 	})
 }
 
-func (c *binding) rotary(k op.Rotary) []phase {
+func (c *binding) rotary(k op.Rotary) []team.Phase {
 	width := c.dims(0)[1]
 	headDim := width / (3 * k.Heads)
 	half := headDim / 2
@@ -277,10 +278,10 @@ func (c *binding) attended(qkv int, offsets []int32, heads, context int) (a kern
 	return a, (len(offsets) - 1) * heads
 }
 
-func (c *binding) attention(k op.Attention) []phase {
+func (c *binding) attention(k op.Attention) []team.Phase {
 	a, pairs := c.attended(0, c.ints(1), k.Heads, k.Context)
 	a.Out, a.LSE = c.out(0), c.out(1)
-	return []phase{func(worker, workers int) {
+	return []team.Phase{func(worker, workers int) {
 		if worker == workers-1 {
 			end := int(a.Offsets[len(a.Offsets)-1])
 			clear(a.Out[end*k.Heads*a.HeadDim:])
@@ -288,34 +289,34 @@ func (c *binding) attention(k op.Attention) []phase {
 				clear(a.LSE[h*a.Rows+end : (h+1)*a.Rows])
 			}
 		}
-		if lo, hi := share(pairs, 1, worker, workers); lo < hi {
+		if lo, hi := team.Share(pairs, 1, worker, workers); lo < hi {
 			c.kernels.Attention(&a, lo, hi, c.scratch[worker])
 		}
 	}}
 }
 
-func (c *binding) attentionGrad(k op.AttentionGrad) []phase {
+func (c *binding) attentionGrad(k op.AttentionGrad) []team.Phase {
 	shared, pairs := c.attended(0, c.ints(4), k.Heads, k.Context)
 	g := kernel.AttentionGrad{Attention: shared, DOut: c.in(3), DQKV: c.out(0)}
 	g.Out, g.LSE = c.in(1), c.in(2)
-	return []phase{func(worker, workers int) {
+	return []team.Phase{func(worker, workers int) {
 		if worker == workers-1 {
 			clear(g.DQKV[int(g.Offsets[len(g.Offsets)-1])*3*k.Heads*g.HeadDim:])
 		}
-		if lo, hi := share(pairs, 1, worker, workers); lo < hi {
+		if lo, hi := team.Share(pairs, 1, worker, workers); lo < hi {
 			c.kernels.AttentionGrad(&g, lo, hi, c.scratch[worker])
 		}
 	}}
 }
 
-func (c *binding) crossEntropy() []phase {
+func (c *binding) crossEntropy() []team.Phase {
 	nll, lse, hit, logits, targets, vocab := c.out(0), c.out(1), c.out(2), c.in(0), c.ints(1), c.dims(0)[1]
 	return rows(len(targets), func(lo, hi int) {
 		c.kernels.CrossEntropy(nll[lo:hi], lse[lo:hi], hit[lo:hi], logits[lo*vocab:hi*vocab], targets[lo:hi], vocab)
 	})
 }
 
-func (c *binding) crossEntropyGrad() []phase {
+func (c *binding) crossEntropyGrad() []team.Phase {
 	dlogits, logits, lse, dnll, targets, vocab := c.out(0), c.in(0), c.in(1), c.in(2), c.ints(3), c.dims(0)[1]
 	return rows(len(targets), func(lo, hi int) {
 		c.kernels.CrossEntropyGrad(dlogits[lo*vocab:hi*vocab], logits[lo*vocab:hi*vocab], lse[lo:hi], dnll[lo:hi], targets[lo:hi], vocab)
