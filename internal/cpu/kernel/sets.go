@@ -1,0 +1,28 @@
+package kernel
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Sets returns the tables that this processor runs, from the slowest, plain Go, to the fastest.
+func Sets() []*Set { return append([]*Set{Go()}, native()...) }
+
+// Best returns the fastest table that this processor runs.
+func Best() *Set {
+	sets := Sets()
+	return sets[len(sets)-1]
+}
+
+// ByName returns the table of that name, "avx512", "avx2" or "go". It is an error to ask for one that does not exist or that
+// this processor does not run.
+func ByName(name string) (*Set, error) {
+	var names []string
+	for _, s := range Sets() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return nil, fmt.Errorf("no CPU kernels are named %q here; this processor and build run %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,29 @@
+//go:build !noasm
+
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// native returns the tables in assembly that this processor and operating system run, the fastest last.
+func native() []*Set {
+	var sets []*Set
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		sets = append(sets, avx2Set())
+	}
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasFMA {
+		sets = append(sets, avx512Set())
+	}
+	return sets
+}
+
+func avx2Set() *Set {
+	s := Go()
+	s.Name = "avx2"
+	return s
+}
+
+func avx512Set() *Set {
+	s := Go()
+	s.Name = "avx512"
+	return s
+}
