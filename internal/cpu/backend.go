@@ -8,7 +8,6 @@ package cpu
 import (
 	"fmt"
 	"strings"
-	"unsafe"
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/team"
@@ -41,7 +40,7 @@ func (b *Backend) Device() string {
 
 // Allocate returns zeroed, aligned host memory.
 func (b *Backend) Allocate(size int) (vm.Memory, error) {
-	return memory(aligned(size)), nil
+	return memory(vm.AlignedBytes(size)), nil
 }
 
 // Adopt returns host as it is.
@@ -57,16 +56,9 @@ func (b *Backend) Close() error {
 func (b *Backend) reserve(n int) {
 	for w, s := range b.scratch {
 		if len(s) < n {
-			b.scratch[w] = vm.Float32s(aligned(n * 4))
+			b.scratch[w] = vm.AlignedFloat32s(n)
 		}
 	}
-}
-
-// aligned returns size bytes that start at a multiple of vm.Alignment.
-func aligned(size int) []byte {
-	block := make([]byte, size+vm.Alignment)
-	skip := -int(uintptr(unsafe.Pointer(&block[0]))) & (vm.Alignment - 1)
-	return block[skip : skip+size : skip+size]
 }
 
 // memory is host memory.

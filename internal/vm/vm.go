@@ -67,6 +67,7 @@ type VM struct {
 	program *Program
 	exec    Executable
 	memory  []Memory
+	outputs Memory
 }
 
 var _ gorgonia.VM = (*VM)(nil)
@@ -78,8 +79,7 @@ func New(p *Program, w *Workspace) (*VM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("arena of %d bytes: %w", p.ArenaSize, err)
 	}
-	outputs, err := w.reserve(&w.outputs, p.OutputSize)
-	if err != nil {
+	if m.outputs, err = w.reserve(&w.outputs, p.OutputSize); err != nil {
 		return nil, fmt.Errorf("outputs of %d bytes: %w", p.OutputSize, err)
 	}
 	for i := range p.Values {
@@ -88,7 +88,7 @@ func New(p *Program, w *Workspace) (*VM, error) {
 		case Arena:
 			m.memory[i] = arena.Slice(v.Offset, v.Size())
 		case Output:
-			m.memory[i] = outputs.Slice(v.Offset, v.Size())
+			m.memory[i] = m.outputs.Slice(v.Offset, v.Size())
 		default:
 			if m.memory[i], err = inputMemory(w.backend, v); err != nil {
 				return nil, fmt.Errorf("input %v: %w", v.Node, err)
@@ -116,13 +116,13 @@ func inputMemory(b Backend, v *Value) (Memory, error) {
 		if err != nil {
 			return nil, err
 		}
-		return mem, mem.Write(bytesOf([]float32{one}))
+		return mem, mem.Write(Bytes([]float32{one}))
 	}
 	switch data := bound.Data().(type) {
 	case []float32:
-		return b.Adopt(bytesOf(data))
+		return b.Adopt(Bytes(data))
 	case []int32:
-		return b.Adopt(bytesOf(data))
+		return b.Adopt(Bytes(data))
 	default:
 		return nil, fmt.Errorf("bound to a %T, expected []float32 or []int32", bound.Data())
 	}
@@ -152,6 +152,9 @@ func (m *VM) Memory(n *gorgonia.Node) Memory {
 	return m.memory[i]
 }
 
+// Outputs returns the output region: all outputs in the order that was given to Compile, each aligned to Alignment.
+func (m *VM) Outputs() Memory { return m.outputs }
+
 // Value returns the memory of value i of the program, for a debugger that calls Step; a value in the arena is there only
 // until its memory is used again.
 func (m *VM) Value(i int) Memory { return m.memory[i] }
@@ -176,6 +179,16 @@ func (m *VM) BindOutputs() error {
 	return nil
 }
 
+// AlignedBytes returns size zero bytes that start at a multiple of Alignment.
+func AlignedBytes(size int) []byte {
+	block := make([]byte, size+Alignment)
+	skip := -int(uintptr(unsafe.Pointer(&block[0]))) & (Alignment - 1)
+	return block[skip : skip+size : skip+size]
+}
+
+// AlignedFloat32s returns n zeros that start at a multiple of Alignment.
+func AlignedFloat32s(n int) []float32 { return Float32s(AlignedBytes(n * elementSize)) }
+
 // Float32s views memory as float32; its start is aligned.
 func Float32s(b []byte) []float32 { return view[float32](b) }
 
@@ -189,7 +202,8 @@ func view[T float32 | int32](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/elementSize)
 }
 
-func bytesOf[T float32 | int32](data []T) []byte {
+// Bytes views float32 or int32 data as bytes.
+func Bytes[T float32 | int32](data []T) []byte {
 	if len(data) == 0 {
 		return nil
 	}

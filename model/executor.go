@@ -1,0 +1,199 @@
+package model
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"trainer/internal/vm"
+)
+
+// Mode says what an Executor computes.
+type Mode int
+
+const (
+	Predict  Mode = iota // logits
+	Evaluate             // loss and negative log-likelihoods
+	Train                // loss and the gradients of all weights
+)
+
+// Result is what a run computed. Its slices are views that the next run of the Executor overwrites. Rows are in the order in which
+// predictions were added to the batch.
+type Result struct {
+	Logits    []float32 // [R, V], with Predict
+	Loss      float32   // Σ weight·nll, with Evaluate and Train
+	NLL       []float32 // [R] -log p of each target, with Evaluate and Train
+	Hits      []float32 // [R] 1 where the target was the likeliest token, with Evaluate and Train
+	Gradients []float32 // of the loss, in the layout of Model.Weights, with Train
+}
+
+// Executor runs a model on a backend, with one compiled program for each shape of batch that comes by. It is for one goroutine at a time;
+// executors on different backends can share a model.
+type Executor struct {
+	model     *Model
+	workspace *vm.Workspace
+	programs  map[programKey]*program
+	result    Result
+}
+
+type programKey struct {
+	Shape
+	Mode
+}
+
+// program is a graph compiled for one shape and mode, and the memory of its inputs and outputs.
+type program struct {
+	graph                                                *Graph
+	vm                                                   *vm.VM
+	tokens, positions, offsets, wanted, targets, weights vm.Memory
+	logits, loss, nll, hits                              reader
+	gradients                                            reader
+}
+
+// NewExecutor returns an executor of m on a backend.
+func NewExecutor(m *Model, b vm.Backend) *Executor {
+	return &Executor{model: m, workspace: vm.NewWorkspace(b), programs: make(map[programKey]*program)}
+}
+
+// Run computes the batch. Every prediction counts in the loss with the given weight: 1/(their number) makes it the mean, and
+// a sum of runs over parts of a batch is the mean when the number is that of the whole. After a steady run nothing has been allocated.
+func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
+	predictions, shape := b.Predictions(), b.shape()
+	p, err := e.program(shape, mode)
+	if err != nil {
+		return nil, err
+	}
+	b.pad(shape, weight)
+	if err := p.write(b); err != nil {
+		return nil, err
+	}
+	if err := p.vm.RunAll(); err != nil {
+		return nil, err
+	}
+	r := &e.result
+	*r = Result{}
+	for _, out := range []struct {
+		from *reader
+		to   *[]float32
+		size int
+	}{
+		{&p.logits, &r.Logits, predictions * e.model.Config.VocabSize},
+		{&p.nll, &r.NLL, predictions},
+		{&p.hits, &r.Hits, predictions},
+		{&p.gradients, &r.Gradients, len(e.model.Weights)},
+	} {
+		if *out.to, err = out.from.read(out.size); err != nil {
+			return nil, err
+		}
+	}
+	loss, err := p.loss.read(1)
+	if err != nil {
+		return nil, err
+	}
+	if loss != nil {
+		r.Loss = loss[0]
+	}
+	return r, nil
+}
+
+// program returns the compiled program of a shape and mode.
+func (e *Executor) program(s Shape, mode Mode) (*program, error) {
+	key := programKey{s, mode}
+	if p := e.programs[key]; p != nil {
+		return p, nil
+	}
+	p, err := e.compile(s, mode)
+	if err != nil {
+		return nil, fmt.Errorf("a batch of %d tokens: %w", s.Rows, err)
+	}
+	e.programs[key] = p
+	return p, nil
+}
+
+func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
+	g, err := e.model.Graph(s)
+	if err != nil {
+		return nil, err
+	}
+	var outputs gorgonia.Nodes
+	switch mode {
+	case Predict:
+		outputs = gorgonia.Nodes{g.Logits}
+	case Evaluate:
+		outputs = gorgonia.Nodes{g.Loss, g.NLL, g.Hits}
+	case Train:
+		if outputs, err = g.Gradients(); err != nil {
+			return nil, err
+		}
+		outputs = append(outputs[:len(outputs):len(outputs)], g.Loss, g.NLL, g.Hits)
+	}
+	code, err := vm.Compile(outputs...)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := vm.New(code, e.workspace)
+	if err != nil {
+		return nil, err
+	}
+	p := &program{graph: g, vm: machine}
+	for _, in := range []struct {
+		memory *vm.Memory
+		node   *gorgonia.Node
+	}{
+		{&p.tokens, g.Tokens}, {&p.positions, g.Positions}, {&p.offsets, g.Offsets},
+		{&p.wanted, g.Wanted}, {&p.targets, g.Targets}, {&p.weights, g.Weights},
+	} {
+		if in.node != nil && code.Index(in.node) >= 0 {
+			*in.memory = machine.Memory(in.node)
+		}
+	}
+	if mode == Predict {
+		p.logits = reader{memory: machine.Memory(g.Logits)}
+		return p, nil
+	}
+	p.loss, p.nll, p.hits = reader{memory: machine.Memory(g.Loss)}, reader{memory: machine.Memory(g.NLL)}, reader{memory: machine.Memory(g.Hits)}
+	if mode == Train {
+		p.gradients = reader{memory: machine.Outputs()}
+	}
+	return p, nil
+}
+
+// write copies a batch into the inputs that the program reads.
+func (p *program) write(b *Batch) error {
+	for _, in := range []struct {
+		memory vm.Memory
+		data   []byte
+	}{
+		{p.tokens, vm.Bytes(b.tokens)}, {p.positions, vm.Bytes(b.positions)}, {p.offsets, vm.Bytes(b.offsets)},
+		{p.wanted, vm.Bytes(b.wanted)}, {p.targets, vm.Bytes(b.targets)}, {p.weights, vm.Bytes(b.weights)},
+	} {
+		if in.memory == nil {
+			continue
+		}
+		if err := in.memory.Write(in.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reader reads an output where it is, or, from memory that the host cannot address, through a copy.
+type reader struct {
+	memory vm.Memory
+	copied []byte
+}
+
+// read returns the first n elements; nil without memory.
+func (r *reader) read(n int) ([]float32, error) {
+	if r.memory == nil {
+		return nil, nil
+	}
+	if host := r.memory.Host(); host != nil {
+		return vm.Float32s(host)[:n], nil
+	}
+	if r.copied == nil {
+		r.copied = make([]byte, r.memory.Size())
+	}
+	err := r.memory.Read(r.copied[:n*4])
+	return vm.Float32s(r.copied)[:n], err
+}

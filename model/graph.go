@@ -1,0 +1,185 @@
+package model
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"trainer/internal/op"
+)
+
+// Shape is the shape of a batch. A graph is built for one shape; values of -1 or weight 0 fill what a batch leaves free.
+type Shape struct {
+	Rows        int // N: tokens of all sequences, packed end to end
+	Sequences   int // S
+	Predictions int // R: rows that a prediction is wanted of; 0 means all rows
+}
+
+// predictions is the number of rows of the logits.
+func (s Shape) predictions() int {
+	if s.Predictions == 0 {
+		return s.Rows
+	}
+	return s.Predictions
+}
+
+// Graph is the transformer as a Gorgonia expression graph: the inputs that a batch fills, and what is computed from them.
+type Graph struct {
+	Shape      Shape
+	Parameters gorgonia.Nodes // as Model.Parameters, bound to the model's weights
+
+	Tokens    *gorgonia.Node // [N] int32 token ids, -1 in rows of no sequence
+	Positions *gorgonia.Node // [N] int32 position in the sequence; unused rows 0
+	Offsets   *gorgonia.Node // [S+1] int32: sequence s is rows Offsets[s] to Offsets[s+1]
+	Wanted    *gorgonia.Node // [R] int32 rows to predict from, -1 where unused; nil when Shape.Predictions is 0
+	Targets   *gorgonia.Node // [R] int32 the right next token, -1 where there is none
+	Weights   *gorgonia.Node // [R] float32 weight of each prediction in the loss
+
+	Logits *gorgonia.Node // [R, V]
+	NLL    *gorgonia.Node // [R] -log of the probability of the target; 0 where there is none
+	Hits   *gorgonia.Node // [R] 1 where the target is the likeliest token
+	Loss   *gorgonia.Node // scalar Σ Weights·NLL
+}
+
+// builder adds nodes to a graph until the first error, which it keeps.
+type builder struct {
+	model *Model
+	nodes map[string]*gorgonia.Node // parameters by name
+	err   error
+}
+
+// Graph builds the graph for one batch shape.
+//
+// It is GPT-2 (Radford et al. 2019) with packed sequences: pre-norm blocks x + Attention(LN(x)) and x + MLP(LN(x)), a final norm, and an output layer. From
+// the last attention on, only the rows that a prediction is wanted of are computed.
+func (m *Model) Graph(s Shape) (*Graph, error) {
+	c := m.Config
+	e := gorgonia.NewGraph(gorgonia.WithGraphName("gpt"))
+	ints := func(name string, n int) *gorgonia.Node {
+		return gorgonia.NewVector(e, tensor.Int32, gorgonia.WithShape(n), gorgonia.WithName(name))
+	}
+	g := &Graph{Shape: s, Tokens: ints("tokens", s.Rows), Positions: ints("positions", s.Rows), Offsets: ints("offsets", s.Sequences+1)}
+	if s.Predictions > 0 {
+		g.Wanted = ints("wanted", s.Predictions)
+	}
+	g.Targets = ints("targets", s.predictions())
+	g.Weights = gorgonia.NewVector(e, tensor.Float32, gorgonia.WithShape(s.predictions()), gorgonia.WithName("weights"))
+
+	b := &builder{model: m, nodes: make(map[string]*gorgonia.Node)}
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		n := valueNode(e, p.Name, p.Shape, p.Value)
+		g.Parameters = append(g.Parameters, n)
+		b.nodes[p.Name] = n
+	}
+	if m.fixed != nil {
+		b.nodes[wpe] = valueNode(e, wpe, []int{c.Context, c.Width}, m.fixed)
+	}
+
+	x := b.apply(op.Gather{}, b.node("transformer.wte.weight"), g.Tokens)
+	if c.Positions != Rotary {
+		x = b.apply(op.Add{}, x, b.apply(op.Gather{}, b.node(wpe), g.Positions))
+	}
+	for l := range c.Layers {
+		h := layerName(l)
+		a := b.attention(h, b.norm(h+"ln_1", x), g)
+		if l == c.Layers-1 {
+			a, x = b.pick(a, g.Wanted), b.pick(x, g.Wanted)
+		}
+		x = b.apply(op.Add{}, x, b.linear(h+"attn.c_proj", a))
+		x = b.apply(op.Add{}, x, b.mlp(h, b.norm(h+"ln_2", x)))
+	}
+	g.Logits = b.head(b.norm("transformer.ln_f", x))
+	b.loss(g)
+	return g, b.err
+}
+
+// valueNode is a node bound to memory.
+func valueNode(e *gorgonia.ExprGraph, name string, shape []int, data []float32) *gorgonia.Node {
+	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
+	return gorgonia.NewTensor(e, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name), gorgonia.WithValue(value))
+}
+
+func (b *builder) node(name string) *gorgonia.Node {
+	n, ok := b.nodes[name]
+	if !ok {
+		panic("model: no parameter " + name)
+	}
+	return n
+}
+
+func (b *builder) apply(k op.Kernel, in ...*gorgonia.Node) *gorgonia.Node {
+	if b.err != nil {
+		return nil
+	}
+	n, err := op.Apply(k, in...)
+	b.err = err
+	return n
+}
+
+// norm is LN(x)·weight + bias for x [N, C].
+func (b *builder) norm(name string, x *gorgonia.Node) *gorgonia.Node {
+	return b.apply(op.LayerNorm{Epsilon: b.model.Config.Epsilon}, x, b.node(name+".weight"), b.node(name+".bias"))
+}
+
+// linear is x·weight + bias [N, out] for x [N, in].
+func (b *builder) linear(name string, x *gorgonia.Node) *gorgonia.Node {
+	return b.apply(op.MatMul{Bias: true}, x, b.node(name+".weight"), b.node(name+".bias"))
+}
+
+// attention lets every token of x [N, C] look at itself and those before it in its sequence; the output projection comes later.
+func (b *builder) attention(h string, x *gorgonia.Node, g *Graph) *gorgonia.Node {
+	c := b.model.Config
+	qkv := b.linear(h+"attn.c_attn", x)
+	if c.Positions == Rotary {
+		qkv = b.apply(op.Rotary{Heads: c.Heads, Context: c.Context, Base: c.RopeTheta}, qkv, g.Positions)
+	}
+	if b.err != nil {
+		return nil
+	}
+	var out *gorgonia.Node
+	out, b.err = op.CausalAttention(qkv, g.Offsets, c.Heads, c.Context)
+	return out
+}
+
+// pick keeps the wanted rows of x [N, C]: [R, C].
+func (b *builder) pick(x, wanted *gorgonia.Node) *gorgonia.Node {
+	if wanted == nil {
+		return x
+	}
+	return b.apply(op.Gather{}, x, wanted)
+}
+
+// mlp is the feed-forward block on x [N, C].
+func (b *builder) mlp(h string, x *gorgonia.Node) *gorgonia.Node {
+	return b.linear(h+"mlp.c_proj", b.apply(op.GELU{}, b.linear(h+"mlp.c_fc", x)))
+}
+
+// head turns x [R, C] into logits [R, V].
+func (b *builder) head(x *gorgonia.Node) *gorgonia.Node {
+	table := "lm_head.weight"
+	if b.model.Config.TiedHead {
+		table = "transformer.wte.weight"
+	}
+	return b.apply(op.MatMul{TransB: true}, x, b.node(table))
+}
+
+func (b *builder) loss(g *Graph) {
+	if b.err != nil {
+		return
+	}
+	if g.NLL, g.Hits, b.err = op.NegativeLogLikelihood(g.Logits, g.Targets); b.err == nil {
+		g.Loss = b.apply(op.WeightedSum{}, g.NLL, g.Weights)
+	}
+}
+
+// Gradients adds the symbolic gradient of the loss with respect to each parameter to the graph, by gorgonia.Grad, and returns their nodes in
+// the order of the parameters.
+func (g *Graph) Gradients() (gorgonia.Nodes, error) {
+	grads, err := gorgonia.Grad(g.Loss, g.Parameters...)
+	if err != nil {
+		return nil, fmt.Errorf("symbolic gradients of the model: %w", err)
+	}
+	return grads, nil
+}

@@ -1,0 +1,189 @@
+// Package model is the transformer: its configuration, its weights and their files, the Gorgonia graph of its computation, and the
+// generation of text.
+//
+//	Config -> Model (weights) -> Graph (one per batch shape) -> Executor (compiled programs on a device) -> logits, loss, gradients
+//
+// Batches go in as packed token ids; nothing here knows how a model is trained or what its tokens mean. Names and layouts of the
+// weights are those of a GPT-2 that Hugging Face transformers saves.
+//
+// Start at Graph for the transformer itself, at Model for its weights, at Executor for running it.
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"trainer/internal/vm"
+)
+
+// Parameter is one tensor of weights.
+type Parameter struct {
+	Name  string // as Hugging Face names it: "transformer.h.0.attn.c_attn.weight"
+	Shape []int
+	Stage int       // index in Model.Stages
+	Begin int       // where it starts in Model.Weights
+	Value []float32 // row-major view into Model.Weights
+}
+
+// IsMatrix tells matrices, embeddings included, from biases and norms. Weight decay is for matrices.
+func (p *Parameter) IsMatrix() bool { return len(p.Shape) > 1 }
+
+// Stage is a machine on the way from tokens to a prediction: what blame is attributed to.
+type Stage struct {
+	Name    string // "embeddings", "positions", "attention 1", "mlp 1", ..., "output"
+	Weights int    // trained weights
+}
+
+// Model is a GPT's weights.
+type Model struct {
+	Config     Config
+	Stages     []Stage
+	Parameters []Parameter // trained tensors, in the order of the stages
+	Weights    []float32   // all of them, each at a multiple of 16 elements; the gaps are zero
+	fixed      []float32   // the sinusoidal position table [Context, Width], or nil
+}
+
+// initStd is the standard deviation of new weights (Radford et al. 2019: 0.02).
+const initStd = 0.02
+
+// wpe is the name of the position table, learned or fixed.
+const wpe = "transformer.wpe.weight"
+
+// New returns a model with random weights: matrices are normal with deviation 0.02, the last of each residual branch divided by
+// √(2·Layers) so that the sum over layers keeps its size (Radford et al. 2019, section 2.3); biases are 0, norms 1. The same seed gives the
+// same weights everywhere.
+func New(c Config, seed uint64) (*Model, error) {
+	m, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	random := rand.New(rand.NewPCG(seed, 0))
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		switch {
+		case p.IsMatrix():
+			std := initStd
+			if strings.HasSuffix(p.Name, "c_proj.weight") {
+				std /= math.Sqrt(2 * float64(c.Layers))
+			}
+			for j := range p.Value {
+				p.Value[j] = float32(random.NormFloat64() * std)
+			}
+		case strings.HasSuffix(p.Name, ".weight"):
+			for j := range p.Value {
+				p.Value[j] = 1
+			}
+		}
+	}
+	if m.fixed != nil {
+		fillSinusoids(m.fixed, c.Context, c.Width)
+	}
+	return m, nil
+}
+
+// fillSinusoids writes the position table of Vaswani et al. 2017, section 3.5: column 2i holds sin(p/10000^(2i/width)), column 2i+1 the cosine. It
+// is scaled to the size of new token embeddings, which it would drown otherwise: pre-norm blocks see the sum of both.
+func fillSinusoids(table []float32, context, width int) {
+	const scale = initStd * math.Sqrt2
+	for p := range context {
+		for j := range width {
+			angle := float64(p) / math.Pow(10000, float64(j/2*2)/float64(width))
+			if j%2 == 0 {
+				table[p*width+j] = float32(scale * math.Sin(angle))
+			} else {
+				table[p*width+j] = float32(scale * math.Cos(angle))
+			}
+		}
+	}
+}
+
+// build lays out a model with all weights zero.
+func build(c Config) (*Model, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	m := &Model{Config: c}
+	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }
+	add := func(name string, shape ...int) {
+		size := 1
+		for _, n := range shape {
+			size *= n
+		}
+		last := len(m.Stages) - 1
+		m.Stages[last].Weights += size
+		begin := 0
+		if n := len(m.Parameters); n > 0 {
+			begin = m.Parameters[n-1].end()
+		}
+		m.Parameters = append(m.Parameters, Parameter{Name: name, Shape: shape, Stage: last, Begin: begin})
+	}
+	norm := func(name string) {
+		add(name+".weight", c.Width)
+		add(name+".bias", c.Width)
+	}
+	linear := func(name string, in, out int) {
+		add(name+".weight", in, out)
+		add(name+".bias", out)
+	}
+
+	stage("embeddings")
+	add("transformer.wte.weight", c.VocabSize, c.Width)
+	stage("positions")
+	switch c.Positions {
+	case Learned:
+		add(wpe, c.Context, c.Width)
+	case Sinusoidal:
+		m.fixed = make([]float32, c.Context*c.Width)
+	}
+	for l := range c.Layers {
+		h := layerName(l)
+		stage(fmt.Sprintf("attention %d", l+1))
+		norm(h + "ln_1")
+		linear(h+"attn.c_attn", c.Width, 3*c.Width)
+		linear(h+"attn.c_proj", c.Width, c.Width)
+		stage(fmt.Sprintf("mlp %d", l+1))
+		norm(h + "ln_2")
+		linear(h+"mlp.c_fc", c.Width, c.MLPWidth)
+		linear(h+"mlp.c_proj", c.MLPWidth, c.Width)
+	}
+	stage("output")
+	norm("transformer.ln_f")
+	if !c.TiedHead {
+		add("lm_head.weight", c.VocabSize, c.Width)
+	}
+
+	last := &m.Parameters[len(m.Parameters)-1]
+	m.Weights = vm.AlignedFloat32s(last.end())
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		p.Value = m.Weights[p.Begin : p.Begin+p.Size() : p.Begin+p.Size()]
+	}
+	return m, nil
+}
+
+func layerName(l int) string { return fmt.Sprintf("transformer.h.%d.", l) }
+
+// Size is the number of weights.
+func (p *Parameter) Size() int {
+	size := 1
+	for _, n := range p.Shape {
+		size *= n
+	}
+	return size
+}
+
+// end is where the next parameter begins. Parameters keep the alignment of a program's outputs, so that a vector of all gradients has
+// the layout of Weights.
+func (p *Parameter) end() int { return p.Begin + vm.Align(p.Size()*4)/4 }
+
+// Parameter returns the parameter of the given name, or nil.
+func (m *Model) Parameter(name string) *Parameter {
+	for i := range m.Parameters {
+		if m.Parameters[i].Name == name {
+			return &m.Parameters[i]
+		}
+	}
+	return nil
+}
