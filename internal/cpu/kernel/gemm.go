@@ -1,0 +1,208 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// The product is blocked as in Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): C is cut
+// into tiles that fit the vector registers, and the loops around a tile into blocks of A that fit the second-level cache and
+// panels of B that fit the first. The walk over the blocks is here and the same for every instruction set; what differs is the
+// tile kernel and the sizes, a gemmTiling.
+//
+// Every element of C is one chain of multiply-adds over k inside a block of K, and one addition a block. The cut of M and N,
+// the packing and the neighbours do not change its bits.
+
+// gemmISA names the instruction set of a tile kernel.
+type gemmISA int
+
+const (
+	gemmISAGo gemmISA = iota
+	gemmISAAVX2
+	gemmISAAVX512
+)
+
+// gemmTiling is how an instruction set cuts a product.
+type gemmTiling struct {
+	isa        gemmISA
+	rows, cols int // of C in a register tile, at most
+	m, n, k    int // in a block, at most: A's block is [m, k], B's [k, n]; n is a multiple of cols
+}
+
+// gemmTiles is the work of one call of a tile kernel: count tiles of rows rows, one below the other, all cols columns wide.
+type gemmTiles struct {
+	rows, count, cols, k int
+	a                    []float32
+	aRow, aK             int // distances between rows and between columns of op(A)
+	b                    []float32
+	bRow                 int
+	c                    []float32
+	cRow                 int
+	bias                 []float32 // [cols], or nil
+	accumulate           bool
+}
+
+// gemmPad is the number of floats in a cache line. Packed rows are an odd number of lines apart, so that a column of them does not
+// fall into a few sets of the cache.
+const gemmPad = 16
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// evenly returns the length of the parts when total is cut into as few parts of at most limit as possible, nearly equal.
+func evenly(total, limit int) int {
+	if total <= limit {
+		return total
+	}
+	return ceilDiv(total, ceilDiv(total, limit))
+}
+
+// oddLines returns the least distance of at least n floats that is an odd number of cache lines.
+func oddLines(n int) int { return (ceilDiv(n, gemmPad) | 1) * gemmPad }
+
+// scratch returns the number of floats that run needs for C [m, n] and depth k.
+func (t *gemmTiling) scratch(m, n, k int) int {
+	m, n, k = evenly(m, t.m), min(n, t.n), evenly(k, t.k)
+	packedA := max(m*oddLines(k), k*oddLines(m))
+	packedB := k * ceilDiv(n, t.cols) * t.cols
+	return packedA + packedB + gemmPad
+}
+
+// run computes g; see Set.Gemm.
+func (t *gemmTiling) run(g *Gemm, scratch []float32) {
+	g.check()
+	if need := t.scratch(g.M, g.N, g.K); len(scratch) < need {
+		panic(fmt.Sprintf("kernel: Gemm of M=%d N=%d K=%d needs a scratch of %d floats, got %d", g.M, g.N, g.K, need, len(scratch)))
+	}
+	if g.M == 0 || g.N == 0 {
+		return
+	}
+	scratch = alignToLine(scratch)
+	stepM, stepK := evenly(g.M, t.m), max(evenly(g.K, t.k), 1)
+	packA, packB := t.packs(g)
+	bPacked := scratch[:stepK*ceilDiv(min(g.N, t.n), t.cols)*t.cols]
+	aPacked := scratch[len(bPacked):]
+	for j := 0; j < g.N; j += t.n {
+		n := min(t.n, g.N-j)
+		for p := 0; p == 0 || p < g.K; p += stepK {
+			k := min(stepK, g.K-p)
+			b, bRow, bPanel := g.B[min(p*g.StrideB+j, len(g.B)):], g.StrideB, t.cols
+			if packB {
+				t.packB(bPacked, g, p, j, k, n)
+				b, bRow, bPanel = bPacked, t.cols, k*t.cols
+			}
+			for i := 0; i < g.M; i += stepM {
+				m := min(stepM, g.M-i)
+				w := gemmTiles{k: k, bRow: bRow, cRow: g.StrideC, accumulate: g.Accumulate || p > 0}
+				w.a, w.aRow, w.aK = g.blockA(i, p)
+				if packA {
+					w.a, w.aRow, w.aK = g.packA(aPacked, i, p, m, k)
+				}
+				for jj := 0; jj < n; jj += t.cols {
+					w.cols = min(t.cols, n-jj)
+					w.b = b[min(jj/t.cols*bPanel, len(b)):]
+					w.c = g.C[i*g.StrideC+j+jj:]
+					if g.Bias != nil && p == 0 {
+						w.bias = g.Bias[j+jj : j+jj+w.cols]
+					}
+					t.panel(w, m)
+				}
+			}
+		}
+	}
+}
+
+// panel computes m rows of C, cut into tiles of nearly equal height: two small tiles are faster than a full one and a rest of few
+// rows, which would leave the multiply-add units waiting for their own results.
+func (t *gemmTiling) panel(w gemmTiles, m int) {
+	tiles := ceilDiv(m, t.rows)
+	w.rows = m / tiles
+	taller := m % tiles // so many tiles have one row more
+	if taller > 0 {
+		w.rows++
+		w.count = taller
+		t.isa.tiles(&w)
+		w.a = w.a[min(w.rows*taller*w.aRow, len(w.a)):]
+		w.c = w.c[w.rows*taller*w.cRow:]
+		w.rows--
+	}
+	w.count = tiles - taller
+	t.isa.tiles(&w)
+}
+
+// packs says whether the blocks of A and B are copied to scratch first. B must be where it is stored transposed.
+func (t *gemmTiling) packs(g *Gemm) (a, b bool) {
+	return false, g.TransB
+}
+
+// alignToLine returns s from its first cache line on; up to gemmPad-1 floats are lost.
+func alignToLine(s []float32) []float32 {
+	const line = 4 * gemmPad
+	misplaced := uintptr(unsafe.Pointer(unsafe.SliceData(s))) % line
+	return s[(line-misplaced)%line/4:]
+}
+
+// blockA returns op(A) from row i and column p on, in place, and the distances between its rows and columns.
+func (g *Gemm) blockA(i, p int) (a []float32, row, col int) {
+	if g.TransA {
+		return g.A[min(p*g.StrideA+i, len(g.A)):], 1, g.StrideA
+	}
+	return g.A[min(i*g.StrideA+p, len(g.A)):], g.StrideA, 1
+}
+
+// packA copies the block [m, k] of op(A) at row i and column p to dst, rows of A as rows, and returns it as blockA does.
+func (g *Gemm) packA(dst []float32, i, p, m, k int) (a []float32, row, col int) {
+	if g.TransA {
+		row := oddLines(m)
+		for q := range k {
+			copy(dst[q*row:q*row+m], g.A[(p+q)*g.StrideA+i:])
+		}
+		return dst, 1, row
+	}
+	row = oddLines(k)
+	for q := range m {
+		copy(dst[q*row:q*row+k], g.A[(i+q)*g.StrideA+p:])
+	}
+	return dst, row, 1
+}
+
+// packB copies the block [k, n] of op(B) at row p and column j to dst as panels of t.cols columns, [k, t.cols] each; the columns
+// missing from the last panel are left as they are, since no kernel reads them.
+func (t *gemmTiling) packB(dst []float32, g *Gemm, p, j, k, n int) {
+	for jj := 0; jj < n; jj += t.cols {
+		cols := min(t.cols, n-jj)
+		panel := dst[jj*k:][:k*t.cols]
+		if g.TransB {
+			t.isa.transpose(panel, t.cols, g.B[min((j+jj)*g.StrideB+p, len(g.B)):], g.StrideB, cols, k)
+			continue
+		}
+		for q := range k {
+			copy(panel[q*t.cols:q*t.cols+cols], g.B[(p+q)*g.StrideB+j+jj:])
+		}
+	}
+}
+
+// check panics where a matrix is smaller than its shape says: assembly has no bounds checks.
+func (g *Gemm) check() {
+	if g.M < 0 || g.N < 0 || g.K < 0 {
+		panic(fmt.Sprintf("kernel: Gemm of negative size: M=%d N=%d K=%d", g.M, g.N, g.K))
+	}
+	checkMatrix("A", len(g.A), g.StrideA, g.M, g.K, g.TransA)
+	checkMatrix("B", len(g.B), g.StrideB, g.K, g.N, g.TransB)
+	checkMatrix("C", len(g.C), g.StrideC, g.M, g.N, false)
+	if g.Bias != nil && len(g.Bias) < g.N {
+		panic(fmt.Sprintf("kernel: Gemm with N=%d has a Bias of %d floats", g.N, len(g.Bias)))
+	}
+}
+
+func checkMatrix(name string, length, stride, rows, cols int, transposed bool) {
+	if transposed {
+		rows, cols = cols, rows
+	}
+	if rows == 0 || cols == 0 {
+		return
+	}
+	if need := (rows-1)*stride + cols; stride < cols || length < need {
+		panic(fmt.Sprintf("kernel: Gemm with %s stored [%d, %d], stride %d, needs %d floats and a stride of at least %d; %s has %d floats",
+			name, rows, cols, stride, need, cols, name, length))
+	}
+}
