@@ -59,6 +59,14 @@ type value struct {
 func floats(dims int) value { return value{dims: dims} }
 func ints(dims int) value   { return value{dims: dims, integer: true} }
 
+func (v value) String() string {
+	element := "float32 or float64"
+	if v.integer {
+		element = "int32"
+	}
+	return fmt.Sprintf("%s of %d dimensions", element, v.dims)
+}
+
 type signature struct {
 	in  []value
 	out value
@@ -110,12 +118,20 @@ func (o Op) InferShape(in ...gorgonia.DimSizer) (tensor.Shape, error) {
 	return shape, nil
 }
 
-// Do computes the op with the reference loops, in float64 whatever the type of the inputs.
+// Do computes the op with the reference loops, in float64 whatever the type of the inputs. The error says which input has a
+// type or shape that the op does not take.
 func (o Op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
+	want := o.signature().in
+	if len(values) != len(want) {
+		return nil, fmt.Errorf("%v: %d inputs, expected %d", o, len(values), len(want))
+	}
 	in := operands{floats: make([][]float64, len(values)), ints: make([][]int32, len(values)), shapes: make([]tensor.Shape, len(values))}
 	dtype := tensor.Float64
 	for i, v := range values {
 		in.shapes[i] = v.Shape()
+		if v.Shape().Dims() != want[i].dims || (v.Dtype() == tensor.Int32) != want[i].integer {
+			return nil, fmt.Errorf("%v: input %d is %v of shape %v, expected %v", o, i, v.Dtype(), v.Shape(), want[i])
+		}
 		switch data := v.Data().(type) {
 		case []float64:
 			in.floats[i] = data
@@ -133,7 +149,7 @@ func (o Op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 		case []int32:
 			in.ints[i] = data
 		default:
-			return nil, fmt.Errorf("%v: input %d has type %v; it takes float32, float64 and int32", o, i, v.Dtype())
+			return nil, fmt.Errorf("%v: input %d is %v of shape %v, expected %v", o, i, v.Dtype(), v.Shape(), want[i])
 		}
 	}
 	shape, err := o.shape(in.shapes)
