@@ -111,7 +111,21 @@ func (o Op) InferShape(in ...gorgonia.DimSizer) (tensor.Shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape, err := o.shape(shapes)
+	return o.resultShape(shapes)
+}
+
+// resultShape checks the number of dimensions of each input, which Gorgonia's unification of types does not, then their sizes.
+func (o Op) resultShape(in []tensor.Shape) (tensor.Shape, error) {
+	want := o.signature().in
+	if len(in) != len(want) {
+		return nil, fmt.Errorf("%v: %d inputs, expected %d", o, len(in), len(want))
+	}
+	for i, s := range in {
+		if s.Dims() != want[i].dims {
+			return nil, fmt.Errorf("%v: input %d has shape %v, expected %v", o, i, s, want[i])
+		}
+	}
+	shape, err := o.shape(in)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", o, err)
 	}
@@ -121,17 +135,10 @@ func (o Op) InferShape(in ...gorgonia.DimSizer) (tensor.Shape, error) {
 // Do computes the op with the reference loops, in float64 whatever the type of the inputs. The error says which input has a
 // type or shape that the op does not take.
 func (o Op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
-	want := o.signature().in
-	if len(values) != len(want) {
-		return nil, fmt.Errorf("%v: %d inputs, expected %d", o, len(values), len(want))
-	}
 	in := operands{floats: make([][]float64, len(values)), ints: make([][]int32, len(values)), shapes: make([]tensor.Shape, len(values))}
 	dtype := tensor.Float64
 	for i, v := range values {
 		in.shapes[i] = v.Shape()
-		if v.Shape().Dims() != want[i].dims || (v.Dtype() == tensor.Int32) != want[i].integer {
-			return nil, fmt.Errorf("%v: input %d is %v of shape %v, expected %v", o, i, v.Dtype(), v.Shape(), want[i])
-		}
 		switch data := v.Data().(type) {
 		case []float64:
 			in.floats[i] = data
@@ -148,13 +155,16 @@ func (o Op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 			in.floats[i] = []float64{float64(data)}
 		case []int32:
 			in.ints[i] = data
-		default:
-			return nil, fmt.Errorf("%v: input %d is %v of shape %v, expected %v", o, i, v.Dtype(), v.Shape(), want[i])
 		}
 	}
-	shape, err := o.shape(in.shapes)
+	shape, err := o.resultShape(in.shapes)
 	if err != nil {
-		return nil, fmt.Errorf("%v: %w", o, err)
+		return nil, err
+	}
+	for i, want := range o.signature().in {
+		if want.integer && in.ints[i] == nil || !want.integer && in.floats[i] == nil {
+			return nil, fmt.Errorf("%v: input %d holds %v, expected %v", o, i, values[i].Dtype(), want)
+		}
 	}
 	out := make([]float64, shape.TotalSize())
 	o.compute(out, in)
