@@ -1,0 +1,92 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// DType is the type of a tensor's elements, spelled as in the file.
+type DType string
+
+// The types which Read and Write handle.
+const (
+	F32 DType = "F32"
+	F64 DType = "F64"
+	I32 DType = "I32"
+	I64 DType = "I64"
+)
+
+// sizes holds the bytes of an element of each type of the format, so that a file opens if it has, beside the tensors which
+// are wanted, some that are not. A type becomes readable when it joins Element and element.
+var sizes = map[DType]int64{
+	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1,
+	"I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+	I32: 4, "U32": 4, F32: 4,
+	I64: 8, "U64": 8, F64: 8,
+}
+
+// Element is a Go type that holds an element of a tensor as it is in the file, without conversion.
+type Element interface {
+	float32 | float64 | int32 | int64
+}
+
+// element returns the DType of T.
+func element[T Element]() DType {
+	var zero T
+	switch any(zero).(type) {
+	case float32:
+		return F32
+	case float64:
+		return F64
+	case int32:
+		return I32
+	case int64:
+		return I64
+	}
+	panic(fmt.Sprintf("safetensors: no dtype for %T", zero))
+}
+
+// encode writes values to dst, little-endian. dst has their size.
+func encode[T Element](dst []byte, values []T) {
+	switch values := any(values).(type) {
+	case []float32:
+		for i, v := range values {
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+		}
+	case []float64:
+		for i, v := range values {
+			binary.LittleEndian.PutUint64(dst[8*i:], math.Float64bits(v))
+		}
+	case []int32:
+		for i, v := range values {
+			binary.LittleEndian.PutUint32(dst[4*i:], uint32(v))
+		}
+	case []int64:
+		for i, v := range values {
+			binary.LittleEndian.PutUint64(dst[8*i:], uint64(v))
+		}
+	}
+}
+
+// decode is the inverse of encode.
+func decode[T Element](values []T, src []byte) {
+	switch values := any(values).(type) {
+	case []float32:
+		for i := range values {
+			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	case []float64:
+		for i := range values {
+			values[i] = math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:]))
+		}
+	case []int32:
+		for i := range values {
+			values[i] = int32(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	case []int64:
+		for i := range values {
+			values[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))
+		}
+	}
+}
