@@ -8,7 +8,7 @@ import "fmt"
 // MaxOperand is the largest operand of a problem.
 const MaxOperand = 99
 
-// maxProduct is the largest product that is asked for; with it the times table stays learnable from its few examples.
+// maxProduct is the largest product that is asked for, so that operands and products are the same two-digit numbers.
 const maxProduct = 99
 
 // Operation is an arithmetic operation, named by the word that stands for it in a question.
