@@ -39,8 +39,8 @@ type File struct {
 	path     string
 	file     io.ReaderAt
 	start    int64          // where in the file the bytes of the tensors begin
-	tensors  []Info            // in order of their bytes
-	index    map[string]int    // into tensors
+	tensors  []Info         // in order of their bytes
+	index    map[string]int // into tensors
 	metadata map[string]string
 	close    func() error
 }

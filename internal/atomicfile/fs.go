@@ -1,0 +1,61 @@
+package atomicfile
+
+import (
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// filesystem is what the package needs of one: steps which happen as a whole or not at all, but for writes. The tests
+// let it die at each step.
+type filesystem interface {
+	create(path string) (file, error) // fails if path exists
+	mkdir(path string) error          // fails if path exists
+	rename(from, to string) error     // replaces a file
+	remove(path string) error         // a file or an empty folder
+	list(dir string) ([]string, error)
+	syncDir(dir string) error // makes what happened to the names in dir last through a power cut
+}
+
+type file interface {
+	io.WriteCloser
+	Sync() error
+}
+
+// disk is the filesystem of the operating system.
+type disk struct{}
+
+func (disk) create(path string) (file, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+}
+
+func (disk) mkdir(path string) error      { return os.Mkdir(path, 0o777) }
+func (disk) rename(from, to string) error { return os.Rename(from, to) }
+func (disk) remove(path string) error     { return os.Remove(path) }
+
+func (disk) list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names, err
+}
+
+func (disk) syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be flushed there
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	// Some network and FUSE filesystems have no such operation and say so with EINVAL.
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
