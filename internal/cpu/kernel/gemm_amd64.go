@@ -2,7 +2,45 @@
 
 package kernel
 
-func (isa gemmISA) tiles(w *gemmTiles) { gemmTilesGo(w) }
+import "unsafe"
+
+// gemmTilingAVX512: 28 of the 32 registers hold sums, two B and one A.
+var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 18, n: 1024, k: 256}
+
+// gemmTilingAVX2: 12 of the 16 registers hold sums, two B, one A and one the mask.
+var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 42, n: 1024, k: 256}
+
+func gemmAVX512(g *Gemm, scratch []float32) { gemmTilingAVX512.run(g, scratch) }
+func gemmAVX2(g *Gemm, scratch []float32)   { gemmTilingAVX2.run(g, scratch) }
+
+func gemmScratchAVX512(m, n, k int) int { return gemmTilingAVX512.scratch(m, n, k) }
+func gemmScratchAVX2(m, n, k int) int   { return gemmTilingAVX2.scratch(m, n, k) }
+
+// tiles runs the tile kernel of the instruction set.
+func (isa gemmISA) tiles(w *gemmTiles) {
+	a, b, c, bias := unsafe.SliceData(w.a), unsafe.SliceData(w.b), unsafe.SliceData(w.c), unsafe.SliceData(w.bias)
+	switch isa {
+	case gemmISAAVX512:
+		gemmTilesAVX512(w.rows, w.count, w.cols, w.k, a, w.aRow, w.aK, b, w.bRow, c, w.cRow, bias, w.accumulate)
+	case gemmISAAVX2:
+		gemmTilesAVX2(w.rows, w.count, w.cols, w.k, a, w.aRow, w.aK, b, w.bRow, c, w.cRow, bias, w.accumulate)
+	default:
+		gemmTilesGo(w)
+	}
+}
+
+// transpose is gemmTransposeGo; columns of dst beyond rows, up to a multiple of the vector, may be overwritten.
 func (isa gemmISA) transpose(dst []float32, dstRow int, src []float32, srcRow, rows, k int) {
-	gemmTransposeGo(dst, dstRow, src, srcRow, rows, k)
+	switch {
+	case isa == gemmISAAVX512 && k >= 16:
+		for i := 0; i < rows; i += 16 {
+			gemmTransposeAVX512(&dst[i], dstRow, &src[i*srcRow], srcRow, min(16, rows-i), k)
+		}
+	case isa == gemmISAAVX2 && k >= 8:
+		for i := 0; i < rows; i += 8 {
+			gemmTransposeAVX2(&dst[i], dstRow, &src[i*srcRow], srcRow, min(8, rows-i), k)
+		}
+	default:
+		gemmTransposeGo(dst, dstRow, src, srcRow, rows, k)
+	}
 }
