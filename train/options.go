@@ -1,0 +1,103 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Options are the choices of a training run that determine its result, together with the model and the data. They are saved with a
+// checkpoint, and a resumed run must have the same.
+type Options struct {
+	Steps      int `json:"steps"`      // optimizer steps
+	Batch      int `json:"batch"`      // examples in a batch
+	Accumulate int `json:"accumulate"` // batches whose gradients are added up for a step
+
+	Optimizer         string  `json:"optimizer"` // "adamw" or "sgd"
+	LearningRate      float64 `json:"learning_rate"`
+	FinalLearningRate float64 `json:"final_learning_rate"`
+	Schedule          string  `json:"schedule"` // of ScheduleKinds
+	WarmUp            int     `json:"warm_up"`  // steps
+	Beta1             float64 `json:"beta1"`
+	Beta2             float64 `json:"beta2"`
+	WeightDecay       float64 `json:"weight_decay"`
+	Clip              float64 `json:"clip"` // largest global gradient norm; 0 is no limit
+
+	Loss    string         `json:"loss"`    // "answer" or "all": the tokens that the loss counts
+	Repeats map[string]int `json:"repeats"` // how often an epoch deals the examples of an operation, 1 where it is not named
+
+	Seed    uint64 `json:"seed"`
+	Threads int    `json:"threads"`
+}
+
+// OptimizerNames and LossNames are the values of Options.Optimizer and Options.Loss.
+var (
+	OptimizerNames = []string{"adamw", "sgd"}
+	LossNames      = []string{"answer", "all"}
+)
+
+// Calculator returns the options that the word calculator was tuned with. Products are drawn three times as often: they are 4 % of
+// the problems and nearly all of the errors.
+func Calculator() Options {
+	return Options{
+		Steps: 9000, Batch: 64, Accumulate: 1,
+		Optimizer: "adamw", LearningRate: 3e-3, Schedule: "cosine", WarmUp: 100, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.1, Clip: 1,
+		Loss: "answer", Repeats: map[string]int{"times": 3},
+		Seed: 1, Threads: 1,
+	}
+}
+
+// Validate returns an error that names the option which is impossible, its value and what was expected.
+func (o Options) Validate() error {
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"steps", o.Steps}, {"batch", o.Batch}, {"accumulate", o.Accumulate}, {"threads", o.Threads}} {
+		if n.value < 1 || n.value > math.MaxInt32 {
+			return fmt.Errorf("%s %d: expected at least 1", n.name, n.value)
+		}
+	}
+	if o.Batch > 1<<20 || o.Accumulate > 1<<20 || o.Threads > 1<<10 {
+		return fmt.Errorf("batch %d, accumulate %d, threads %d: more than this program can do at once", o.Batch, o.Accumulate, o.Threads)
+	}
+	if err := o.schedule().validate(); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		name    string
+		value   float64
+		below   float64
+		example string
+	}{{"beta1", o.Beta1, 1, "0.9"}, {"beta2", o.Beta2, 1, "0.95"}, {"weight decay", o.WeightDecay, math.MaxFloat32, "0.1"}, {"clip", o.Clip, math.MaxFloat32, "1"}} {
+		if !(n.value >= 0 && n.value < n.below) {
+			return fmt.Errorf("%s %g: expected 0 or more and less than %.3g, such as %s", n.name, n.value, n.below, n.example)
+		}
+	}
+	if !slices.Contains(OptimizerNames, o.Optimizer) {
+		return fmt.Errorf("optimizer %q: expected %s", o.Optimizer, strings.Join(OptimizerNames, " or "))
+	}
+	if !slices.Contains(LossNames, o.Loss) {
+		return fmt.Errorf("loss %q: expected %s", o.Loss, strings.Join(LossNames, " or "))
+	}
+	for operation, n := range o.Repeats {
+		if n < 1 || n > 1000 {
+			return fmt.Errorf("repeats of %q %d: expected 1 to 1000", operation, n)
+		}
+	}
+	return nil
+}
+
+func (o Options) schedule() Schedule {
+	return Schedule{Kind: o.Schedule, Peak: o.LearningRate, Floor: o.FinalLearningRate, WarmUp: o.WarmUp, Horizon: o.Steps}
+}
+
+// optimizer returns the optimizer of the options for a vector of n weights.
+func (o Options) optimizer(n int) Optimizer {
+	if o.Optimizer == "sgd" {
+		return NewSGD(o.LearningRate)
+	}
+	a := NewAdamW(n, o.LearningRate, o.WeightDecay)
+	a.Beta1, a.Beta2 = o.Beta1, o.Beta2
+	return a
+}

@@ -1,0 +1,53 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Schedule gives the learning rate of each step.
+type Schedule struct {
+	Kind    string  // "constant", "cosine" or "linear"
+	Peak    float64 // the rate after the warm-up
+	Floor   float64 // the rate that cosine and linear end at
+	WarmUp  int     // steps over which the rate rises linearly from 0 to Peak
+	Horizon int     // the step that cosine and linear reach Floor at
+}
+
+// ScheduleKinds are the kinds of schedule.
+var ScheduleKinds = []string{"constant", "cosine", "linear"}
+
+// At returns the learning rate of a step, which counts from 0. Behind the warm-up, with p the part done of the steps that remain:
+// constant is Peak, linear Floor + (Peak-Floor)(1-p), cosine Floor + ½(Peak-Floor)(1+cos πp) (Loshchilov and Hutter 2017, equation 5).
+func (s Schedule) At(step int) float64 {
+	if step < s.WarmUp {
+		return s.Peak * float64(step+1) / float64(s.WarmUp)
+	}
+	part := min(1, float64(step-s.WarmUp)/float64(max(1, s.Horizon-s.WarmUp)))
+	switch s.Kind {
+	case "cosine":
+		return s.Floor + (s.Peak-s.Floor)*(1+math.Cos(math.Pi*part))/2
+	case "linear":
+		return s.Floor + (s.Peak-s.Floor)*(1-part)
+	default:
+		return s.Peak
+	}
+}
+
+func (s Schedule) validate() error {
+	if !slices.Contains(ScheduleKinds, s.Kind) {
+		return fmt.Errorf("schedule %q: expected %s", s.Kind, strings.Join(ScheduleKinds, ", "))
+	}
+	if !(s.Peak > 0 && s.Peak < math.MaxFloat32) {
+		return fmt.Errorf("learning rate %g: expected a positive number, such as 0.003", s.Peak)
+	}
+	if !(s.Floor >= 0 && s.Floor <= s.Peak) {
+		return fmt.Errorf("final learning rate %g: expected 0 to the learning rate %g", s.Floor, s.Peak)
+	}
+	if s.WarmUp < 0 {
+		return fmt.Errorf("warm-up of %d steps: expected 0 or more", s.WarmUp)
+	}
+	return nil
+}
