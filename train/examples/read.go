@@ -24,6 +24,9 @@ func Read(path string) ([]Example, error) {
 		return nil, fault.Dataf("cannot read examples: %w", err)
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fault.Dataf("cannot read examples: %s is a folder: expected a text file with one example a line", path)
+	}
 	return Parse(file, path)
 }
 
@@ -72,7 +75,7 @@ func Parse(r io.Reader, name string) ([]Example, error) {
 	case errors.Is(err, bufio.ErrTooLong):
 		bad.addf("%s:%d: the line is longer than %d KiB: expected one example a line, such as %q", name, line+1, maxLine>>10, sample)
 	case err != nil:
-		return nil, fault.Dataf("cannot read examples after line %d of %s: %w", line, name, err)
+		return nil, fault.Dataf("cannot read %s on from line %d: %w", name, max(line, 1), err)
 	}
 	if err := bad.err(); err != nil {
 		return nil, err
