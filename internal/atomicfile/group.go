@@ -20,7 +20,7 @@ const (
 // once Recover has run. Files that are not in the group stay. Only one process at a time may use Begin and Recover on a
 // folder (package lockfile); one that reads meanwhile may find the files of a commit under way partly old, partly new.
 type Group struct {
-	fs    filesystem
+	fsys  filesystem
 	dir   string
 	names []string
 	ended bool
@@ -29,25 +29,26 @@ type Group struct {
 // Begin starts a group of files of the folder dir, which must exist. It cleans up first as Recover does.
 func Begin(dir string) (*Group, error) { return begin(disk{}, dir) }
 
-func begin(fs filesystem, dir string) (*Group, error) {
-	if err := recoverDir(fs, dir); err != nil {
+func begin(fsys filesystem, dir string) (*Group, error) {
+	if err := recoverDir(fsys, dir); err != nil {
 		return nil, err
 	}
-	if err := fs.mkdir(filepath.Join(dir, staging)); err != nil {
+	if err := fsys.mkdir(filepath.Join(dir, staging)); err != nil {
 		return nil, explain(dir, kept, err)
 	}
-	return &Group{fs: fs, dir: dir}, nil
+	return &Group{fsys: fsys, dir: dir}, nil
 }
 
 const kept = "the last checkpoint is kept"
 
-// Write adds the file name to the group, with what content writes. Nothing of it is visible before Commit. After an error
-// the group can only be aborted.
+// Write adds the file name to the group, with what content writes. Nothing of it is visible before Commit. An error ends
+// the group: it is aborted, which gives its space back to a full disk.
 func (g *Group) Write(name string, content func(w io.Writer) error) error {
 	if name != filepath.Base(name) || g.ended || slices.Contains(g.names, name) {
 		panic(fmt.Sprintf("atomicfile: cannot add %q to %q (ended: %t)", name, g.names, g.ended))
 	}
-	if err := stage(g.fs, filepath.Join(g.dir, staging, name), content); err != nil {
+	if err := stage(g.fsys, filepath.Join(g.dir, staging, name), content); err != nil {
+		g.Abort()
 		return explain(filepath.Join(g.dir, name), kept, err)
 	}
 	g.names = append(g.names, name)
@@ -60,16 +61,16 @@ func (g *Group) Commit() error {
 	if g.ended {
 		panic("atomicfile: Commit of a group that has ended")
 	}
-	err := g.fs.syncDir(filepath.Join(g.dir, staging))
+	err := g.fsys.syncDir(filepath.Join(g.dir, staging))
 	if err == nil {
-		err = g.fs.rename(filepath.Join(g.dir, staging), filepath.Join(g.dir, committed))
+		err = g.fsys.rename(filepath.Join(g.dir, staging), filepath.Join(g.dir, committed))
 	}
 	if err != nil {
 		g.Abort()
 		return explain(g.dir, kept, err)
 	}
 	g.ended = true
-	return rollForward(g.fs, g.dir)
+	return rollForward(g.fsys, g.dir, g.names)
 }
 
 // Abort drops the group and keeps the old files. After Commit it does nothing, so that it can be deferred. What it fails
@@ -77,7 +78,7 @@ func (g *Group) Commit() error {
 func (g *Group) Abort() {
 	if !g.ended {
 		g.ended = true
-		removeDir(g.fs, filepath.Join(g.dir, staging))
+		removeDir(g.fsys, filepath.Join(g.dir, staging))
 	}
 }
 
@@ -85,37 +86,37 @@ func (g *Group) Abort() {
 // removed. It is to be called before the files are read. A kill during Recover does no harm.
 func Recover(dir string) error { return recoverDir(disk{}, dir) }
 
-func recoverDir(fs filesystem, dir string) error {
-	if err := rollForward(fs, dir); err != nil {
-		return err
+func recoverDir(fsys filesystem, dir string) error {
+	names, err := fsys.list(filepath.Join(dir, committed))
+	switch {
+	case err == nil:
+		if err := rollForward(fsys, dir, names); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cannot see whether a save into %s was cut short: %w", dir, err)
 	}
-	if err := removeDir(fs, filepath.Join(dir, staging)); err != nil {
+	if err := removeDir(fsys, filepath.Join(dir, staging)); err != nil {
 		return explain(dir, kept, err)
 	}
 	return nil
 }
 
-// rollForward moves the committed files into place. There need not be any.
-func rollForward(filesystem filesystem, dir string) error {
+// rollForward moves the files of those names from the folder of the commit into place. Each step waits until the one before it
+// would survive a power cut.
+func rollForward(fsys filesystem, dir string, names []string) error {
 	from := filepath.Join(dir, committed)
-	names, err := filesystem.list(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	// Each step waits until the one before it would survive a power cut.
-	if err == nil {
-		err = filesystem.syncDir(dir)
-	}
+	err := fsys.syncDir(dir)
 	for _, name := range names {
 		if err == nil {
-			err = filesystem.rename(filepath.Join(from, name), filepath.Join(dir, name))
+			err = fsys.rename(filepath.Join(from, name), filepath.Join(dir, name))
 		}
 	}
 	if err == nil {
-		err = filesystem.syncDir(dir)
+		err = fsys.syncDir(dir)
 	}
 	if err == nil {
-		err = filesystem.remove(from)
+		err = fsys.remove(from)
 	}
 	if err != nil {
 		return explain(dir, "the new checkpoint is complete in "+committed+" and will be put in place at the next start", err)
@@ -124,18 +125,18 @@ func rollForward(filesystem filesystem, dir string) error {
 }
 
 // removeDir removes a folder of files, if there is one.
-func removeDir(filesystem filesystem, dir string) error {
-	names, err := filesystem.list(dir)
+func removeDir(fsys filesystem, dir string) error {
+	names, err := fsys.list(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, name := range names {
 		if err == nil {
-			err = filesystem.remove(filepath.Join(dir, name))
+			err = fsys.remove(filepath.Join(dir, name))
 		}
 	}
 	if err == nil {
-		err = filesystem.remove(dir)
+		err = fsys.remove(dir)
 	}
 	return err
 }

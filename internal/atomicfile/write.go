@@ -24,26 +24,27 @@ func Write(path string, content func(w io.Writer) error) error {
 	return write(disk{}, path, content)
 }
 
-func write(fs filesystem, path string, content func(w io.Writer) error) error {
+func write(fsys filesystem, path string, content func(w io.Writer) error) error {
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
 	// A name of its own, so that writers of the same path do not meet.
 	temporary := filepath.Join(dir, "."+base+"."+rand.Text()[:8]+".tmp")
-	if err := stage(fs, temporary, content); err != nil {
+	if err := stage(fsys, temporary, content); err != nil {
 		return explain(path, "the file is as before", err)
 	}
-	if err := fs.rename(temporary, path); err != nil {
-		return explain(path, "the file is as before", errors.Join(err, fs.remove(temporary)))
+	if err := fsys.rename(temporary, path); err != nil {
+		fsys.remove(temporary)
+		return explain(path, "the file is as before", err)
 	}
-	if err := fs.syncDir(dir); err != nil {
+	if err := fsys.syncDir(dir); err != nil {
 		return explain(path, "the file is replaced, but a power cut may undo that", err)
 	}
 	return nil
 }
 
 // stage creates a file whose content is on disk when it returns. After an error or a panic of content there is no file.
-func stage(fs filesystem, path string, content func(w io.Writer) error) (err error) {
-	f, err := fs.create(path)
+func stage(fsys filesystem, path string, content func(w io.Writer) error) (err error) {
+	f, err := fsys.create(path)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func stage(fs filesystem, path string, content func(w io.Writer) error) (err err
 	defer func() {
 		if !done {
 			f.Close()
-			fs.remove(path)
+			fsys.remove(path)
 		}
 	}()
 	w := bufio.NewWriterSize(f, bufferSize)
