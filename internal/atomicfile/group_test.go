@@ -61,7 +61,7 @@ func eachStep(t *testing.T, action func(filesystem) error, test func(s *simulate
 	t.Helper()
 	for step := 0; ; step++ {
 		s := newSimulated(oldFiles)
-		s.killAt = step
+		s.failAt = step
 		err := action(s)
 		killed := s.steps > step
 		test(s, step, err)
@@ -97,7 +97,7 @@ func TestKillAtAnyStepOfRecoveryDoesNoHarm(t *testing.T) {
 		want := false
 		for second := -1; ; second++ {
 			s := newSimulated(oldFiles)
-			s.killAt = step
+			s.failAt = step
 			save(s)
 			s.restart()
 			when := fmt.Sprintf("kill at step %d and at step %d of recovery", step, second)
@@ -105,7 +105,7 @@ func TestKillAtAnyStepOfRecoveryDoesNoHarm(t *testing.T) {
 				want = outcome(t, s, when)
 				continue
 			}
-			s.killAt = second
+			s.failAt = second
 			err := recoverDir(s, folder)
 			s.restart()
 			if isNew := outcome(t, s, when); isNew != want {
@@ -135,7 +135,7 @@ func TestPowerCutAtAnyStepLeavesAllOldOrAllNewFiles(t *testing.T) {
 func TestFailedStepIsReportedAndTheNextSaveWorks(t *testing.T) {
 	for step := 0; ; step++ {
 		s := newSimulated(oldFiles)
-		s.killAt, s.kind, s.revive = step, syscall.ENOSPC, true
+		s.failAt, s.failure, s.once = step, syscall.ENOSPC, true
 		err := save(s)
 		done := s.steps <= step
 		s.restart()
@@ -146,6 +146,9 @@ func TestFailedStepIsReportedAndTheNextSaveWorks(t *testing.T) {
 				t.Errorf("failure at step %d was not reported and left %q", step, got)
 			}
 		case err != nil:
+			if got := s.contents(); strings.Contains(err.Error(), "the last checkpoint is kept") && !maps.Equal(got, oldFiles) {
+				t.Errorf("failure at step %d left %q", step, got)
+			}
 			// Step 0 only looks whether there is something to recover.
 			if !errors.Is(err, syscall.ENOSPC) || step > 0 && !strings.Contains(err.Error(), "the disk is full") {
 				t.Errorf("failure at step %d: %q, want that the disk is full", step, err)

@@ -14,15 +14,14 @@ var errKilled = errors.New("killed")
 // simulated is a filesystem in memory which stops at a given step, and which forgets at a power cut what was not synced,
 // more thoroughly than a real one would: each change of a name since the last syncDir survives or not by itself.
 type simulated struct {
-	files map[string]*simulatedFile // by path
-	after []change                  // since durable
-	// durable is the state before the changes.
-	durable map[string]*simulatedFile
+	files   map[string]*simulatedFile // by path
+	durable map[string]*simulatedFile // what a power cut cannot undo
+	changes []change                  // from durable to files
 
-	steps  int // done so far
-	killAt int // the step which fails with failure, or -1
-	kind   error
-	revive bool // only the one step fails
+	steps   int   // done so far
+	failAt  int   // the step from which on all fail, or -1
+	once    bool  // only step failAt fails
+	failure error // how
 }
 
 type simulatedFile struct {
@@ -31,7 +30,7 @@ type simulatedFile struct {
 	disk         *simulated
 }
 
-// change is an entry of the journal: from is "" for a creation, to is "" for a removal.
+// change is an entry of the journal, of a file or folder: from is "" for a creation, to is "" for a removal.
 type change struct {
 	from, to string
 	file     *simulatedFile
@@ -39,7 +38,7 @@ type change struct {
 }
 
 func newSimulated(files map[string]string) *simulated {
-	s := &simulated{durable: map[string]*simulatedFile{}, killAt: -1, kind: errKilled}
+	s := &simulated{durable: map[string]*simulatedFile{}, failAt: -1, failure: errKilled}
 	s.durable[folder] = &simulatedFile{folder: true, disk: s}
 	for name, content := range files {
 		s.durable[filepath.Join(folder, name)] = &simulatedFile{data: []byte(content), synced: []byte(content), disk: s}
@@ -52,35 +51,32 @@ func newSimulated(files map[string]string) *simulated {
 func (s *simulated) step() error {
 	n := s.steps
 	s.steps++
-	if s.killAt >= 0 && (n == s.killAt || n > s.killAt && !s.revive) {
-		return s.kind
+	if s.failAt >= 0 && (n == s.failAt || n > s.failAt && !s.once) {
+		return s.failure
 	}
 	return nil
 }
 
 func (c change) apply(files map[string]*simulatedFile) {
-	if c.from != "" && files[c.from] == nil || c.to != "" && files[filepath.Dir(c.to)] == nil {
-		return // it builds on a change that was lost
-	}
+	// A file survives at its new name even where an earlier change of its old name was lost; a folder does not.
 	moved := map[string]*simulatedFile{}
-	if c.from == "" {
+	if c.from == "" || !c.file.folder {
 		moved[c.to] = c.file
-	} else {
-		for path, file := range files {
-			if path == c.from || strings.HasPrefix(path, c.from+"/") {
-				delete(files, path)
-				moved[c.to+strings.TrimPrefix(path, c.from)] = file
-			}
+	}
+	for path, file := range files {
+		if c.from != "" && (path == c.from || strings.HasPrefix(path, c.from+"/")) {
+			delete(files, path)
+			moved[c.to+strings.TrimPrefix(path, c.from)] = file
 		}
 	}
-	if c.to != "" {
+	if c.to != "" && files[filepath.Dir(c.to)] != nil {
 		maps.Copy(files, moved)
 	}
 }
 
 func (s *simulated) change(c change) {
 	c.apply(s.files)
-	s.after = append(s.after, c)
+	s.changes = append(s.changes, c)
 }
 
 func (s *simulated) create(path string) (file, error) {
@@ -113,7 +109,7 @@ func (s *simulated) rename(from, to string) error {
 	if s.files[from] == nil || s.files[to] != nil && s.files[to].folder {
 		return fs.ErrInvalid
 	}
-	s.change(change{from: from, to: to})
+	s.change(change{from: from, to: to, file: s.files[from]})
 	return nil
 }
 
@@ -124,7 +120,7 @@ func (s *simulated) remove(path string) error {
 	if names, _ := s.names(path); s.files[path] == nil || len(names) > 0 {
 		return fs.ErrInvalid
 	}
-	s.change(change{from: path})
+	s.change(change{from: path, file: s.files[path]})
 	return nil
 }
 
@@ -151,9 +147,9 @@ func (s *simulated) syncDir(dir string) error {
 	if err := s.step(); err != nil {
 		return err
 	}
-	for i, c := range s.after {
+	for i, c := range s.changes {
 		if c.to != "" && filepath.Dir(c.to) == dir || c.to == "" && filepath.Dir(c.from) == dir {
-			s.after[i].synced = true
+			s.changes[i].synced = true
 		}
 	}
 	return nil
@@ -180,12 +176,12 @@ func (f *simulatedFile) Sync() error {
 func (f *simulatedFile) Close() error { return f.disk.step() }
 
 // restart lets the filesystem work again, after a kill of the process alone.
-func (s *simulated) restart() { s.steps, s.killAt = 0, -1 }
+func (s *simulated) restart() { s.steps, s.failAt = 0, -1 }
 
 // cutPower is restart after a loss of what was not synced, or of most of it.
 func (s *simulated) cutPower(random *rand.Rand) {
 	files := maps.Clone(s.durable)
-	for _, c := range s.after {
+	for _, c := range s.changes {
 		if c.synced || random.IntN(2) == 0 {
 			c.apply(files)
 		}
@@ -193,7 +189,7 @@ func (s *simulated) cutPower(random *rand.Rand) {
 	for _, file := range files {
 		file.data = file.synced
 	}
-	s.files, s.durable, s.after = files, maps.Clone(files), nil
+	s.files, s.durable, s.changes = files, maps.Clone(files), nil
 	s.restart()
 }
 

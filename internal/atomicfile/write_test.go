@@ -22,7 +22,7 @@ func TestKillOrPowerCutAtAnyStepOfWriteLeavesOldOrNewContent(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		for step := 0; ; step++ {
 			s := newSimulated(oldFiles)
-			s.killAt = step
+			s.failAt = step
 			err := saveConfig(s)
 			if seed == 0 {
 				s.restart()
@@ -43,7 +43,7 @@ func TestKillOrPowerCutAtAnyStepOfWriteLeavesOldOrNewContent(t *testing.T) {
 func TestFailedWriteLeavesTheFolderAsItWas(t *testing.T) {
 	for step := range 5 { // create, write, sync, close, rename
 		s := newSimulated(oldFiles)
-		s.killAt, s.revive = step, true
+		s.failAt, s.once = step, true
 		if err := saveConfig(s); err == nil || !strings.Contains(err.Error(), "run/config.json") {
 			t.Errorf("failure at step %d: error %v, want one that names the file", step, err)
 		}
