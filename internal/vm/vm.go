@@ -203,6 +203,7 @@ func view[T float32 | int32](b []byte) []T {
 }
 
 // Bytes views float32 or int32 data as bytes.
+// Bytes views float32 or int32 as memory.
 func Bytes[T float32 | int32](data []T) []byte {
 	if len(data) == 0 {
 		return nil

@@ -1,0 +1,105 @@
+package vm_test
+
+import (
+	"fmt"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"trainer/internal/op"
+	"trainer/internal/vm"
+	"trainer/internal/vm/vmtest"
+)
+
+// referenceBackend runs programs with the reference of each op. Its memory is out of the host's reach, like a device's.
+type referenceBackend struct{}
+
+func (referenceBackend) Device() string { return "reference" }
+func (referenceBackend) Allocate(size int) (vm.Memory, error) {
+	return deviceMemory(make([]byte, size)), nil
+}
+func (referenceBackend) Close() error { return nil }
+
+func (b referenceBackend) Adopt(host []byte) (vm.Memory, error) {
+	m, _ := b.Allocate(len(host))
+	return m, m.Write(host)
+}
+
+func (referenceBackend) Bind(p *vm.Program, memory []vm.Memory) (vm.Executable, error) {
+	return &referenceProgram{p, memory}, nil
+}
+
+type deviceMemory []byte
+
+func (m deviceMemory) Size() int { return len(m) }
+func (m deviceMemory) Slice(offset, size int) vm.Memory {
+	return m[:len(m):len(m)][offset : offset+size : offset+size]
+}
+func (m deviceMemory) Write(host []byte) error { return m.transfer(m, host) }
+func (m deviceMemory) Read(host []byte) error  { return m.transfer(host, m) }
+func (m deviceMemory) Host() []byte            { return nil }
+func (m deviceMemory) Free() error             { return nil }
+
+func (m deviceMemory) transfer(dst, src []byte) error {
+	if n := max(len(dst), len(src)); n > len(m) {
+		return fmt.Errorf("%d bytes for a block of %d", n, len(m))
+	}
+	copy(dst, src)
+	return nil
+}
+
+type referenceProgram struct {
+	program *vm.Program
+	memory  []vm.Memory
+}
+
+func (p *referenceProgram) Run() error {
+	for i := range p.program.Instructions {
+		if err := p.Step(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *referenceProgram) Step(i int) error {
+	in := p.program.Instructions[i]
+	var values []gorgonia.Value
+	var shapes []tensor.Shape
+	for _, v := range in.In {
+		shape := p.program.Values[v].Shape
+		data := make([]byte, p.memory[v].Size())
+		if err := p.memory[v].Read(data); err != nil {
+			return err
+		}
+		backing := tensor.WithBacking(vm.Float32s(data))
+		if p.program.Values[v].Integer {
+			backing = tensor.WithBacking(vm.Int32s(data))
+		}
+		values = append(values, tensor.New(tensor.WithShape(shape...), backing))
+		shapes = append(shapes, shape)
+	}
+	result, err := op.Op{Kernel: in.Kernel}.Do(values...)
+	if err != nil {
+		return err
+	}
+	data, ok := result.Data().([]float32)
+	if !ok {
+		data = []float32{result.Data().(float32)}
+	}
+	parts := op.Results(in.Kernel, shapes)
+	if parts == nil {
+		parts = []op.Part{{Rows: len(data)}}
+	}
+	for j, part := range parts {
+		if err := p.memory[in.Out[j]].Write(vm.Bytes(data[part.Offset : part.Offset+part.Shape().TotalSize()])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestReferenceBackendConforms(t *testing.T) {
+	vmtest.RunAll(t, func(*testing.T) vm.Backend { return referenceBackend{} })
+}
