@@ -29,7 +29,6 @@ func save(fsys filesystem) error {
 	if err != nil {
 		return err
 	}
-	defer g.Abort()
 	for _, name := range slices.Sorted(maps.Keys(newFiles)) {
 		if err := g.Write(name, func(w io.Writer) error { _, err := io.WriteString(w, newFiles[name]); return err }); err != nil {
 			return err

@@ -19,7 +19,7 @@ const name = ".lock"
 // errHeld is what lock returns when another process has the lock.
 var errHeld = errors.New("held by another process")
 
-// Lock is the right to write into a folder.
+// Lock is the right to write into a folder. It must stay reachable until Release, or the garbage collector gives it back.
 type Lock struct{ file *os.File }
 
 // Acquire takes the lock of the folder dir, which must exist. It does not wait: if a process has the lock, this one included,
