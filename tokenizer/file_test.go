@@ -56,8 +56,11 @@ func TestLoadSaysWhatIsWrongWithAFile(t *testing.T) {
 		{"BPE", `{"model": {"type": "BPE", "merges": []}}`, "a tokenizer of type BPE is not supported; supported is WordLevel"},
 		{"unknown field", replace(`"model": {`, `"model": {"dropout": 1,`), `unknown field "dropout"`},
 		{"version", replace(`"1.0"`, `"2.0"`), `"version" is "2.0", expected "1.0"`},
-		{"normalizer", replace(`"normalizer": null`, `"normalizer": {"type": "Lowercase"}`), `"normalizer" is set, expected null`},
+		{"truncation", replace(`"truncation": null`, `"truncation": {"max_length": 1}`), `"truncation" is set, expected null`},
 		{"padding", replace(`"padding": null`, `"padding": {}`), `"padding" is set, expected null`},
+		{"normalizer", replace(`"normalizer": null`, `"normalizer": {"type": "Lowercase"}`), `"normalizer" is set, expected null`},
+		{"post-processor", replace(`"post_processor": null`, `"post_processor": {}`), `"post_processor" is set, expected null`},
+		{"decoder", replace(`"decoder": null`, `"decoder": {"type": "Fuse"}`), `"decoder" is set, expected null`},
 		{"pre-tokenizer", replace("WhitespaceSplit", "Whitespace"), `"pre_tokenizer" must be of type WhitespaceSplit`},
 		{"no pre-tokenizer", replace("pre_tokenizer\": {\n    \"type\": \"WhitespaceSplit\"\n  }", `pre_tokenizer": null`),
 			`"pre_tokenizer" must be of type WhitespaceSplit`},
@@ -72,7 +75,8 @@ func TestLoadSaysWhatIsWrongWithAFile(t *testing.T) {
 		{"huge id", replace(`"minus": 3`, `"minus": 1e99`), `"vocab" does not map words to ids`},
 		{"id of another type", replace(`"minus": 3`, `"minus": "3"`), `"vocab" does not map words to ids`},
 		{"list for vocabulary", `{"model": {"type": "WordLevel", "vocab": ["plus"]}}`, `"vocab" does not map words to ids`},
-		{"no vocabulary", replace(`"vocab"`, `"merges": null, "vocab"`), `unknown field "merges"`},
+		{"empty vocabulary", good[:strings.Index(good, `"<pad>": 0`)] + `}, "unk_token": "<unk>"}}`,
+			`"vocab" must give the special token "<pad>" the id 0`},
 		{"word with a space", replace(`"minus"`, `"mi nus"`), `word 2 of the vocabulary: "mi nus" is not one word`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -138,6 +138,9 @@ func TestUnknownWordNamesTheWordItsPositionAndTheNearestWord(t *testing.T) {
 		"two<eos>Plus":             `unknown word "Plus" (word 3): did you mean "plus"?`,
 		"TWELVE":                   `unknown word "TWELVE" (word 1): did you mean "twelve"?`,
 		"senventeen":               `unknown word "senventeen" (word 1): did you mean "seventeen"?`,
+		"si":                       `unknown word "si" (word 1): did you mean "six"?`,
+		"sevent":                   `unknown word "sevent" (word 1): did you mean "seven"?`, // "seventy" is as near but later
+		"<eso>":                    `unknown word "<eso>" (word 1): the vocabulary has no word like it`,
 		"2 plus 3":                 `unknown word "2" (word 1): the vocabulary has no word like it`,
 		"two divided":              `unknown word "divided" (word 2): the vocabulary has no word like it`,
 		strings.Repeat("é", 1<<20): `unknown word "` + strings.Repeat("é", 40) + `…" (word 1): the vocabulary has no word like it`,
@@ -147,6 +150,15 @@ func TestUnknownWordNamesTheWordItsPositionAndTheNearestWord(t *testing.T) {
 		if !errors.As(err, &unknown) || err.Error() != want {
 			t.Errorf("error is %v, want %s", err, want)
 		}
+	}
+}
+
+func TestOneCharacterIsNotLikeAnother(t *testing.T) {
+	if got := nearest("x", []string{"y"}); got != "" {
+		t.Errorf("nearest to x is %q", got)
+	}
+	if got := nearest("x", []string{"y", "X"}); got != "X" {
+		t.Errorf("nearest to x is %q, want X: case does not count", got)
 	}
 }
 
