@@ -108,8 +108,8 @@ func (c Config) Validate() error {
 	if c.Width%c.Heads != 0 {
 		return fmt.Errorf("heads (n_head) is %d, which does not divide width (n_embd) %d", c.Heads, c.Width)
 	}
-	if !(c.Epsilon > 0 && c.Epsilon < 1) {
-		return fmt.Errorf("epsilon (layer_norm_epsilon) is %g, want more than 0 and less than 1", c.Epsilon)
+	if !(float32(c.Epsilon) > 0 && c.Epsilon < 1) {
+		return fmt.Errorf("epsilon (layer_norm_epsilon) is %g, want more than 0 in float32 and less than 1", c.Epsilon)
 	}
 	switch c.Positions {
 	case Learned, Sinusoidal:

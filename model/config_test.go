@@ -1,0 +1,255 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trainer/internal/fault"
+)
+
+// variants are valid configurations which between them set every field to something that is not its default.
+func variants() map[string]Config {
+	rotary := Calculator(35)
+	rotary.Positions, rotary.RopeTheta, rotary.TiedHead = Rotary, 500, true
+	sinusoidal := Calculator(35)
+	sinusoidal.Positions, sinusoidal.BOS, sinusoidal.EOS, sinusoidal.PAD = Sinusoidal, 0, 34, 1
+	other := Config{
+		VocabSize: 100, Context: 7, Width: 30, Layers: 3, Heads: 2, MLPWidth: 50, Epsilon: 1e-6,
+		Positions: Learned, RopeTheta: DefaultRopeTheta, BOS: NoToken, EOS: NoToken, PAD: NoToken,
+	}
+	return map[string]Config{"calculator": Calculator(35), "rotary": rotary, "sinusoidal": sinusoidal, "other": other}
+}
+
+func TestNumParametersOfKnownModels(t *testing.T) {
+	gpt2 := Config{VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Positions: Learned, TiedHead: true}
+	v := variants()
+	for _, c := range []struct {
+		name           string
+		config         Config
+		trained, fixed int
+	}{
+		{"calculator", v["calculator"], 105_344, 0},
+		{"GPT-2 small", gpt2, 124_439_808, 0}, // what transformers counts
+		{"sinusoidal", v["sinusoidal"], 105_344 - 12*64, 12 * 64},
+		{"rotary, tied", v["rotary"], 105_344 - 12*64 - 35*64, 0},
+	} {
+		if trained, fixed := c.config.NumParameters(), c.config.NumFixed(); trained != c.trained || fixed != c.fixed {
+			t.Errorf("%s: %d trained and %d fixed weights, want %d and %d", c.name, trained, fixed, c.trained, c.fixed)
+		}
+	}
+}
+
+func TestConfigComesBackAsWritten(t *testing.T) {
+	for name, want := range variants() {
+		if err := want.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := ParseConfig(want.Marshal(), name); err != nil || got != want {
+			t.Errorf("%s: %+v, error %v, want %+v", name, got, err, want)
+		}
+	}
+}
+
+func TestConfigIsWrittenAsHuggingFaceReadsIt(t *testing.T) {
+	const want = `{
+  "architectures": [
+    "GPT2LMHeadModel"
+  ],
+  "model_type": "gpt2",
+  "vocab_size": 35,
+  "n_positions": 12,
+  "n_embd": 64,
+  "n_layer": 2,
+  "n_head": 4,
+  "n_inner": 256,
+  "activation_function": "gelu_new",
+  "layer_norm_epsilon": 0.00001,
+  "position_embedding": "learned",
+  "tie_word_embeddings": false,
+  "bos_token_id": null,
+  "eos_token_id": null,
+  "pad_token_id": null,
+  "resid_pdrop": 0,
+  "embd_pdrop": 0,
+  "attn_pdrop": 0,
+  "torch_dtype": "float32"
+}
+`
+	if got := string(Calculator(35).Marshal()); got != want {
+		t.Errorf("config.json is\n%s, want\n%s", got, want)
+	}
+}
+
+// A rotary model which passed for a GPT-2 would load there and answer nonsense.
+func TestRotaryModelDoesNotPassForAGPT2(t *testing.T) {
+	if text := string(variants()["rotary"].Marshal()); !strings.Contains(text, `"model_type": "gpt2-rotary"`) || strings.Contains(text, "GPT2LMHead") {
+		t.Errorf("config.json is\n%s", text)
+	}
+}
+
+func TestTransformersReadsOurConfig(t *testing.T) {
+	interpreter := os.Getenv("TRAINER_PYTHON")
+	if interpreter == "" {
+		t.Skip("TRAINER_PYTHON names no python with transformers")
+	}
+	dir := t.TempDir()
+	for name, config := range variants() {
+		if err := os.WriteFile(filepath.Join(dir, name), config.Marshal(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const script = `
+import os, sys
+from transformers import AutoConfig
+read = lambda name: AutoConfig.from_pretrained(os.path.join(sys.argv[1], name))
+c = read("sinusoidal")
+assert type(c).__name__ == "GPT2Config", c
+assert (c.vocab_size, c.n_positions, c.n_embd, c.n_layer, c.n_head, c.n_inner) == (35, 12, 64, 2, 4, 256), c
+assert (c.bos_token_id, c.eos_token_id, c.pad_token_id, c.tie_word_embeddings) == (0, 34, 1, False), c
+assert (c.activation_function, c.resid_pdrop, c.embd_pdrop, c.attn_pdrop) == ("gelu_new", 0, 0, 0), c
+c = read("other")
+assert (c.layer_norm_epsilon, c.bos_token_id, c.eos_token_id, c.pad_token_id) == (1e-6, None, None, None), c
+try:
+    read("rotary")
+except ValueError:
+    pass
+else:
+    raise SystemExit("transformers reads a rotary model as if it knew how")
+`
+	if output, err := exec.Command(interpreter, "-c", script, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+}
+
+// gpt2Text is the config.json of GPT-2 small as transformers 5 saves it, shortened, and without tie_word_embeddings, which
+// older versions leave out.
+const gpt2Text = `{
+  "activation_function": "gelu_new", "add_cross_attention": false, "attn_pdrop": 0.1, "bos_token_id": 50256,
+  "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
+  "n_embd": 768, "n_head": 12, "n_inner": null, "n_layer": 12, "n_positions": 1024, "pad_token_id": null,
+  "reorder_and_upcast_attn": false, "resid_pdrop": 0.1, "scale_attn_by_inverse_layer_idx": false, "scale_attn_weights": true,
+  "summary_activation": null, "transformers_version": "5.24.0", "use_cache": true, "vocab_size": 50257
+}`
+
+func TestConfigOfHuggingFaceIsRead(t *testing.T) {
+	want := Config{
+		VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Epsilon: 1e-5,
+		Positions: Learned, RopeTheta: DefaultRopeTheta, TiedHead: true, BOS: 50256, EOS: 50256, PAD: NoToken,
+	}
+	if got, err := ParseConfig([]byte(gpt2Text), "config.json"); err != nil || got != want {
+		t.Errorf("%+v, error %v, want %+v", got, err, want)
+	}
+}
+
+func TestUnsupportedOrBrokenConfigIsRefusedWithTheCause(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{`"gelu_new"`, `"relu"`, `activation_function "relu" is not supported, want "gelu_new"`},
+		{`"gelu_new"`, `["gelu_new"]`, `activation_function ["gelu_new"] is not supported`},
+		{`"gpt2"`, `"llama"`, `model_type "llama" is not supported, want "gpt2"`},
+		{`"model_type": "gpt2",`, ``, "model_type is missing"},
+		{`"scale_attn_weights": true`, `"scale_attn_weights": false`, "scale_attn_weights false is not supported, want true"},
+		{`idx": false`, `idx": true`, "scale_attn_by_inverse_layer_idx true is not supported, want false"},
+		{`upcast_attn": false`, `upcast_attn": true`, "reorder_and_upcast_attn true is not supported"},
+		{`cross_attention": false`, `cross_attention": true`, "add_cross_attention true is not supported"},
+		{`"n_layer": 12,`, ``, "n_layer is missing"},
+		{`"n_layer"`, `"N_LAYER"`, "n_layer is missing"},
+		{`"n_layer": 12`, `"n_layer": null`, "n_layer is null, want an integer"},
+		{`"n_layer": 12`, `"n_layer": "12"`, `n_layer is "12", want an integer`},
+		{`"n_layer": 12`, `"n_layer": 1.5`, "n_layer is 1.5, want an integer"},
+		{`"n_layer": 12`, `"n_layer": 0`, "layers (n_layer) is 0, want 1 to"},
+		{`"n_inner": null`, `"n_inner": -1`, "MLP width (n_inner) is -1"},
+		{`"n_inner": null`, `"n_inner": "x"`, `n_inner is "x", want an integer or null`},
+		{`"n_embd": 768`, `"n_embd": 9223372036854775807`, "width (n_embd) is 9223372036854775807"},
+		{`"n_head": 12`, `"n_head": 7`, "heads (n_head) is 7, which does not divide width (n_embd) 768"},
+		{`1e-05`, `0`, "epsilon (layer_norm_epsilon) is 0"},
+		{`1e-05`, `1e-60`, "epsilon (layer_norm_epsilon) is 1e-60"}, // 0 in float32
+		{`1e-05`, `1e999`, "layer_norm_epsilon is 1e999, want a number"},
+		{`"eos_token_id": 50256`, `"eos_token_id": 50257`, "eos_token_id is 50257, outside of the vocabulary of 50257 tokens"},
+		{`"use_cache": true`, `"position_embedding": "alibi"`, `positions (position_embedding) is "alibi", want "learned"`},
+		{`"use_cache": true`, `"position_embedding": null`, "position_embedding is null, want a string"},
+		{`"use_cache": true`, `"position_embedding": "rotary", "rope_theta": 0`, "rope theta (rope_theta) is 0"},
+		{`"use_cache": true`, `"tie_word_embeddings": 1`, "tie_word_embeddings is 1, want true or false"},
+		{`"n_layer": 12,`, `"n_layer": 12,,`, "line 4 is not JSON"},
+	} {
+		text := strings.Replace(gpt2Text, c.old, c.new, 1)
+		if text == gpt2Text {
+			t.Fatalf("the text has no %s", c.old)
+		}
+		_, err := ParseConfig([]byte(text), "run/config.json")
+		if fault.ExitCode(err) != fault.ExitData || !strings.HasPrefix(err.Error(), "run/config.json: "+c.want) {
+			t.Errorf("%s for %s: error %v, want a data fault that names the file and says %q", c.new, c.old, err, c.want)
+		}
+	}
+	for _, text := range []string{"", "null", "[]", "3", "{}", gpt2Text[:100]} {
+		if _, err := ParseConfig([]byte(text), "config.json"); fault.ExitCode(err) != fault.ExitData {
+			t.Errorf("%q: error %v, want a data fault", text, err)
+		}
+	}
+}
+
+func TestValidateRefusesImpossibleModels(t *testing.T) {
+	for _, c := range []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) { c.VocabSize = 0 }, "vocabulary"},
+		{func(c *Config) { c.Context = -1 }, "context"},
+		{func(c *Config) { c.Width = 1 << 30 }, "width"},
+		{func(c *Config) { c.Layers = 1 << 20 }, "layers"},
+		{func(c *Config) { c.Heads = 0 }, "heads"},
+		{func(c *Config) { c.Heads = 5 }, "does not divide"},
+		{func(c *Config) { c.MLPWidth = math.MaxInt }, "MLP width"},
+		{func(c *Config) { c.Epsilon = math.NaN() }, "epsilon"},
+		{func(c *Config) { c.Positions = "" }, "positions"},
+		{func(c *Config) { c.Positions, c.Heads = Rotary, 64 }, "even head size"},
+		{func(c *Config) { c.Positions, c.RopeTheta = Rotary, math.Inf(1) }, "rope theta"},
+		{func(c *Config) { c.PAD = 35 }, "pad_token_id"},
+		{func(c *Config) { c.BOS = -2 }, "bos_token_id"},
+	} {
+		config := Calculator(35)
+		c.change(&config)
+		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: error %v, want one about %q", config, err, c.want)
+		}
+	}
+}
+
+// The largest sizes that are accepted must not overflow where they are multiplied.
+func TestLargestModelCanBeCounted(t *testing.T) {
+	c := Config{
+		VocabSize: 1 << 24, Context: 1 << 24, Width: 1 << 17, Layers: 1 << 12, Heads: 1, MLPWidth: 1 << 20,
+		Epsilon: 1e-5, Positions: Learned, BOS: NoToken, EOS: NoToken, PAD: NoToken,
+	}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	// 4 bytes of each weight, gradient and two moments.
+	if n := c.NumParameters(); n < 0 || n > math.MaxInt/16 {
+		t.Errorf("%d weights", n)
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(gpt2Text))
+	for _, config := range variants() {
+		f.Add(config.Marshal())
+	}
+	f.Add([]byte(fmt.Sprintf(`{"model_type": "gpt2", "n_embd": %d}`, math.MaxInt)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		config, err := ParseConfig(text, "config.json")
+		if err != nil {
+			if fault.ExitCode(err) != fault.ExitData {
+				t.Fatalf("error %v is not a data fault", err)
+			}
+			return
+		}
+		if again, err := ParseConfig(config.Marshal(), "again"); err != nil || again != config {
+			t.Fatalf("%+v came back as %+v, error %v", config, again, err)
+		}
+	})
+}
