@@ -55,6 +55,10 @@ const free = "<nil>"
 
 func TestSecondProcessIsToldWhoHasTheLock(t *testing.T) {
 	dir := t.TempDir()
+	earlier := strings.Repeat("earlier ", 12) // of a process which had the lock before
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(earlier), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	child, result, end := startHolder(t, dir)
 	defer end()
 	if result != free {
@@ -68,6 +72,9 @@ func TestSecondProcessIsToldWhoHasTheLock(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}
+	}
+	if strings.Contains(err.Error(), "earlier") {
+		t.Errorf("error %q names an earlier process", err)
 	}
 }
 
