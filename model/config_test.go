@@ -87,7 +87,8 @@ func TestConfigIsWrittenAsHuggingFaceReadsIt(t *testing.T) {
 
 // A rotary model which passed for a GPT-2 would load there and answer nonsense.
 func TestRotaryModelDoesNotPassForAGPT2(t *testing.T) {
-	if text := string(variants()["rotary"].Marshal()); !strings.Contains(text, `"model_type": "gpt2-rotary"`) || strings.Contains(text, "GPT2LMHead") {
+	text := string(variants()["rotary"].Marshal())
+	if !strings.Contains(text, `"model_type": "gpt2-rotary"`) || strings.Contains(text, "GPT2LMHead") {
 		t.Errorf("config.json is\n%s", text)
 	}
 }

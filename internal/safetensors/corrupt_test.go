@@ -73,9 +73,11 @@ func TestBadFilesAreRefusedWithTheCause(t *testing.T) {
 			`"b" begins at byte 8 of the data, want 4`},
 		{"overlap", raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8),
 			`"b" begins at byte 4 of the data, want 8`},
-		{"same bytes twice", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
+		{"same bytes twice",
+			raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
 			`"b" begins at byte 0 of the data, want 4`},
-		{"data cut short", tensor(`{"dtype":"F32","shape":[2],"data_offsets":[0,8]}`, 7), "take 8 bytes, but only 7 follow the header: the file is cut short"},
+		{"data cut short", tensor(`{"dtype":"F32","shape":[2],"data_offsets":[0,8]}`, 7),
+			"take 8 bytes, but only 7 follow the header: the file is cut short"},
 		{"data after the tensors", tensor(`{"dtype":"F32","shape":[2],"data_offsets":[0,8]}`, 9), "take 8 bytes, but 9 follow"},
 		{"deep nesting", raw(`{"w":`+strings.Repeat("[", 100_000), 0), "not JSON"},
 	} {
@@ -85,7 +87,8 @@ func TestBadFilesAreRefusedWithTheCause(t *testing.T) {
 			t.Errorf("%s: opened", c.name)
 			continue
 		}
-		if fault.ExitCode(err) != fault.ExitData || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "model.safetensors") {
+		if fault.ExitCode(err) != fault.ExitData || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "model.safetensors") {
 			t.Errorf("%s: error %q, want a data fault that names the file and says %q", c.name, err, c.want)
 		}
 	}

@@ -87,7 +87,8 @@ func TestTensorsComeBackAsWritten(t *testing.T) {
 	if !reflect.DeepEqual(f.metadata, metadata) {
 		t.Errorf("metadata %q, want %q", f.metadata, metadata)
 	}
-	if got := mustRead[float32](t, f, "z", 2, 3); !slices.Equal(got, []float32{1, -2.5, float32(math.Inf(1)), math.SmallestNonzeroFloat32, 5, 6}) {
+	z := []float32{1, -2.5, float32(math.Inf(1)), math.SmallestNonzeroFloat32, 5, 6}
+	if got := mustRead[float32](t, f, "z", 2, 3); !slices.Equal(got, z) {
 		t.Errorf("z = %v", got)
 	}
 	if got := mustRead[float64](t, f, "a.weight", 2); got[0] != math.Pi || !math.Signbit(got[1]) {
