@@ -5,10 +5,10 @@ package kernel
 import "unsafe"
 
 // gemmTilingAVX512: 28 of the 32 registers hold sums, two B and one A.
-var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 18, n: 1024, k: 256}
+var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 20, n: 1024, k: 256}
 
 // gemmTilingAVX2: 12 of the 16 registers hold sums, two B, one A and one the mask.
-var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 42, n: 1024, k: 256}
+var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 44, n: 1024, k: 256}
 
 func gemmAVX512(g *Gemm, scratch []float32) { gemmTilingAVX512.run(g, scratch) }
 func gemmAVX2(g *Gemm, scratch []float32)   { gemmTilingAVX2.run(g, scratch) }

@@ -2,6 +2,9 @@
 
 package kernel
 
-func gemmTilingNative(name string) *gemmTiling {
-	return map[string]*gemmTiling{"avx2": &gemmTilingAVX2, "avx512": &gemmTilingAVX512}[name]
+func init() {
+	tilings := map[string]*gemmTiling{"avx2": &gemmTilingAVX2, "avx512": &gemmTilingAVX512}
+	for _, s := range native() {
+		gemmTilings[s.Name] = tilings[s.Name]
+	}
 }
