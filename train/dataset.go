@@ -4,47 +4,53 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+
+	"trainer/tokenizer"
+	"trainer/train/examples"
 )
 
-// Sequence is an example as tokens: a question, its answer and the end token.
-type Sequence struct {
-	Tokens      []int32
-	AnswerStart int    // index of the answer's first token in Tokens
-	Operation   string // what accuracy is broken down by: "plus"
-}
-
-// Dataset is a list of sequences, with the targets of their tokens.
+// Dataset is a list of examples as token sequences, with the targets of their tokens.
 type Dataset struct {
+	Examples  []examples.Example
 	sequences []sequence
 }
 
-// sequence is what goes into a batch: inputs [n-1] and for each the next token. In answers the targets of the question are masked by -1.
+// sequence is what goes into a batch: inputs and for each the next token. In answers the targets inside the question are masked by -1.
 type sequence struct {
 	inputs, targets, answers []int32
 	wanted                   int // targets in answers that are not masked: the answer and the end token
-	operation                string
 }
 
-// NewDataset prepares sequences, each of at least two tokens with an answer behind a question.
-func NewDataset(list []Sequence) *Dataset {
-	d := &Dataset{sequences: make([]sequence, len(list))}
-	for i, s := range list {
-		last := len(s.Tokens) - 1
-		q := sequence{inputs: s.Tokens[:last], targets: s.Tokens[1:], operation: s.Operation, wanted: len(s.Tokens) - s.AnswerStart}
-		q.answers = make([]int32, last)
-		for j := range q.answers {
-			q.answers[j] = -1
-			if j+1 >= s.AnswerStart {
-				q.answers[j] = q.targets[j]
-			}
-		}
-		d.sequences[i] = q
+// NewDataset encodes examples for a model that sees context tokens. The error, of class data, names the lines that do not encode.
+func NewDataset(t tokenizer.Tokenizer, list []examples.Example, context int) (*Dataset, error) {
+	encoded, err := examples.EncodeAll(t, list, context)
+	if err != nil {
+		return nil, err
 	}
-	return d
+	d := &Dataset{Examples: list, sequences: make([]sequence, len(list))}
+	for i, e := range encoded {
+		last := len(e.IDs) - 1
+		s := sequence{inputs: e.IDs[:last], targets: e.IDs[1:], answers: make([]int32, last), wanted: len(e.IDs) - e.AnswerStart}
+		for j := range s.answers {
+			s.answers[j] = -1
+		}
+		copy(s.answers[e.AnswerStart-1:], s.targets[e.AnswerStart-1:])
+		d.sequences[i] = s
+	}
+	return d, nil
 }
 
-// Len is the number of sequences.
-func (d *Dataset) Len() int { return len(d.sequences) }
+// Len is the number of examples.
+func (d *Dataset) Len() int { return len(d.Examples) }
+
+// Tokens is the number of tokens that the model reads in one pass over the data.
+func (d *Dataset) Tokens() int {
+	n := 0
+	for _, s := range d.sequences {
+		n += len(s.inputs)
+	}
+	return n
+}
 
 // fingerprint is a hash of all tokens, by which a resumed run knows its data again.
 func (d *Dataset) fingerprint() string {

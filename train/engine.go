@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"math"
 
 	"trainer/internal/cpu"
@@ -38,7 +39,7 @@ type worker struct {
 	backend   vm.Backend
 	executor  *model.Executor
 	batch     model.Batch
-	gradients []float32 // summed over the micro-batches
+	gradients []float32 // summed over the micro-batches; nil without examples
 	sum       []float32 // memory of that sum, when there are several
 	loss      float64
 	right     int // examples whose answer was right in full
@@ -149,9 +150,12 @@ func (e *engine) gradient(d *Dataset, batch []int32, micro int, all bool) error 
 // forwardBackward is a worker's part of the gradient.
 func (e *engine) forwardBackward(w, workers int) {
 	me := e.workers[w]
-	me.loss, me.right, me.tokens, me.err = 0, 0, 0, nil
+	me.gradients, me.loss, me.right, me.tokens, me.err = nil, 0, 0, 0, nil
 	for at := 0; at < len(e.batch); at += e.micro {
 		shard := part(e.batch[at:min(at+e.micro, len(e.batch))], w, workers)
+		if len(shard) == 0 {
+			continue
+		}
 		e.fill(&me.batch, shard)
 		me.tokens += me.batch.Tokens()
 		r, err := me.executor.Run(&me.batch, model.Train, e.weight)
@@ -164,7 +168,7 @@ func (e *engine) forwardBackward(w, workers int) {
 		switch {
 		case len(e.batch) <= e.micro:
 			me.gradients = r.Gradients
-		case at == 0:
+		case me.gradients == nil:
 			if me.sum == nil {
 				me.sum = vm.AlignedFloat32s(len(r.Gradients))
 			}
@@ -176,9 +180,10 @@ func (e *engine) forwardBackward(w, workers int) {
 	}
 }
 
-// part is worker w's part of a list.
+// part is worker w's part of a list. The first worker has one of any list that is not empty.
 func part(list []int32, w, workers int) []int32 {
-	return list[len(list)*w/workers : len(list)*(w+1)/workers]
+	from := func(w int) int { return (len(list)*w + workers - 1) / workers }
+	return list[from(w):from(w+1)]
 }
 
 // fill makes a batch of examples.
@@ -225,6 +230,9 @@ func (e *engine) reduce(thread, _ int) {
 	sum := e.workers[0].gradients
 	for _, b := range e.blocks[thread] {
 		for _, w := range e.workers[1:] {
+			if w.gradients == nil {
+				continue
+			}
 			e.kernels.Add(sum[b.begin:b.end], sum[b.begin:b.end], w.gradients[b.begin:b.end])
 		}
 		e.squares[b.index] = e.kernels.SumSquares(sum[b.begin:b.end])
@@ -280,4 +288,31 @@ func (e *engine) close() error {
 		}
 	}
 	return nil
+}
+
+// device names what the workers run on, for people.
+func (e *engine) device() string {
+	name := e.workers[0].backend.Device()
+	if n := len(e.workers); n > 1 {
+		return fmt.Sprintf("%s × %d shards of the batch", name, n)
+	}
+	return name
+}
+
+// firstNonFinite finds where in the last batch of each worker a number stopped being finite; nil when nowhere.
+func (e *engine) firstNonFinite() (*model.NonFinite, error) {
+	for w, me := range e.workers {
+		for at := 0; at < len(e.batch); at += e.micro {
+			shard := part(e.batch[at:min(at+e.micro, len(e.batch))], w, len(e.workers))
+			if len(shard) == 0 {
+				continue
+			}
+			e.fill(&me.batch, shard)
+			found, err := me.executor.FirstNonFinite(&me.batch, e.weight)
+			if found != nil || err != nil {
+				return found, err
+			}
+		}
+	}
+	return nil, nil
 }

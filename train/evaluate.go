@@ -90,12 +90,13 @@ func summarize(d *Dataset, nll []float64, right []bool) *Evaluation {
 	targets := 0
 	for i := range d.sequences {
 		s := &d.sequences[i]
+		operation := d.Examples[i].Operation
 		result.Loss += nll[i]
 		targets += s.wanted
-		k := slices.IndexFunc(result.ByOperation, func(score Score) bool { return score.Operation == s.operation })
+		k := slices.IndexFunc(result.ByOperation, func(score Score) bool { return score.Operation == operation })
 		if k < 0 {
 			k = len(result.ByOperation)
-			result.ByOperation = append(result.ByOperation, Score{Operation: s.operation})
+			result.ByOperation = append(result.ByOperation, Score{Operation: operation})
 		}
 		result.ByOperation[k].Total++
 		if right[i] {

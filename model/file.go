@@ -1,0 +1,102 @@
+package model
+
+import (
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"trainer/internal/fault"
+	"trainer/internal/safetensors"
+)
+
+// The names of a model's files in its folder.
+const (
+	ConfigFile  = "config.json"
+	WeightsFile = "model.safetensors"
+)
+
+// WriteWeights writes the weights as Hugging Face saves those of a GPT2LMHeadModel: float32, the tied head left out.
+func (m *Model) WriteWeights(w io.Writer) error {
+	var tensors []safetensors.Tensor
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		tensors = append(tensors, safetensors.New(p.Name, p.Value, p.Shape...))
+	}
+	if m.fixed != nil {
+		tensors = append(tensors, safetensors.New(wpe, m.fixed, m.Config.Context, m.Config.Width))
+	}
+	return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
+}
+
+// Load reads config.json and model.safetensors of a folder. Errors are data faults that name the file and what is wrong with it: weights that
+// are missing, have another shape than the configuration says, are too many, or are not finite.
+func Load(dir string) (*Model, error) {
+	path := filepath.Join(dir, ConfigFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.Dataf("%w: expected the folder of a trained model", err)
+	}
+	c, err := ParseConfig(data, path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := build(c)
+	if err != nil {
+		return nil, fault.Dataf("%s: %w", path, err)
+	}
+	return m, m.readWeights(filepath.Join(dir, WeightsFile))
+}
+
+func (m *Model) readWeights(path string) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	known := make(map[string]bool)
+	read := func(name string, value []float32, shape ...int) error {
+		// Files of OpenAI's GPT-2 on the Hub lack the prefix.
+		if short := strings.TrimPrefix(name, "transformer."); !has(f, name) && has(f, short) {
+			name = short
+		}
+		known[name] = true
+		if err := safetensors.Read(f, name, value, shape...); err != nil {
+			return err
+		}
+		for i, v := range value {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				return fault.Dataf("%s: element %d of %s is %g: expected finite weights", path, i, name, v)
+			}
+		}
+		return nil
+	}
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		if err := read(p.Name, p.Value, p.Shape...); err != nil {
+			return err
+		}
+	}
+	if m.fixed != nil {
+		if err := read(wpe, m.fixed, m.Config.Context, m.Config.Width); err != nil {
+			return err
+		}
+	}
+	for _, t := range f.Tensors() {
+		if !known[t.Name] && !isBuffer(t.Name) {
+			return fault.Dataf("%s: tensor %s is not part of the model that %s describes", path, t.Name, ConfigFile)
+		}
+	}
+	return nil
+}
+
+func has(f *safetensors.File, name string) bool {
+	_, ok := f.Lookup(name)
+	return ok
+}
+
+// isBuffer recognises the causal masks that old versions of transformers stored with GPT-2.
+func isBuffer(name string) bool {
+	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")
+}

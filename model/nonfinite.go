@@ -1,0 +1,68 @@
+package model
+
+import (
+	"math"
+)
+
+// NonFinite says where in a step a number first stopped being finite.
+type NonFinite struct {
+	Stage    int  // index in Model.Stages
+	Backward bool // in the backward pass
+}
+
+// FirstNonFinite runs a training step on the batch one instruction after the other and returns where the first value with a NaN or an
+// infinity comes up, nil when all are finite. An instruction belongs to the stage whose parameters it reads, and one that reads none to the
+// stage before it.
+func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) {
+	for i := range e.model.Parameters {
+		if p := &e.model.Parameters[i]; !finite(p.Value) {
+			return &NonFinite{Stage: p.Stage}, nil
+		}
+	}
+	shape := b.shape()
+	p, err := e.program(shape, Train)
+	if err != nil {
+		return nil, err
+	}
+	b.pad(shape, weight)
+	if err := p.write(b); err != nil {
+		return nil, err
+	}
+	stageOf := make(map[int]int) // by value of the program
+	for i, n := range p.graph.Parameters {
+		stageOf[p.vm.Program().Index(n)] = e.model.Parameters[i].Stage
+	}
+	loss := p.vm.Program().Index(p.graph.Loss)
+	at := &NonFinite{}
+	for i, instruction := range p.vm.Program().Instructions {
+		for _, v := range instruction.In {
+			if stage, ok := stageOf[v]; ok {
+				at.Stage = stage
+			}
+		}
+		if err := p.vm.Step(i); err != nil {
+			return nil, err
+		}
+		for _, v := range instruction.Out {
+			value := reader{memory: p.vm.Value(v)}
+			data, err := value.read(p.vm.Program().Values[v].Size() / 4)
+			if err != nil {
+				return nil, err
+			}
+			if !finite(data) {
+				return at, nil
+			}
+			at.Backward = at.Backward || v == loss
+		}
+	}
+	return nil, nil
+}
+
+func finite(data []float32) bool {
+	for _, v := range data {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,201 @@
+package train
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"trainer/internal/atomicfile"
+	"trainer/internal/fault"
+	"trainer/internal/lockfile"
+	"trainer/internal/safetensors"
+	"trainer/model"
+	"trainer/tokenizer"
+)
+
+// The names of a run's files, beside those of the model and the tokenizer.
+const (
+	StateFile   = "state.safetensors" // what a run needs to go on: optimizer, sampler, step
+	MetricsFile = "metrics.jsonl"     // a line for each step and each evaluation
+	SummaryFile = "summary.json"      // the result
+)
+
+// Folder is the run folder. While it is open, no other trainer can use it. The model, the tokenizer and the state are replaced together, so
+// that a kill at any instant leaves the last checkpoint whole.
+type Folder struct {
+	Dir     string
+	lock    *lockfile.Lock
+	metrics *os.File
+	buffer  *bufio.Writer
+	line    []byte
+}
+
+// OpenFolder creates the folder where it is missing, locks it, and finishes a checkpoint that was cut off.
+func OpenFolder(dir string) (*Folder, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	lock, err := lockfile.Acquire(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Recover(dir); err != nil {
+		lock.Release()
+		return nil, err
+	}
+	return &Folder{Dir: dir, lock: lock}, nil
+}
+
+// Path is the path of a file of the folder.
+func (f *Folder) Path(name string) string { return filepath.Join(f.Dir, name) }
+
+// Close writes what is buffered and gives the folder free.
+func (f *Folder) Close() error {
+	err := f.flush()
+	if f.metrics != nil {
+		err = errors.Join(err, f.metrics.Close())
+	}
+	return errors.Join(err, f.lock.Release())
+}
+
+// State is what a checkpoint knows besides weights.
+type State struct {
+	Step      int               `json:"step"`
+	Epoch     int               `json:"epoch"` // of the sampler
+	Next      int               `json:"next"`  // its position in the epoch
+	Options   Options           `json:"options"`
+	Data      string            `json:"data"`      // fingerprint of the training data
+	Arguments map[string]string `json:"arguments"` // of the program that began the run, for it to use again
+}
+
+// stateKey is the metadata of state.safetensors that holds the State as JSON.
+const stateKey = "trainer"
+
+// State returns the state of the last checkpoint, nil when the folder has none.
+func (f *Folder) State() (*State, error) {
+	path := f.Path(StateFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	file, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, ok := file.Metadata(stateKey)
+	if !ok {
+		return nil, fault.Dataf("%s: it has no metadata %q: expected the state of a training run", path, stateKey)
+	}
+	s := &State{}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return nil, fault.Dataf("%s: metadata %q: %w", path, stateKey, err)
+	}
+	if err := s.Options.Validate(); err != nil || s.Step < 0 || s.Epoch < 0 || s.Next < 0 {
+		return nil, fault.Dataf("%s: metadata %q holds impossible values (step %d, epoch %d, position %d): %w", path, stateKey, s.Step, s.Epoch, s.Next, errors.Join(err))
+	}
+	return s, nil
+}
+
+// Save writes a checkpoint. When it returns without error, the checkpoint is on the disk.
+func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	g, err := atomicfile.Begin(f.Dir)
+	if err != nil {
+		return err
+	}
+	defer g.Abort()
+	text := func(data []byte) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		}
+	}
+	c := t.Model.Config
+	for _, file := range []struct {
+		name    string
+		content func(io.Writer) error
+	}{
+		{model.WeightsFile, t.Model.WriteWeights},
+		{model.ConfigFile, text(c.Marshal())},
+		{tokenizer.FileName, text(t.Tokenizer.JSON())},
+		{tokenizer.ConfigFileName, text(tokenizer.ConfigJSON(t.Tokenizer, c.Context))},
+		{StateFile, func(w io.Writer) error { return t.writeState(w, arguments) }},
+	} {
+		if err := g.Write(file.name, file.content); err != nil {
+			return err
+		}
+	}
+	return g.Commit()
+}
+
+// writeState writes the optimizer's state, a tensor a parameter, and the State.
+func (t *Trainer) writeState(w io.Writer, arguments map[string]string) error {
+	text, err := json.Marshal(State{Step: t.step, Epoch: t.sampler.epoch, Next: t.sampler.next, Options: t.Options,
+		Data: t.Train.fingerprint(), Arguments: arguments})
+	if err != nil {
+		return err
+	}
+	var tensors []safetensors.Tensor
+	for _, v := range t.optimizer.State() {
+		for i := range t.Model.Parameters {
+			p := &t.Model.Parameters[i]
+			tensors = append(tensors, safetensors.New(v.Name+"."+p.Name, v.Value[p.Begin:p.Begin+p.Size()], p.Shape...))
+		}
+	}
+	return safetensors.Write(w, tensors, map[string]string{stateKey: string(text)})
+}
+
+// Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from those of
+// the run so far, nothing else; with other threads the result differs in the last bits.
+func (f *Folder) Resume(t *Trainer, s *State) error {
+	if now := t.Train.fingerprint(); now != s.Data {
+		return fault.Dataf("%s: the training data is not that of the run: expected the data with fingerprint %s, got %s", f.Path(StateFile), s.Data, now)
+	}
+	if err := sameOptions(s.Options, t.Options); err != nil {
+		return err
+	}
+	if s.Next > len(t.sampler.deck) {
+		return fault.Dataf("%s: position %d in an epoch of %d examples", f.Path(StateFile), s.Next, len(t.sampler.deck))
+	}
+	file, err := safetensors.Open(f.Path(StateFile))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, v := range t.optimizer.State() {
+		for i := range t.Model.Parameters {
+			p := &t.Model.Parameters[i]
+			if err := safetensors.Read(file, v.Name+"."+p.Name, v.Value[p.Begin:p.Begin+p.Size()], p.Shape...); err != nil {
+				return err
+			}
+		}
+	}
+	t.optimizer.SetSteps(s.Step)
+	t.step = s.Step
+	t.sampler.seek(s.Epoch, s.Next)
+	return nil
+}
+
+// sameOptions returns a usage error that names the first option which a resumed run may not change.
+func sameOptions(saved, now Options) error {
+	now.Steps, now.Threads = saved.Steps, saved.Threads
+	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)
+	for i := range a.NumField() {
+		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
+			name := strings.ReplaceAll(a.Type().Field(i).Tag.Get("json"), "_", " ")
+			return fault.Usagef("the run was begun with %s %v, not %v: it cannot change on the way; leave the flag out, or begin another run with -out", name, x, y)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package train
+
+import (
+	"math"
+	"slices"
+
+	"trainer/model"
+)
+
+// Followed is one example on its way through one training step: what the model predicts, how wrong that is, which stage is to blame, and
+// what happens to the weight that is to blame the most.
+type Followed struct {
+	Step     int // the step that was taken, from 1
+	Question string
+	Target   string            // the right next word behind the question
+	Top      []model.Candidate // the model's likeliest next words before the step, best first
+	Before   float64           // probability of the target before the step
+	After    float64           // and after it
+	Loss     float64           // mean -log p over the answer's words and the end, before the step
+	Blame    []float64         // by stage: its share of the squared norm of this example's gradient alone
+	Weight   FollowedWeight
+	Metrics  *Metrics // of the whole step
+}
+
+// NLL is the loss on the target: -log of its probability before the step.
+func (f *Followed) NLL() float64 { return -math.Log(f.Before) }
+
+// FollowedWeight is the weight with the largest gradient of the example, before and after the step on the whole batch.
+type FollowedWeight struct {
+	Parameter    string
+	Index        []int // of the element
+	Before       float64
+	Gradient     float64 // of the batch's loss, which the step used
+	Scale        float64 // factor that clipping put on the gradient
+	LearningRate float64
+	After        float64
+}
+
+// FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data. Looking does not change
+// the step.
+func (t *Trainer) FollowStep(example int) (*Followed, error) {
+	s := &t.Train.sequences[example]
+	e := t.Train.Examples[example]
+	f := &Followed{Question: e.Question, Blame: make([]float64, len(t.Model.Stages))}
+	first := s.inputs[:len(s.inputs)-s.wanted+1]
+	target := s.targets[len(first)-1]
+	f.Target = t.Tokenizer.Token(target)
+
+	ranked, err := t.engine.next(first)
+	if err != nil {
+		return nil, err
+	}
+	f.Top, f.Before = ranked[:min(3, len(ranked))], probability(ranked, target)
+
+	// The gradient of this example alone.
+	if err := t.engine.gradient(t.Train, []int32{int32(example)}, 1, false); err != nil {
+		return nil, err
+	}
+	t.engine.team.Run(t.engine.update[:1])
+	f.Loss = t.engine.outcome().loss
+	t.engine.blame(f.Blame)
+	p, at := t.steepest()
+
+	w := &f.Weight
+	w.Parameter, w.Index = p.Name, indices(at-p.Begin, p.Shape)
+	w.Before = float64(t.Model.Weights[at])
+	if f.Metrics, err = t.Step(); err != nil {
+		return nil, err
+	}
+	w.Gradient, w.After = float64(t.engine.workers[0].gradients[at]), float64(t.Model.Weights[at])
+	w.Scale, w.LearningRate = clipScale(f.Metrics.GradientNorm, t.Options.Clip), f.Metrics.LearningRate
+	f.Step = f.Metrics.Step
+
+	if ranked, err = t.engine.next(first); err != nil {
+		return nil, err
+	}
+	f.After = probability(ranked, target)
+	return f, nil
+}
+
+// NextExample is the training example that the next step deals first.
+func (t *Trainer) NextExample() int {
+	s := *t.sampler
+	s.order = slices.Clone(s.order)
+	var one [1]int32
+	s.draw(one[:])
+	return int(one[0])
+}
+
+// steepest returns the parameter and the index in the vector of all weights of the element whose last gradient is the largest.
+func (t *Trainer) steepest() (*model.Parameter, int) {
+	gradients := t.engine.workers[0].gradients
+	best, at := &t.Model.Parameters[0], 0
+	for i := range t.Model.Parameters {
+		p := &t.Model.Parameters[i]
+		for j := p.Begin; j < p.Begin+p.Size(); j++ {
+			if math.Abs(float64(gradients[j])) > math.Abs(float64(gradients[at])) {
+				best, at = p, j
+			}
+		}
+	}
+	return best, at
+}
+
+// indices turns a position in a row-major tensor into an index a dimension.
+func indices(position int, shape []int) []int {
+	index := make([]int, len(shape))
+	for d := len(shape) - 1; d >= 0; d-- {
+		index[d] = position % shape[d]
+		position /= shape[d]
+	}
+	return index
+}
+
+func probability(ranked []model.Candidate, token int32) float64 {
+	for _, c := range ranked {
+		if c.Token == token {
+			return c.Probability
+		}
+	}
+	return 0
+}
+
+// next returns the tokens that may follow a prompt, best first.
+func (e *engine) next(prompt []int32) ([]model.Candidate, error) {
+	w := e.workers[0]
+	w.batch.Reset()
+	w.batch.AddPrompt(prompt)
+	r, err := w.executor.Run(&w.batch, model.Predict, 0)
+	if err != nil {
+		return nil, err
+	}
+	return model.Rank(r.Logits), nil
+}

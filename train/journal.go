@@ -1,0 +1,86 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"trainer/internal/atomicfile"
+)
+
+// OpenMetrics opens metrics.jsonl to go on behind a step. What the file holds of later steps, of which no checkpoint was kept, and a line that
+// was cut off are dropped. It returns how long the run has taken up to there.
+func (f *Folder) OpenMetrics(step int) (seconds float64, err error) {
+	path := f.Path(MetricsFile)
+	kept, seconds, err := readMetrics(path, step)
+	if err != nil {
+		return 0, err
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(kept)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	f.metrics, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o666)
+	f.buffer = bufio.NewWriterSize(f.metrics, 1<<16)
+	return seconds, err
+}
+
+// readMetrics returns the lines of a metrics file up to a step, and the seconds of the last of them.
+func readMetrics(path string, step int) (kept []byte, seconds float64, err error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || step == 0 {
+		return nil, 0, nil
+	}
+	for len(data) > 0 {
+		end := bytes.IndexByte(data, '\n')
+		var line struct {
+			Step    int
+			Seconds float64
+		}
+		if end < 0 || json.Unmarshal(data[:end], &line) != nil || line.Step > step {
+			break
+		}
+		seconds = max(seconds, line.Seconds)
+		kept = append(kept, data[:end+1]...)
+		data = data[end+1:]
+	}
+	return kept, seconds, err
+}
+
+// Log appends a step to metrics.jsonl.
+func (f *Folder) Log(m *Metrics) error {
+	f.line = append(m.AppendJSON(f.line[:0]), '\n')
+	_, err := f.buffer.Write(f.line)
+	return err
+}
+
+// LogEvaluation appends an evaluation to metrics.jsonl.
+func (f *Folder) LogEvaluation(step int, e *Evaluation) error {
+	line, err := json.Marshal(struct {
+		Step     int     `json:"step"`
+		Loss     float64 `json:"held_out_loss"`
+		Accuracy float64 `json:"held_out_accuracy"`
+	}{step, e.Loss, e.Accuracy()})
+	if err == nil {
+		_, err = f.buffer.Write(append(line, '\n'))
+	}
+	return err
+}
+
+// flush brings metrics.jsonl to the disk.
+func (f *Folder) flush() error {
+	if f.metrics == nil {
+		return nil
+	}
+	if err := f.buffer.Flush(); err != nil {
+		return err
+	}
+	return f.metrics.Sync()
+}

@@ -1,0 +1,119 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"trainer/internal/fault"
+)
+
+// Plan says how a run goes on besides its steps.
+type Plan struct {
+	Folder         *Folder           // where it is kept; its metrics are open
+	Arguments      map[string]string // kept with each checkpoint
+	EvaluateEvery  int               // steps between evaluations of the held-out examples; 0 is never
+	SaveEvery      int               // steps between checkpoints; 0 is at the end only
+	TargetAccuracy float64           // stop when the held-out accuracy is this high; 0 is never
+	StopAfter      int               // stop at this step, as if interrupted; 0 is never
+}
+
+// Observer is told what happens in a run, between steps. What it is given is only valid during the call.
+type Observer interface {
+	Stepped(m *Metrics)
+	Followed(f *Followed) // the first and the last step, seen from one example
+	Evaluated(step int, e *Evaluation)
+	Saved(step int)
+}
+
+// Run trains until the last step, the target accuracy or the end of ctx, and saves. Ended early by ctx or StopAfter, it returns
+// fault.ErrInterrupted after the save. After any other error the last checkpoint stands.
+func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
+	r := &run{Trainer: t, Plan: plan, Observer: o, saved: -1, example: -1}
+	if t.step == 0 {
+		if err := r.save(); err != nil {
+			return err
+		}
+	}
+	for t.step < t.Options.Steps {
+		if ctx.Err() != nil || plan.StopAfter > 0 && t.step >= plan.StopAfter {
+			return errors.Join(fault.ErrInterrupted, r.save())
+		}
+		reached, err := r.next()
+		if err != nil {
+			return err
+		}
+		if reached {
+			break
+		}
+	}
+	return r.save()
+}
+
+type run struct {
+	*Trainer
+	Plan
+	Observer
+	saved   int // step of the last checkpoint of this process
+	example int // that is followed; -1 before it is chosen
+}
+
+// next takes a step and what is due after it. reached says that the target accuracy was.
+func (r *run) next() (reached bool, err error) {
+	m, err := r.observedStep()
+	if err != nil {
+		return false, err
+	}
+	if err := r.Folder.Log(m); err != nil {
+		return false, err
+	}
+	r.Stepped(m)
+	last := r.step == r.Options.Steps
+	if r.HeldOut.Len() > 0 && (due(r.step, r.EvaluateEvery) || last) {
+		e, err := r.Evaluate(r.HeldOut)
+		if err != nil {
+			return false, err
+		}
+		if err := r.Folder.LogEvaluation(r.step, e); err != nil {
+			return false, err
+		}
+		r.Evaluated(r.step, e)
+		reached = r.TargetAccuracy > 0 && e.Accuracy() >= r.TargetAccuracy
+	}
+	if due(r.step, r.SaveEvery) && !last && !reached {
+		return reached, r.save()
+	}
+	return reached, nil
+}
+
+// observedStep is Step, and on the first step of the process and the last one of the run the story of an example.
+func (r *run) observedStep() (*Metrics, error) {
+	first := r.example < 0
+	if first {
+		r.example = r.NextExample()
+	}
+	if !first && r.step+1 < r.Options.Steps {
+		return r.Step()
+	}
+	f, err := r.FollowStep(r.example)
+	if err != nil {
+		return nil, err
+	}
+	r.Followed(f)
+	return f.Metrics, nil
+}
+
+func due(step, every int) bool { return every > 0 && step%every == 0 }
+
+// save writes a checkpoint, once a step.
+func (r *run) save() error {
+	if r.saved == r.step {
+		return nil
+	}
+	if err := r.Folder.Save(r.Trainer, r.Arguments); err != nil {
+		return fmt.Errorf("checkpoint of step %d: %w", r.step, err)
+	}
+	r.saved = r.step
+	r.Saved(r.step)
+	return nil
+}

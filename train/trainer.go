@@ -1,0 +1,131 @@
+// Package train teaches a model from examples.
+//
+//	examples -> Dataset -> batches -> engine: loss, gradient, blame -> optimizer -> weights, again and again
+//
+// A Trainer owns one run: Step is the training loop's body, Run the loop around it with evaluations, checkpoints and a clean end, and an
+// Observer is told what happens. A Folder keeps the run on disk. Nothing here prints.
+//
+// Start at Trainer.Step, then engine.go for how a step is divided among threads, checkpoint.go for what survives a kill.
+package train
+
+import (
+	"fmt"
+	"time"
+
+	"trainer/internal/cpu/kernel"
+	"trainer/internal/fault"
+	"trainer/model"
+	"trainer/tokenizer"
+)
+
+// Trainer is one training run. It is for one goroutine.
+type Trainer struct {
+	Model     *model.Model
+	Tokenizer tokenizer.Tokenizer
+	Train     *Dataset
+	HeldOut   *Dataset // never trained on; may be empty
+	Options   Options
+
+	engine    *engine
+	optimizer Optimizer
+	schedule  Schedule
+	sampler   *sampler
+	step      int // steps taken
+	batch     []int32
+	metrics   Metrics
+	seconds   float64 // spent by earlier processes of this run
+	started   time.Time
+}
+
+// New returns a trainer at step 0. The options must be valid; training data must not be empty.
+func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Options) (*Trainer, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fault.Usagef("%w", err)
+	}
+	if train.Len() == 0 {
+		return nil, fault.Dataf("there is no example to train on")
+	}
+	optimizer := o.optimizer(len(m.Weights))
+	return &Trainer{
+		Model: m, Tokenizer: t, Train: train, HeldOut: heldOut, Options: o,
+		engine:    newEngine(m, optimizer, o.Clip, o.Threads, kernel.Best()),
+		optimizer: optimizer,
+		schedule:  o.schedule(),
+		sampler:   newSampler(train.Len(), func(i int) int { return max(1, o.Repeats[train.Examples[i].Operation]) }, o.Seed),
+		batch:     make([]int32, o.Batch*o.Accumulate),
+		metrics:   Metrics{Stages: m.Stages, Blame: make([]float64, len(m.Stages))},
+		started:   time.Now(),
+	}, nil
+}
+
+// Device names what the model runs on, for people.
+func (t *Trainer) Device() string { return t.engine.device() }
+
+// StepsTaken is the number of optimizer steps behind the weights.
+func (t *Trainer) StepsTaken() int { return t.step }
+
+// Seconds is how long the run has taken, in all processes that worked on it.
+func (t *Trainer) Seconds() float64 { return t.seconds + time.Since(t.started).Seconds() }
+
+// Step takes one optimizer step: it draws a batch, computes the loss and by backpropagation the gradient of every weight, and moves
+// the weights. The metrics are those of the batch before the update; the next Step overwrites them. A loss or gradient that is not
+// finite is a *NonFiniteError, and the weights stay as they were.
+func (t *Trainer) Step() (*Metrics, error) {
+	begin := time.Now()
+	rate := t.schedule.At(t.step)
+	t.sampler.draw(t.batch)
+	out, err := t.engine.step(t.Train, t.batch, t.Options.Batch, t.Options.Loss == "all", rate)
+	if err != nil {
+		return nil, fmt.Errorf("step %d: %w", t.step+1, err)
+	}
+	if !out.finite() {
+		return nil, t.nonFinite(out)
+	}
+	t.step++
+	m := &t.metrics
+	m.Step, m.Loss, m.GradientNorm, m.LearningRate = t.step, out.loss, out.norm, rate
+	m.Accuracy = share(out.right, len(t.batch))
+	m.Epoch = t.sampler.epochs()
+	m.Tokens = out.tokens
+	m.TokensPerSecond = float64(out.tokens) / time.Since(begin).Seconds()
+	m.Seconds = t.Seconds()
+	t.engine.blame(m.Blame)
+	return m, nil
+}
+
+// Evaluate answers every example of a dataset with the model as it is.
+func (t *Trainer) Evaluate(d *Dataset) (*Evaluation, error) { return t.engine.evaluate(d) }
+
+// Close ends the trainer's threads.
+func (t *Trainer) Close() error { return t.engine.close() }
+
+// NonFiniteError says that training broke down: a number on the way was NaN or infinite.
+type NonFiniteError struct {
+	Step     int     // the step that failed, from 1
+	Stage    string  // the stage where it came up first: "attention 2"
+	Backward bool    // in the backward pass
+	Loss     float64 // of the batch
+	Norm     float64 // of the gradient
+}
+
+func (e *NonFiniteError) Error() string {
+	pass := "forward"
+	if e.Backward {
+		pass = "backward"
+	}
+	return fmt.Sprintf("step %d: loss %g, gradient norm %g: the first number that is not finite came up in stage %q, in the %s pass; "+
+		"the weights of step %d are kept: try a lower -lr, a longer -warmup or -clip 1", e.Step, e.Loss, e.Norm, e.Stage, pass, e.Step-1)
+}
+
+// nonFinite runs the batch again, instruction by instruction, to find where the numbers broke down.
+func (t *Trainer) nonFinite(out outcome) error {
+	e := &NonFiniteError{Step: t.step + 1, Loss: out.loss, Norm: out.norm, Stage: "unknown"}
+	at, err := t.engine.firstNonFinite()
+	if err != nil {
+		return err
+	}
+	if at != nil {
+		e.Stage, e.Backward = t.Model.Stages[at.Stage].Name, at.Backward
+	}
+	return e
+}
