@@ -44,7 +44,9 @@ func (b *Backend) Allocate(size int) (vm.Memory, error) {
 }
 
 // Adopt returns host as it is.
-func (b *Backend) Adopt(host []byte) (vm.Memory, error) { return memory(host), nil }
+func (b *Backend) Adopt(host []byte) (vm.Memory, error) {
+	return memory(host[:len(host):len(host)]), nil
+}
 
 // Close ends the threads of the team.
 func (b *Backend) Close() error {
@@ -66,14 +68,16 @@ type memory []byte
 
 func (m memory) Size() int                        { return len(m) }
 func (m memory) Slice(offset, size int) vm.Memory { return m[offset : offset+size : offset+size] }
-func (m memory) Write(host []byte) error          { return transfer(m, host) }
-func (m memory) Read(host []byte) error           { return transfer(host, m[:min(len(host), len(m))]) }
+func (m memory) Write(host []byte) error          { return m.transfer(m, host) }
+func (m memory) Read(host []byte) error           { return m.transfer(host, m) }
 func (m memory) Host() []byte                     { return m }
 func (m memory) Free() error                      { return nil }
 
-func transfer(dst, src []byte) error {
-	if copy(dst, src) < len(src) || len(src) > len(dst) {
-		return fmt.Errorf("a copy of %d bytes does not fit a block of %d", len(src), len(dst))
+// transfer copies between the block and the host, who must not want more than the block has.
+func (m memory) transfer(dst, src []byte) error {
+	if n := max(len(dst), len(src)); n > len(m) {
+		return fmt.Errorf("a copy of %d bytes does not fit a block of %d", n, len(m))
 	}
+	copy(dst, src)
 	return nil
 }
