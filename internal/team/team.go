@@ -42,6 +42,9 @@ func (t *Team) Size() int { return t.size }
 
 // Run runs the phases and returns when all are done. It allocates nothing.
 func (t *Team) Run(phases []Phase) {
+	if len(phases) == 0 {
+		return // a worker that wakes late must not find the phases of the next run
+	}
 	t.phases = phases
 	for w := 1; w < t.size; w++ {
 		t.start[w] <- struct{}{}
