@@ -95,7 +95,7 @@ func (c gemmCase) check(t *testing.T, tiling *gemmTiling, allocate gemmAlloc) {
 			continue
 		}
 		if d := math.Abs(float64(got) - float64(want[row*c.n+col])); !(d <= tolerance) {
-			t.Fatalf("%v: C[%d, %d] = %v, want %v, which is %.2g apart, more than %.2g", c, row, col, got, want[row*c.n+col], d, tolerance)
+			t.Fatalf("%v: C[%d, %d] = %v, want %v: apart by %.2g, more than %.2g", c, row, col, got, want[row*c.n+col], d, tolerance)
 		}
 	}
 }
