@@ -2,93 +2,95 @@
 
 package kernel
 
-// A block of queries is what one call of an assembly kernel computes: the short one holds up to 8, the long one up to 16.
-// Sequences are cut into blocks from their start.
+// attentionISA runs attention with the block kernels of an instruction set. A sequence is cut into blocks of queries from its
+// start; a block is computed against all keys up to its last query.
+type attentionISA struct {
+	queries  int // of a whole block
+	multiple int // headDim must be a multiple of it; others are left to the kernels in Go
 
-// attentionScratchBlocks asks for what a block needs, as _asm/attention/block.go lays it out: reciprocal sums, the transposed
-// queries, and two columns of scores for each key.
-func attentionScratchBlocks(length, headDim, queries int) int {
-	return 16 + queries*((headDim+7)/8*8+2*((length+3)/4*4))
+	// block and blockGrad take whole blocks; short and shortGrad, those of at most 8 queries.
+	block, short         func(out, lse, qkv *float32, first, queries, width, headDim int, scale float32, scratch *float32)
+	blockGrad, shortGrad func(dqkv, dout, lse, qkv *float32, first, queries, width, headDim int, scale float32, scratch *float32)
 }
 
-func attentionScratchAVX512(length, headDim int) int {
-	return attentionScratchBlocks(length, headDim, 16)
+var attentionISA512 = attentionISA{
+	queries: 16, multiple: 1,
+	block: attentionBlock16AVX512, short: attentionBlock8AVX512,
+	blockGrad: attentionGradBlock16AVX512, shortGrad: attentionGradBlock8AVX512,
 }
+
+var attentionISA2 = attentionISA{
+	queries: 8, multiple: 8,
+	block: attentionBlock8AVX2, short: attentionBlock8AVX2,
+	blockGrad: attentionGradBlock8AVX2, shortGrad: attentionGradBlock8AVX2,
+}
+
+func attentionScratchAVX512(length, headDim int) int { return attentionISA512.scratch(length, headDim) }
 
 func attentionAVX512(a *Attention, lo, hi int, scratch []float32) {
-	checkScratch(scratch, attentionScratchAVX512(a.check(lo, hi), a.HeadDim))
-	width, scale := a.Heads*a.HeadDim, a.scale()
-	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
-		for i := 0; i < length; i += 16 {
-			out, qkv := &a.Out[first*width+head*a.HeadDim], &a.QKV[first*3*width+head*a.HeadDim]
-			lse := &a.LSE[head*a.Rows+first+i]
-			if queries := min(16, length-i); queries <= 8 {
-				attentionBlock8AVX512(out, lse, qkv, i, queries, width, a.HeadDim, scale, &scratch[0])
-			} else {
-				attentionBlock16AVX512(out, lse, qkv, i, queries, width, a.HeadDim, scale, &scratch[0])
-			}
-		}
-	}
+	attentionISA512.forward(a, lo, hi, scratch)
 }
 
 func attentionGradAVX512(a *AttentionGrad, lo, hi int, scratch []float32) {
-	checkScratch(scratch, attentionScratchAVX512(a.check(lo, hi), a.HeadDim))
-	width, scale := a.Heads*a.HeadDim, a.scale()
-	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
-		for i := 0; i < length; i += 16 {
-			dqkv, qkv := &a.DQKV[first*3*width+head*a.HeadDim], &a.QKV[first*3*width+head*a.HeadDim]
-			dout, lse := &a.DOut[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i]
-			if queries := min(16, length-i); queries <= 8 {
-				attentionGradBlock8AVX512(dqkv, dout, lse, qkv, i, queries, width, a.HeadDim, scale, &scratch[0])
-			} else {
-				attentionGradBlock16AVX512(dqkv, dout, lse, qkv, i, queries, width, a.HeadDim, scale, &scratch[0])
-			}
-		}
-	}
+	attentionISA512.backward(a, lo, hi, scratch)
 }
 
-// fillsAVX2 reports whether heads of headDim columns fill vectors; others are left to the kernels in Go.
-func fillsAVX2(headDim int) bool { return headDim%8 == 0 }
-
-func attentionScratchAVX2(length, headDim int) int {
-	if !fillsAVX2(headDim) {
-		return attentionScratchGo(length, headDim)
-	}
-	return attentionScratchBlocks(length, headDim, 8)
-}
+func attentionScratchAVX2(length, headDim int) int { return attentionISA2.scratch(length, headDim) }
 
 func attentionAVX2(a *Attention, lo, hi int, scratch []float32) {
-	if !fillsAVX2(a.HeadDim) {
-		attentionGo(a, lo, hi, scratch)
-		return
-	}
-	checkScratch(scratch, attentionScratchAVX2(a.check(lo, hi), a.HeadDim))
-	width, scale := a.Heads*a.HeadDim, a.scale()
-	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
-		for i := 0; i < length; i += 8 {
-			out, qkv := &a.Out[first*width+head*a.HeadDim], &a.QKV[first*3*width+head*a.HeadDim]
-			lse := &a.LSE[head*a.Rows+first+i]
-			attentionBlock8AVX2(out, lse, qkv, i, min(8, length-i), width, a.HeadDim, scale, &scratch[0])
-		}
-	}
+	attentionISA2.forward(a, lo, hi, scratch)
 }
 
 func attentionGradAVX2(a *AttentionGrad, lo, hi int, scratch []float32) {
-	if !fillsAVX2(a.HeadDim) {
-		attentionGradGo(a, lo, hi, scratch)
+	attentionISA2.backward(a, lo, hi, scratch)
+}
+
+// scratch asks for what a block needs, as _asm/attention/block.go lays it out: 16 floats for reciprocal sums, then columns with
+// a lane for each query: headDim of them rounded up to 8 for the transposed rows, and twice the keys rounded up to 4 for scores.
+func (isa *attentionISA) scratch(length, headDim int) int {
+	if headDim%isa.multiple != 0 {
+		return attentionScratchGo(length, headDim)
+	}
+	return 16 + isa.queries*((headDim+7)/8*8+2*((length+3)/4*4))
+}
+
+func (isa *attentionISA) forward(a *Attention, lo, hi int, scratch []float32) {
+	if a.HeadDim%isa.multiple != 0 {
+		attentionGo(a, lo, hi, scratch)
 		return
 	}
-	checkScratch(scratch, attentionScratchAVX2(a.check(lo, hi), a.HeadDim))
+	checkScratch(scratch, isa.scratch(a.check(lo, hi), a.HeadDim))
 	width, scale := a.Heads*a.HeadDim, a.scale()
 	for p := lo; p < hi; p++ {
 		first, length, head := a.pair(p)
-		for i := 0; i < length; i += 8 {
-			dqkv, qkv := &a.DQKV[first*3*width+head*a.HeadDim], &a.QKV[first*3*width+head*a.HeadDim]
-			dout, lse := &a.DOut[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i]
-			attentionGradBlock8AVX2(dqkv, dout, lse, qkv, i, min(8, length-i), width, a.HeadDim, scale, &scratch[0])
+		for i := 0; i < length; i += isa.queries {
+			queries, block := min(isa.queries, length-i), isa.block
+			if queries <= 8 {
+				block = isa.short
+			}
+			block(&a.Out[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i], &a.QKV[first*3*width+head*a.HeadDim],
+				i, queries, width, a.HeadDim, scale, &scratch[0])
+		}
+	}
+}
+
+func (isa *attentionISA) backward(a *AttentionGrad, lo, hi int, scratch []float32) {
+	if a.HeadDim%isa.multiple != 0 {
+		attentionGradGo(a, lo, hi, scratch)
+		return
+	}
+	checkScratch(scratch, isa.scratch(a.check(lo, hi), a.HeadDim))
+	width, scale := a.Heads*a.HeadDim, a.scale()
+	for p := lo; p < hi; p++ {
+		first, length, head := a.pair(p)
+		qkv := first*3*width + head*a.HeadDim
+		for i := 0; i < length; i += isa.queries {
+			queries, block := min(isa.queries, length-i), isa.blockGrad
+			if queries <= 8 {
+				block = isa.shortGrad
+			}
+			block(&a.DQKV[qkv], &a.DOut[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i], &a.QKV[qkv],
+				i, queries, width, a.HeadDim, scale, &scratch[0])
 		}
 	}
 }

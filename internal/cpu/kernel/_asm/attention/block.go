@@ -45,8 +45,8 @@ func (b block) column() reg.VecVirtual {
 // wide reports whether the kernel is one of AVX-512, which broadcasts from memory inside an instruction and masks lanes.
 func (b block) wide() bool { return b.Lanes == vec.AVX512.Lanes }
 
-// A kernel's scratch holds, in this order, the reciprocal sum of each query, the columns of the rows that transpose read, one for
-// each 4 bytes of a row rounded up to whole tiles, and one or two sets of the columns of scores, padded to whole tiles.
+// A kernel's scratch holds, in this order, the reciprocal sum of each query, the columns that transpose wrote, headDim of them
+// rounded up to whole tiles, and one or two sets of columns of scores, one for each key, rounded up to whole tiles.
 const (
 	reciprocalBytes = 64
 	tileColumns     = 8 // what transpose writes at once

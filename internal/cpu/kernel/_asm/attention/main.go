@@ -5,7 +5,7 @@
 //
 //   - scores of a key are sums over the head's columns of broadcast key times a column of the transposed queries (dots.go,
 //     transpose.go);
-//   - the largest score and the sum of a query are elementwise over columns, no lanes are ever folded (softmax.go);
+//   - the largest score and the sum of a query are elementwise over columns, lanes need no folding (softmax.go);
 //   - the products with the probabilities broadcast one of them at a time and take whole rows of values, keys, queries or output
 //     gradients as they lie in memory (products.go);
 //   - one logarithm serves all queries (log.go).
