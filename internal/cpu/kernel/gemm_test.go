@@ -280,6 +280,11 @@ func BenchmarkGemm(b *testing.B) {
 				g.A, g.StrideA = make([]float32, c.m*c.k), c.k
 				g.B, g.StrideB = make([]float32, c.k*c.n), c.n
 				g.C, g.StrideC = make([]float32, c.m*c.n), c.n
+				for _, matrix := range [][]float32{g.A, g.B, g.C} { // untouched pages are all one page of zeros, in the cache
+					for i := range matrix {
+						matrix[i] = float32(i%7) - 3
+					}
+				}
 				if c.transA {
 					g.StrideA = c.m
 				}
