@@ -135,9 +135,10 @@ func (t *gemmTiling) panel(w gemmTiles, m int) {
 // its rows side by side. It pays where it is read by many panels.
 //
 // B has to be copied where it is stored transposed. Otherwise panels of a B that stays in the second-level cache are read in place; of a
-// larger one each row of a panel is on another page, and a copy gains 6 to 12 % at [256, 768]·[768, 3072] on Zen 5.
+// larger one each row of a panel is on another page, and a copy gains 6 to 12 % at [256, 768]·[768, 3072] on Zen 5;
+// with 64 rows to share it, as in [64, 900]·[900, 256], it costs 15 %.
 func (t *gemmTiling) packs(g *Gemm) (a, b bool) {
-	return g.StrideA >= 512 && g.N >= 8*t.cols, g.TransB || g.M >= 64 && g.K*g.N >= 128<<10
+	return g.StrideA >= 512 && g.N >= 8*t.cols, g.TransB || g.M >= 128 && g.K*g.N >= 128<<10
 }
 
 // alignToLine returns s from its first cache line on; up to gemmPad-1 floats are lost.

@@ -154,7 +154,7 @@ func TestGemmMatchesReferenceWithCopiedBlocks(t *testing.T) {
 	for name, tiling := range gemmTilings {
 		t.Run(name, func(t *testing.T) {
 			for _, transA := range []bool{false, true} {
-				c := gemmCase{m: 65, n: 521, k: 261, pad: 509, transA: transA, bias: true, accumulate: true}
+				c := gemmCase{m: 130, n: 521, k: 261, pad: 509, transA: transA, bias: true, accumulate: true}
 				g, _ := c.build(gemmHeap)
 				if a, b := tiling.packs(g); !a || !b {
 					t.Fatalf("%v copies A: %v, and B: %v; the case has to be larger", c, a, b)
