@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/op"
 	"trainer/internal/vm"
 	"trainer/internal/vm/vmtest"
 )
@@ -32,6 +36,36 @@ func TestDeviceNamesInstructionsAndThreads(t *testing.T) {
 		want := map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "go": "pure Go"}[set.Name] + fmt.Sprintf(", %d thread", threads)
 		if d := b.Device(); !strings.HasPrefix(d, "CPU ("+want) {
 			t.Errorf("the device is %q, expected %q in it", d, want)
+		}
+	})
+}
+
+// The kernels trust the scratch they are given. In the conformance suite earlier kernels have reserved plenty.
+func TestScratchIsReservedForTheLongestSequence(t *testing.T) {
+	const rows, heads, headDim = 64, 2, 16
+	configurations(t, func(t *testing.T, threads int, set *kernel.Set) {
+		for _, context := range []int{rows, 5 * rows} {
+			b := New(threads, set)
+			defer b.Close()
+			g := gorgonia.NewGraph()
+			qkv := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, 3*heads*headDim), gorgonia.WithName("qkv"))
+			offsets := gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(2), gorgonia.WithName("offsets"))
+			out, err := op.CausalAttention(qkv, offsets, heads, context)
+			if err != nil {
+				t.Fatal(err)
+			}
+			program, err := vm.Compile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := vm.New(program, vm.NewWorkspace(b)); err != nil {
+				t.Fatal(err)
+			}
+			for worker, scratch := range b.scratch {
+				if need := set.AttentionScratch(rows, headDim); len(scratch) < need {
+					t.Errorf("context %d: worker %d has %d floats of scratch, expected %d", context, worker, len(scratch), need)
+				}
+			}
 		}
 	})
 }

@@ -281,6 +281,7 @@ func TestCompileRefusesWhatNoBackendRuns(t *testing.T) {
 	sum := apply(t, op.Add{}, x, y)
 	double := gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(3, 5), gorgonia.WithName("double"))
 	logits, targets := matrix(g, "logits", 3, 5), gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(3), gorgonia.WithName("targets"))
+	vector := gorgonia.NewVector(g, tensor.Float32, gorgonia.WithShape(8), gorgonia.WithName("v"))
 	packed := apply(t, op.CrossEntropy{}, logits, targets)
 	packedLength := packed.Shape()[0]
 	for _, c := range []struct {
@@ -289,15 +290,15 @@ func TestCompileRefusesWhatNoBackendRuns(t *testing.T) {
 		want    []string
 	}{
 		{"a stock op", gorgonia.Nodes{gorgonia.Must(gorgonia.Tanh(sum))}, []string{"no backend runs the op", "tanh"}},
-		{"an addition that broadcasts", gorgonia.Nodes{gorgonia.Must(gorgonia.Add(sum, gorgonia.NewConstant(float32(2))))}, []string{"no backend runs the op"}},
+		{"an addition that broadcasts", gorgonia.Nodes{gorgonia.Must(gorgonia.Add(sum, gorgonia.NewConstant(float32(2))))},
+			[]string{"no backend runs the op"}},
 		{"an output given twice", gorgonia.Nodes{sum, sum}, []string{"given twice"}},
 		{"an input as output", gorgonia.Nodes{sum, x}, []string{"an input of the graph", "x"}},
 		{"float64", gorgonia.Nodes{apply(t, op.GELU{}, double)}, []string{"float64", "expected float32 or int32"}},
 		{"packed results as output", gorgonia.Nodes{packed}, []string{"several results", "parts"}},
 		{"packed results as operand", gorgonia.Nodes{apply(t, op.WeightedSum{}, packed, packed)}, []string{"several results", "parts"}},
 		{"a part that is no result", gorgonia.Nodes{apply(t, op.Part{Rows: packedLength}, packed)}, []string{"none of the results"}},
-		{"a part of an input", gorgonia.Nodes{apply(t, op.Part{Rows: 2}, gorgonia.NewVector(g, tensor.Float32, gorgonia.WithShape(8), gorgonia.WithName("v")))},
-			[]string{"none of the results", "v"}},
+		{"a part of an input", gorgonia.Nodes{apply(t, op.Part{Rows: 2}, vector)}, []string{"none of the results", "v"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := vm.Compile(c.outputs...)

@@ -119,7 +119,8 @@ func memoryBounds(t *testing.T, b vm.Backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, m := range map[string]vm.Memory{"block": allocate(t, b, 64), "part": allocate(t, b, 256).Slice(128, 64), "adopted block": adopted} {
+	blocks := map[string]vm.Memory{"block": allocate(t, b, 64), "part": allocate(t, b, 256).Slice(128, 64), "adopted block": adopted}
+	for name, m := range blocks {
 		for what, err := range map[string]error{"write": m.Write(make([]byte, 65)), "read": m.Read(make([]byte, 65))} {
 			if err == nil || !strings.Contains(err.Error(), "65") || !strings.Contains(err.Error(), "64") {
 				t.Errorf("a %s of 65 bytes in a %s of 64: %v, expected an error that says both sizes", what, name, err)

@@ -34,8 +34,8 @@ func (s suite) transformer(t *testing.T) {
 	}
 }
 
-// compareWithTape compares a node with what the TapeMachine left in it. Both round each of about 100 steps to float32, which moves the largest
-// elements by about 100 roundings at most.
+// compareWithTape compares a node with what the TapeMachine left in it. Both round each of about 100 steps to float32, which
+// moves the largest elements by about 100 roundings at most.
 func compareWithTape(t *testing.T, n *gorgonia.Node, got []float32) {
 	t.Helper()
 	var want []float64

@@ -11,8 +11,9 @@ import (
 	"trainer/internal/op"
 )
 
-// Transformer is the graph of a small language model with random weights and a random batch, all bound to values: learned and rotary positions, pre-norm blocks,
-// an output head tied to the embeddings, and a masked cross-entropy over the rows that have a target.
+// Transformer is the graph of a small language model with random weights and a random batch, all bound to values: learned and
+// rotary positions, pre-norm blocks, an output head tied to the embeddings, and a masked cross-entropy over the rows that
+// have a target.
 type Transformer struct {
 	Logits, Loss, Hit *gorgonia.Node
 	Params            gorgonia.Nodes
