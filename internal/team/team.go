@@ -5,7 +5,7 @@
 package team
 
 import (
-	"runtime"
+	"sync"
 	"sync/atomic"
 )
 
@@ -18,18 +18,23 @@ type Phase func(worker, workers int)
 type Team struct {
 	size    int
 	phases  []Phase
-	start   []chan struct{} // by worker, from 1
-	arrived atomic.Int32
-	round   atomic.Uint32
+	arrived atomic.Int32 // workers at the barrier
+	runs    counter      // of Run and Close; a worker waits for the next
+	rounds  counter      // of barriers passed
+	closed  bool
 }
 
 // New returns a team of size workers, at least 1.
 func New(size int) *Team {
-	t := &Team{size: size, start: make([]chan struct{}, size)}
+	t := &Team{size: size}
+	t.runs.changed, t.rounds.changed = sync.NewCond(&t.runs.mutex), sync.NewCond(&t.rounds.mutex)
 	for w := 1; w < size; w++ {
-		t.start[w] = make(chan struct{}, 1)
 		go func() {
-			for range t.start[w] {
+			for run := uint32(0); ; run++ {
+				t.runs.await(run)
+				if t.closed {
+					return
+				}
 				t.walk(w)
 			}
 		}()
@@ -46,8 +51,8 @@ func (t *Team) Run(phases []Phase) {
 		return // a worker that wakes late must not find the phases of the next run
 	}
 	t.phases = phases
-	for w := 1; w < t.size; w++ {
-		t.start[w] <- struct{}{}
+	if t.size > 1 {
+		t.runs.advance()
 	}
 	t.walk(0)
 }
@@ -61,30 +66,61 @@ func (t *Team) walk(worker int) {
 	}
 }
 
-// spins is how often a worker looks for the others before it lets the scheduler run something else: about 10 µs, longer
-// than most phases of a small model differ between workers.
-const spins = 4000
-
 // barrier returns when every worker has called it.
 func (t *Team) barrier() {
-	round := t.round.Load()
+	round := t.rounds.value.Load()
 	if t.arrived.Add(1) == int32(t.size) {
 		t.arrived.Store(0)
-		t.round.Add(1)
+		t.rounds.advance()
 		return
 	}
-	for i := 0; t.round.Load() == round; i++ {
-		if i > spins {
-			runtime.Gosched()
-		}
-	}
+	t.rounds.await(round)
 }
 
 // Close ends the goroutines. The team cannot run again.
 func (t *Team) Close() {
-	for _, c := range t.start[1:] {
-		close(c)
+	t.closed = true
+	t.runs.advance()
+}
+
+// spins is how often a waiting worker looks again before it sleeps: about 20 µs, longer than the phases of a training step differ between workers. Sleeping
+// matters where other programs want the processor: a worker that spins on takes it from the one that it waits for (a step of the
+// calculator on two cores, one of them busy, took 5 times as long).
+const spins = 20000
+
+// counter is a number that goes up and that workers wait for.
+type counter struct {
+	value    atomic.Uint32
+	mutex    sync.Mutex
+	changed  *sync.Cond
+	sleepers int
+}
+
+// advance adds 1 and wakes the workers that wait for it.
+func (c *counter) advance() {
+	c.mutex.Lock()
+	c.value.Add(1)
+	wake := c.sleepers > 0
+	c.mutex.Unlock()
+	if wake {
+		c.changed.Broadcast()
 	}
+}
+
+// await returns when the value is no longer old.
+func (c *counter) await(old uint32) {
+	for range spins {
+		if c.value.Load() != old {
+			return
+		}
+	}
+	c.mutex.Lock()
+	c.sleepers++
+	for c.value.Load() == old {
+		c.changed.Wait()
+	}
+	c.sleepers--
+	c.mutex.Unlock()
 }
 
 // Share returns the part lo ≤ i < hi of n items that a worker takes, in blocks of grain items.
