@@ -7,10 +7,10 @@ import "golang.org/x/sys/cpu"
 // native returns the tables in assembly that this processor and operating system run, the fastest last.
 func native() []*Set {
 	var sets []*Set
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 {
 		sets = append(sets, avx2Set())
 	}
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasFMA {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 && cpu.X86.HasFMA {
 		sets = append(sets, avx512Set())
 	}
 	return sets
@@ -19,11 +19,17 @@ func native() []*Set {
 func avx2Set() *Set {
 	s := Go()
 	s.Name = "avx2"
+	s.Gemm, s.GemmScratch = gemmAVX2, gemmScratchAVX2
+	s.Attention, s.AttentionGrad, s.AttentionScratch = attentionAVX2, attentionGradAVX2, attentionScratchAVX2
+	elementwiseAVX2.fill(s)
 	return s
 }
 
 func avx512Set() *Set {
 	s := Go()
 	s.Name = "avx512"
+	s.Gemm, s.GemmScratch = gemmAVX512, gemmScratchAVX512
+	s.Attention, s.AttentionGrad, s.AttentionScratch = attentionAVX512, attentionGradAVX512, attentionScratchAVX512
+	elementwiseAVX512.fill(s)
 	return s
 }
