@@ -45,7 +45,8 @@ type AdamW struct {
 
 	kernels *kernel.Set
 	steps   int
-	current ref.AdamW
+	vector  ref.AdamW // the numbers of the current step for biases and norms
+	matrix  ref.AdamW // and for matrices, which decay
 	first   []float32 // m, the moving mean of gradients
 	second  []float32 // v, the moving mean of their squares
 }
@@ -59,7 +60,7 @@ func NewAdamW(n int, learningRate, weightDecay float64) *AdamW {
 // Begin implements Optimizer.
 func (a *AdamW) Begin(learningRate, scale float64) {
 	a.steps++
-	a.current = ref.AdamW{
+	a.vector = ref.AdamW{
 		LearningRate: float32(learningRate),
 		Beta1:        float32(a.Beta1), Beta2: float32(a.Beta2),
 		Epsilon:     float32(a.Epsilon),
@@ -67,16 +68,18 @@ func (a *AdamW) Begin(learningRate, scale float64) {
 		Correction2: float32(1 - math.Pow(a.Beta2, float64(a.steps))),
 		GradScale:   float32(scale),
 	}
+	a.matrix = a.vector
+	a.matrix.WeightDecay = float32(a.WeightDecay)
 }
 
 // Update implements Optimizer.
 func (a *AdamW) Update(begin int, weights, gradients []float32, matrix bool) {
-	step := a.current
+	step := &a.vector
 	if matrix {
-		step.WeightDecay = float32(a.WeightDecay)
+		step = &a.matrix
 	}
 	end := begin + len(weights)
-	a.kernels.AdamW(&step, weights, a.first[begin:end], a.second[begin:end], gradients)
+	a.kernels.AdamW(step, weights, a.first[begin:end], a.second[begin:end], gradients)
 }
 
 // State returns the moments under the names that PyTorch gives them.

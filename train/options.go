@@ -37,12 +37,14 @@ var (
 	LossNames      = []string{"answer", "all"}
 )
 
-// Calculator returns the options that the word calculator was tuned with. Products are drawn three times as often: they are 4 % of
-// the problems and nearly all of the errors.
+// Calculator returns the options for the word calculator, tuned on a tenth of the training problems with four seeds (exact match there, of
+// which nearly all errors are products): products, 4 % of the problems, dealt three times an epoch; weight decay 0.3 rather than 0.1, 99.76 %
+// against 99.66 %, and that in 12,000 steps rather than 15,000; 9,000 steps with decay 0.1 gave 99.4 %. Other learning rates (4e-3), beta2 0.99 and
+// products 2 or 6 times were no better.
 func Calculator() Options {
 	return Options{
-		Steps: 9000, Batch: 64, Accumulate: 1,
-		Optimizer: "adamw", LearningRate: 3e-3, Schedule: "cosine", WarmUp: 100, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.1, Clip: 1,
+		Steps: 12000, Batch: 64, Accumulate: 1,
+		Optimizer: "adamw", LearningRate: 3e-3, Schedule: "cosine", WarmUp: 100, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.3, Clip: 1,
 		Loss: "answer", Repeats: map[string]int{"times": 3},
 		Seed: 1, Threads: 1,
 	}
