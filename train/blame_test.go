@@ -1,0 +1,67 @@
+package train
+
+import (
+	"math"
+	"testing"
+)
+
+func TestBlameSumsToOne(t *testing.T) {
+	for _, threads := range []int{1, 3} {
+		o := quick()
+		o.Threads = threads
+		for _, m := range steps(t, newTrainer(t, mixed(50), o), 5) {
+			var sum float64
+			for i, share := range m.Blame {
+				if !(share > 0 && share < 1) {
+					t.Errorf("step %d: stage %s has the share %g, want some of the blame", m.Step, m.Stages[i].Name, share)
+				}
+				sum += share
+			}
+			if math.Abs(sum-1) > 1e-12 {
+				t.Errorf("step %d: the blame sums to %g", m.Step, sum)
+			}
+		}
+	}
+}
+
+func TestAGradientInOneStageIsTheBlameOfThatStage(t *testing.T) {
+	o := quick()
+	o.Threads = 2
+	trainer := newTrainer(t, mixed(50), o)
+	steps(t, trainer, 1)
+	e := trainer.engine
+	blame := make([]float64, len(trainer.Model.Stages))
+	for stage, s := range trainer.Model.Stages {
+		for _, w := range e.workers {
+			clear(w.gradients)
+		}
+		for _, p := range trainer.Model.Parameters {
+			if p.Stage == stage {
+				// One half in each worker: the blame is of their sum.
+				e.workers[0].gradients[p.Begin] = 1
+				e.workers[1].gradients[p.Begin+p.Size()-1] = 2
+			}
+		}
+		e.team.Run(e.update[:1])
+		e.blame(blame)
+		for i, share := range blame {
+			if want := map[bool]float64{true: 1}[i == stage]; share != want {
+				t.Errorf("a gradient in %s alone gives %s the share %g, want %g", s.Name, trainer.Model.Stages[i].Name, share, want)
+			}
+		}
+	}
+}
+
+func TestNoGradientIsNobodysBlame(t *testing.T) {
+	trainer := newTrainer(t, mixed(50), quick())
+	steps(t, trainer, 1)
+	clear(trainer.engine.workers[0].gradients)
+	trainer.engine.team.Run(trainer.engine.update[:1])
+	blame := []float64{9, 9, 9, 9, 9}
+	trainer.engine.blame(blame)
+	for i, share := range blame {
+		if share != 0 {
+			t.Errorf("without a gradient stage %d has the share %g", i, share)
+		}
+	}
+}
