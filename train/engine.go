@@ -299,7 +299,7 @@ func (e *engine) device() string {
 	return name
 }
 
-// firstNonFinite finds where in the last batch of each worker a number stopped being finite; nil when nowhere.
+// firstNonFinite finds where in the last batch, whose outcome is not finite, a number stopped being so.
 func (e *engine) firstNonFinite() (*model.NonFinite, error) {
 	for w, me := range e.workers {
 		for at := 0; at < len(e.batch); at += e.micro {
@@ -314,5 +314,19 @@ func (e *engine) firstNonFinite() (*model.NonFinite, error) {
 			}
 		}
 	}
-	return nil, nil
+	return &model.NonFinite{Stage: e.steepestStage(), Backward: true}, nil
+}
+
+// steepestStage is the stage of the block with the largest gradient. Where every number of a batch is finite, it is the sum or the square of
+// those that is not.
+func (e *engine) steepestStage() int {
+	stage, largest := 0, 0.0
+	for _, list := range e.blocks {
+		for _, b := range list {
+			if s := e.squares[b.index]; s > largest || math.IsNaN(s) {
+				stage, largest = b.stage, s
+			}
+		}
+	}
+	return stage
 }

@@ -113,19 +113,15 @@ func (e *NonFiniteError) Error() string {
 	if e.Backward {
 		pass = "backward"
 	}
-	return fmt.Sprintf("step %d: loss %g, gradient norm %g: the first number that is not finite came up in stage %q, in the %s pass; "+
+	return fmt.Sprintf("step %d: loss %.4g, gradient norm %.4g: the first number that is not finite came up in stage %q, in the %s pass; "+
 		"the weights of step %d are kept: try a lower -lr, a longer -warmup or -clip 1", e.Step, e.Loss, e.Norm, e.Stage, pass, e.Step-1)
 }
 
 // nonFinite runs the batch again, instruction by instruction, to find where the numbers broke down.
 func (t *Trainer) nonFinite(out outcome) error {
-	e := &NonFiniteError{Step: t.step + 1, Loss: out.loss, Norm: out.norm, Stage: "unknown"}
 	at, err := t.engine.firstNonFinite()
 	if err != nil {
 		return err
 	}
-	if at != nil {
-		e.Stage, e.Backward = t.Model.Stages[at.Stage].Name, at.Backward
-	}
-	return e
+	return &NonFiniteError{Step: t.step + 1, Loss: out.loss, Norm: out.norm, Stage: t.Model.Stages[at.Stage].Name, Backward: at.Backward}
 }
