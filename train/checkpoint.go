@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"trainer/internal/atomicfile"
@@ -93,20 +95,44 @@ func (f *Folder) State() (*State, error) {
 	if !ok {
 		return nil, fault.Dataf("%s: it has no metadata %q: expected the state of a training run", path, stateKey)
 	}
-	s := &State{}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
+	s, err := parseState(text)
+	if err != nil {
 		return nil, fault.Dataf("%s: metadata %q: %w", path, stateKey, err)
-	}
-	if err := s.Options.Validate(); err != nil || s.Step < 0 || s.Epoch < 0 || s.Next < 0 {
-		return nil, fault.Dataf("%s: metadata %q holds impossible values (step %d, epoch %d, position %d): %w", path, stateKey, s.Step, s.Epoch, s.Next, errors.Join(err))
 	}
 	return s, nil
 }
 
-// Save writes a checkpoint. When it returns without error, the checkpoint is on the disk.
+// parseState reads a State from its JSON.
+func parseState(text string) (*State, error) {
+	s := &State{}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("more than one JSON object")
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"step", s.Step}, {"epoch", s.Epoch}, {"next", s.Next}} {
+		if n.value < 0 || n.value > math.MaxInt32 {
+			return nil, fmt.Errorf("%s %d: expected 0 to %d", n.name, n.value, math.MaxInt32)
+		}
+	}
+	return s, s.Options.Validate()
+}
+
+// Save writes a checkpoint. When it returns without error, the checkpoint is on the disk. Weights that the last step has made NaN or infinite
+// are an error, a step before the loss would show them: they would replace a checkpoint that can be used.
 func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
+	for i := range t.Model.Parameters {
+		p := &t.Model.Parameters[i]
+		if at := indexNonFinite(p.Value); at >= 0 {
+			return fmt.Errorf("element %d of %s has become %g: the last checkpoint is kept: try a lower -lr, a longer -warmup or -clip 1", at, p.Name, p.Value[at])
+		}
+	}
 	if err := f.flush(); err != nil {
 		return err
 	}
@@ -165,8 +191,10 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	if err := sameOptions(s.Options, t.Options); err != nil {
 		return err
 	}
-	if s.Next > len(t.sampler.deck) {
-		return fault.Dataf("%s: position %d in an epoch of %d examples", f.Path(StateFile), s.Next, len(t.sampler.deck))
+	deck, dealt := len(t.sampler.deck), s.Step*len(t.batch)
+	if s.Next > deck || s.Epoch*deck+s.Next != dealt {
+		return fault.Dataf("%s: position %d of epoch %d: expected where %d examples dealt from epochs of %d lead, after %d steps",
+			f.Path(StateFile), s.Next, s.Epoch, dealt, deck, s.Step)
 	}
 	file, err := safetensors.Open(f.Path(StateFile))
 	if err != nil {
@@ -176,8 +204,12 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	for _, v := range t.optimizer.State() {
 		for i := range t.Model.Parameters {
 			p := &t.Model.Parameters[i]
-			if err := safetensors.Read(file, v.Name+"."+p.Name, v.Value[p.Begin:p.Begin+p.Size()], p.Shape...); err != nil {
+			name, value := v.Name+"."+p.Name, v.Value[p.Begin:p.Begin+p.Size()]
+			if err := safetensors.Read(file, name, value, p.Shape...); err != nil {
 				return err
+			}
+			if at := indexNonFinite(value); at >= 0 {
+				return fault.Dataf("%s: element %d of %s is %g: expected finite numbers", f.Path(StateFile), at, name, value[at])
 			}
 		}
 	}
@@ -190,6 +222,9 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 // sameOptions returns a usage error that names the first option which a resumed run may not change.
 func sameOptions(saved, now Options) error {
 	now.Steps, now.Threads = saved.Steps, saved.Threads
+	if len(saved.Repeats)+len(now.Repeats) == 0 {
+		now.Repeats = saved.Repeats // JSON tells an empty map from none
+	}
 	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)
 	for i := range a.NumField() {
 		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
@@ -198,4 +233,9 @@ func sameOptions(saved, now Options) error {
 		}
 	}
 	return nil
+}
+
+// indexNonFinite returns the index of the first NaN or infinity, or -1.
+func indexNonFinite(values []float32) int {
+	return slices.IndexFunc(values, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) })
 }

@@ -63,14 +63,8 @@ func (f *Folder) Log(m *Metrics) error {
 
 // LogEvaluation appends an evaluation to metrics.jsonl.
 func (f *Folder) LogEvaluation(step int, e *Evaluation) error {
-	line, err := json.Marshal(struct {
-		Step     int     `json:"step"`
-		Loss     float64 `json:"held_out_loss"`
-		Accuracy float64 `json:"held_out_accuracy"`
-	}{step, e.Loss, e.Accuracy()})
-	if err == nil {
-		_, err = f.buffer.Write(append(line, '\n'))
-	}
+	f.line = append(e.appendJSON(f.line[:0], step), '\n')
+	_, err := f.buffer.Write(f.line)
 	return err
 }
 

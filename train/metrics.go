@@ -50,6 +50,16 @@ func (m *Metrics) AppendJSON(buffer []byte) []byte {
 	return append(b, "}}"...)
 }
 
+// appendJSON appends the evaluation behind a step to buffer as one JSON object.
+func (e *Evaluation) appendJSON(buffer []byte, step int) []byte {
+	b := append(buffer, `{"step":`...)
+	b = strconv.AppendInt(b, int64(step), 10)
+	b = append(b, `,"held_out_loss":`...)
+	b = appendNumber(b, e.Loss)
+	b = append(b, `,"held_out_accuracy":`...)
+	return append(appendNumber(b, e.Accuracy()), '}')
+}
+
 // appendNumber writes a number with the digits that a chart can show; JSON has no NaN and no infinity, which a null stands for.
 func appendNumber(b []byte, v float64) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {

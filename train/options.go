@@ -50,6 +50,12 @@ func Calculator() Options {
 	}
 }
 
+// The most that options can ask for: far above what helps, and what a step's memory can hold.
+const (
+	maxExamples = 1 << 24 // a step
+	maxThreads  = 1 << 10
+)
+
 // Validate returns an error that names the option which is impossible, its value and what was expected.
 func (o Options) Validate() error {
 	for _, n := range []struct {
@@ -60,8 +66,11 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%s %d: expected at least 1", n.name, n.value)
 		}
 	}
-	if o.Batch > 1<<20 || o.Accumulate > 1<<20 || o.Threads > 1<<10 {
-		return fmt.Errorf("batch %d, accumulate %d, threads %d: more than this program can do at once", o.Batch, o.Accumulate, o.Threads)
+	if o.Batch > maxExamples || o.Accumulate > maxExamples/o.Batch {
+		return fmt.Errorf("batch %d and accumulate %d: expected at most %d examples a step", o.Batch, o.Accumulate, maxExamples)
+	}
+	if o.Threads > maxThreads {
+		return fmt.Errorf("threads %d: expected at most %d", o.Threads, maxThreads)
 	}
 	if err := o.schedule().validate(); err != nil {
 		return err

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"trainer/internal/fault"
@@ -37,7 +36,10 @@ func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
 	}
 	for t.step < t.Options.Steps {
 		if ctx.Err() != nil || plan.StopAfter > 0 && t.step >= plan.StopAfter {
-			return errors.Join(fault.ErrInterrupted, r.save())
+			if err := r.save(); err != nil {
+				return err
+			}
+			return fault.ErrInterrupted
 		}
 		reached, err := r.next()
 		if err != nil {

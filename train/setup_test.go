@@ -31,12 +31,12 @@ func sums(t testing.TB, n int) []examples.Example {
 	return list
 }
 
-// mixed are examples of the calculator, of all operations and lengths.
+// mixed are n examples of the calculator, of all operations and lengths; the last is a product.
 func mixed(n int) []examples.Example {
 	all := examples.Calculator()
 	var list []examples.Example
 	for i := range n {
-		list = append(list, all[i*len(all)/n])
+		list = append(list, all[(i+1)*len(all)/n-1])
 	}
 	return list
 }

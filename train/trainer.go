@@ -64,6 +64,9 @@ func (t *Trainer) Device() string { return t.engine.device() }
 // StepsTaken is the number of optimizer steps behind the weights.
 func (t *Trainer) StepsTaken() int { return t.step }
 
+// AddSeconds counts what earlier processes of the run have taken, as Folder.OpenMetrics returns it.
+func (t *Trainer) AddSeconds(s float64) { t.seconds += s }
+
 // Seconds is how long the run has taken, in all processes that worked on it.
 func (t *Trainer) Seconds() float64 { return t.seconds + time.Since(t.started).Seconds() }
 
