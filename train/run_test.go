@@ -1,0 +1,228 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"trainer/internal/fault"
+	"trainer/train/examples"
+)
+
+// recorder is an Observer that writes down what it is told, and calls back after each step.
+type recorder struct {
+	events []string
+	after  func(step int)
+}
+
+func (r *recorder) note(format string, args ...any) {
+	r.events = append(r.events, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Stepped(m *Metrics) {
+	r.note("step %d", m.Step)
+	if r.after != nil {
+		r.after(m.Step)
+	}
+}
+
+func (r *recorder) Followed(f *Followed) { r.note("follow %q in %d", f.Question, f.Step) }
+
+func (r *recorder) Evaluated(step int, e *Evaluation) { r.note("evaluate %d of %d", step, e.Total) }
+
+func (r *recorder) Saved(step int) { r.note("save %d", step) }
+
+// newRun returns a trainer and its plan in a new folder.
+func newRun(t *testing.T, list, heldOut []examples.Example, o Options) (*Trainer, Plan) {
+	t.Helper()
+	f := openFolder(t, t.TempDir())
+	openMetrics(t, f, 0)
+	return newTrainerOf(t, small(calculatorWords(t).VocabSize()), list, heldOut, o), Plan{Folder: f}
+}
+
+// savedStep is the step of the folder's checkpoint, whose model must load.
+func savedStep(t *testing.T, f *Folder) int {
+	t.Helper()
+	s, err := f.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resumed(t, f, mixed(20), s.Options); err != nil {
+		t.Fatal(err)
+	}
+	return s.Step
+}
+
+func TestRunTellsItsObserverWhatHappensInOrder(t *testing.T) {
+	o := quick()
+	o.Steps = 5
+	trainer, plan := newRun(t, mixed(20), mixed(3), o)
+	plan.EvaluateEvery, plan.SaveEvery = 2, 4
+	followed := trainer.Train.Examples[trainer.NextExample()].Question
+	var r recorder
+	if err := trainer.Run(t.Context(), plan, &r); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"save 0", fmt.Sprintf("follow %q in 1", followed), "step 1", "step 2", "evaluate 2 of 3", "step 3", "step 4", "evaluate 4 of 3", "save 4",
+		fmt.Sprintf("follow %q in 5", followed), "step 5", "evaluate 5 of 3", "save 5",
+	}
+	if !slices.Equal(r.events, want) {
+		t.Errorf("the observer was told\n%s\nwant\n%s", strings.Join(r.events, "\n"), strings.Join(want, "\n"))
+	}
+	if err := plan.Folder.flush(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(metricsText(t, plan.Folder), "\n")
+	if len(lines) != 9 || !strings.HasPrefix(lines[2], `{"step":2,"held_out_loss"`) || !strings.HasPrefix(lines[7], `{"step":5,"held_out_loss"`) {
+		t.Errorf("metrics.jsonl holds\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+func TestRunOfOneStepFollowsItOnce(t *testing.T) {
+	o := quick()
+	o.Steps = 1
+	trainer, plan := newRun(t, mixed(20), nil, o)
+	var r recorder
+	if err := trainer.Run(t.Context(), plan, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.events) != 4 || r.events[0] != "save 0" || r.events[2] != "step 1" || r.events[3] != "save 1" {
+		t.Errorf("the observer was told %q, want a save, a followed step and a save", r.events)
+	}
+}
+
+func TestAnInterruptedRunIsSavedAndGoesOnAsIfNeverStopped(t *testing.T) {
+	list := mixed(20)
+	whole, plan := newRun(t, list, nil, quick())
+	if err := whole.Run(t.Context(), plan, &recorder{}); err != nil {
+		t.Fatal(err)
+	}
+	want := contents(t, plan.Folder.Dir)
+
+	for name, run := range map[string]func(trainer *Trainer, plan Plan) error{
+		"StopAfter": func(trainer *Trainer, plan Plan) error {
+			plan.StopAfter = 5
+			return trainer.Run(t.Context(), plan, &recorder{})
+		},
+		"context": func(trainer *Trainer, plan Plan) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			return trainer.Run(ctx, plan, &recorder{after: func(step int) {
+				if step == 5 {
+					cancel()
+				}
+			}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trainer, plan := newRun(t, list, nil, quick())
+			if err := run(trainer, plan); !errors.Is(err, fault.ErrInterrupted) {
+				t.Fatalf("error is %v, want %v", err, fault.ErrInterrupted)
+			}
+			if step := savedStep(t, plan.Folder); step != 5 {
+				t.Errorf("step %d was saved, want 5", step)
+			}
+			trainer, err := resumed(t, plan.Folder, list, quick())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := trainer.Run(t.Context(), plan, &recorder{}); err != nil {
+				t.Fatal(err)
+			}
+			got := contents(t, plan.Folder.Dir)
+			for _, name := range []string{"model.safetensors", StateFile} {
+				if got[name] != want[name] {
+					t.Errorf("%s differs from that of a run that was never stopped", name)
+				}
+			}
+		})
+	}
+}
+
+func TestAnInterruptedRunThatCannotBeSavedDoesNotSayItWas(t *testing.T) {
+	trainer, plan := newRun(t, mixed(20), nil, quick())
+	plan.StopAfter = 3
+	r := &recorder{after: func(step int) {
+		if step == 3 {
+			write(t, plan.Folder.Path(".checkpoint-new"), "a file where the folder of the next checkpoint would be")
+		}
+	}}
+	err := trainer.Run(t.Context(), plan, r)
+	if err == nil || errors.Is(err, fault.ErrInterrupted) || !strings.Contains(err.Error(), "checkpoint of step 3: ") {
+		t.Errorf("error is %v, want that of the checkpoint of step 3", err)
+	}
+}
+
+func TestASaveThatFailsEndsTheRunAndKeepsTheLastCheckpoint(t *testing.T) {
+	trainer, plan := newRun(t, mixed(20), nil, quick())
+	plan.SaveEvery = 2
+	var before map[string]string
+	r := &recorder{after: func(step int) {
+		if step == 4 {
+			before = contents(t, plan.Folder.Dir)
+			write(t, plan.Folder.Path(".checkpoint-new"), "a file where the folder of the next checkpoint would be")
+		}
+	}}
+	if err := trainer.Run(t.Context(), plan, r); err == nil || fault.ExitCode(err) != fault.ExitFailure {
+		t.Errorf("error is %v, want a failure", err)
+	}
+	after := contents(t, plan.Folder.Dir)
+	for _, name := range []string{"model.safetensors", StateFile, "config.json", "tokenizer.json"} {
+		if after[name] != before[name] {
+			t.Errorf("%s has changed", name)
+		}
+	}
+	if last := r.events[len(r.events)-1]; last != "step 4" {
+		t.Errorf("the last that was told is %q, want step 4", last)
+	}
+}
+
+func TestRunStopsAtTheTargetAccuracy(t *testing.T) {
+	o := quick()
+	o.Steps, o.Batch, o.LearningRate, o.WeightDecay = 1000, 100, 1e-2, 0
+	trainer, plan := newRun(t, sums(t, 9), sums(t, 5), o)
+	plan.EvaluateEvery, plan.TargetAccuracy = 10, 0.5
+	var r recorder
+	if err := trainer.Run(t.Context(), plan, &r); err != nil {
+		t.Fatal(err)
+	}
+	e, err := trainer.Evaluate(trainer.HeldOut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := trainer.StepsTaken()
+	if e.Accuracy() < 0.5 || step >= o.Steps || step%10 != 0 {
+		t.Errorf("stopped at step %d of %d with accuracy %g", step, o.Steps, e.Accuracy())
+	}
+	if last := r.events[len(r.events)-1]; last != fmt.Sprintf("save %d", step) {
+		t.Errorf("the last that was told is %q, want the save of step %d", last, step)
+	}
+}
+
+func TestABreakdownEndsTheRunWithTheLastCheckpointWhole(t *testing.T) {
+	trainer, plan := newRun(t, mixed(20), nil, quick())
+	plan.SaveEvery = 2
+	var before map[string]string
+	r := &recorder{after: func(step int) {
+		if step == 5 {
+			before = contents(t, plan.Folder.Dir)
+			trainer.Model.Parameter("transformer.ln_f.bias").Value[0] = float32(math.NaN())
+		}
+	}}
+	err := trainer.Run(t.Context(), plan, r)
+	var broken *NonFiniteError
+	if !errors.As(err, &broken) || broken.Step != 6 || broken.Stage != "output" {
+		t.Errorf("error is %v, want a *NonFiniteError of step 6 in the output", err)
+	}
+	if !maps.Equal(contents(t, plan.Folder.Dir), before) {
+		t.Error("the folder has changed")
+	}
+	if step := savedStep(t, plan.Folder); step != 4 {
+		t.Errorf("step %d is saved, want 4", step)
+	}
+}
