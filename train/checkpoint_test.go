@@ -196,6 +196,18 @@ func TestResumeRefusesOptionsThatContradictByName(t *testing.T) {
 	}
 }
 
+func TestNoRepeatsAreTheSameHoweverTheyAreWritten(t *testing.T) {
+	empty, none := quick(), quick()
+	empty.Repeats, none.Repeats = map[string]int{}, nil
+	for _, pair := range [][2]Options{{empty, none}, {none, empty}} {
+		f := openFolder(t, t.TempDir())
+		save(t, f, newTrainer(t, mixed(20), pair[0]))
+		if _, err := resumed(t, f, mixed(20), pair[1]); err != nil {
+			t.Errorf("begun with %#v and resumed with %#v: %v", pair[0].Repeats, pair[1].Repeats, err)
+		}
+	}
+}
+
 func TestResumeRefusesOtherData(t *testing.T) {
 	f := openFolder(t, t.TempDir())
 	save(t, f, newTrainer(t, mixed(20), quick()))
@@ -277,9 +289,15 @@ func TestABrokenStateIsRefusedAndTheFolderUntouched(t *testing.T) {
 		write(t, path, string(good)+"x")
 		refused(t, "")
 	})
-	for _, flip := range []struct{ old, new string }{
-		{`{"__metadata__"`, `["__metadata__"`}, {`\"step\":3`, `\"step\":x`}, {`\"step\":3`, `\"stop\":3`}, {`\"adamw\"`, `\"adamx\"`},
-		{`"F32"`, `"F64"`}, {`"F32"`, `"I32"`}, {`exp_avg.`, `exp_avh.`}, {`"trainer":`, `"trainex":`},
+	for _, flip := range []struct{ old, new, want string }{
+		{`{"__metadata__"`, `["__metadata__"`, ""},
+		{`\"step\":3`, `\"step\":x`, `metadata "trainer": invalid character 'x'`},
+		{`\"step\":3`, `\"stop\":3`, `unknown field "stop"`},
+		{`\"adamw\"`, `\"adamx\"`, `optimizer "adamx": expected adamw or sgd`},
+		{`"F32"`, `"F64"`, ""},
+		{`"F32"`, `"I32"`, "is of type I32, want F32"},
+		{`exp_avg.`, `exp_avh.`, "there is no tensor"},
+		{`"trainer":`, `"trainex":`, `it has no metadata "trainer"`},
 	} {
 		t.Run("flipped "+flip.old, func(t *testing.T) {
 			broken := strings.Replace(string(good), flip.old, flip.new, 1)
@@ -287,7 +305,7 @@ func TestABrokenStateIsRefusedAndTheFolderUntouched(t *testing.T) {
 				t.Fatalf("%s is not in the file", flip.old)
 			}
 			write(t, path, broken)
-			refused(t, "")
+			refused(t, flip.want)
 		})
 	}
 	metadata := func(change func(s *State)) map[string]string {

@@ -60,6 +60,25 @@ func TestEvaluationEqualsGreedyGeneration(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatDoesNotEndIsWrong(t *testing.T) {
+	o := quick()
+	o.Steps, o.Batch, o.LearningRate, o.WeightDecay, o.Accumulate = 300, 100, 1e-2, 0, 1
+	trainer := newTrainer(t, sums(t, 9), o)
+	steps(t, trainer, 200)
+	if e := evaluation(t, trainer); e.Right != e.Total {
+		t.Fatalf("%d of %d right before", e.Right, e.Total)
+	}
+	for i, s := range trainer.Train.sequences {
+		s.answers[len(s.answers)-1] = trainer.Train.sequences[i].inputs[0] // as if a word had to follow
+	}
+	if e := evaluation(t, trainer); e.Right != 0 {
+		t.Errorf("%d of %d right, want none without the end that the data has", e.Right, e.Total)
+	}
+	if m := steps(t, trainer, 1)[0]; m.Accuracy != 0 {
+		t.Errorf("the step's accuracy is %g, want 0 without the end that the data has", m.Accuracy)
+	}
+}
+
 func TestEvaluationIsTheSameWithAnyNumberOfThreads(t *testing.T) {
 	trainer := halfTrained(t, 1)
 	want := evaluation(t, trainer)

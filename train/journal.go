@@ -35,7 +35,7 @@ func (f *Folder) OpenMetrics(step int) (seconds float64, err error) {
 // readMetrics returns the lines of a metrics file up to a step, and the seconds of the last of them.
 func readMetrics(path string, step int) (kept []byte, seconds float64, err error) {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || step == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
 	for len(data) > 0 {

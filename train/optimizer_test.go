@@ -96,6 +96,14 @@ func TestAdamWStepMatchesItsFormulaInFloat64(t *testing.T) {
 	}
 }
 
+func TestClippingOnlyShortensGradients(t *testing.T) {
+	for _, test := range []struct{ norm, limit, want float64 }{{10, 1, 0.1}, {0.5, 1, 1}, {0, 1, 1}, {10, 0, 1}, {1e30, 0.5, 5e-31}} {
+		if got := clipScale(test.norm, test.limit); !near(got, test.want, 1e-6) {
+			t.Errorf("a gradient of norm %g under the limit %g is scaled by %g, want %g", test.norm, test.limit, got, test.want)
+		}
+	}
+}
+
 func TestGradientNormIsThatOfTheGradient(t *testing.T) {
 	trainer := newTrainer(t, mixed(50), quick())
 	m := steps(t, trainer, 1)[0]

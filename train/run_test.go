@@ -84,6 +84,18 @@ func TestRunTellsItsObserverWhatHappensInOrder(t *testing.T) {
 	}
 }
 
+func TestAStepIsSavedOnce(t *testing.T) {
+	trainer, plan := newRun(t, mixed(20), nil, quick())
+	plan.SaveEvery, plan.StopAfter = 3, 3
+	var r recorder
+	if err := trainer.Run(t.Context(), plan, &r); !errors.Is(err, fault.ErrInterrupted) {
+		t.Fatal(err)
+	}
+	if n := len(r.events); r.events[n-1] != "save 3" || r.events[n-2] != "step 3" {
+		t.Errorf("the observer was told %q, want one save of step 3", r.events)
+	}
+}
+
 func TestRunOfOneStepFollowsItOnce(t *testing.T) {
 	o := quick()
 	o.Steps = 1

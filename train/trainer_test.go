@@ -145,6 +145,15 @@ func TestEpochCountsTheExamplesDealt(t *testing.T) {
 	}
 }
 
+func TestStepsFollowTheSchedule(t *testing.T) {
+	trainer := newTrainer(t, mixed(10), quick())
+	for i, m := range steps(t, trainer, 12) {
+		if m.Step != i+1 || m.LearningRate != trainer.schedule.At(i) {
+			t.Errorf("step %d has the learning rate %g, want %g", m.Step, m.LearningRate, trainer.schedule.At(i))
+		}
+	}
+}
+
 func TestNewRefusesImpossibleOptionsAndNoData(t *testing.T) {
 	trainer := newTrainer(t, mixed(4), quick())
 	bad := quick()
