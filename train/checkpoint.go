@@ -124,13 +124,14 @@ func parseState(text string) (*State, error) {
 	return s, s.Options.Validate()
 }
 
-// Save writes a checkpoint. When it returns without error, the checkpoint is on the disk. Weights that the last step has made NaN or infinite
-// are an error, a step before the loss would show them: they would replace a checkpoint that can be used.
+// Save writes a checkpoint. When it returns without error, the checkpoint is on the disk. Weights that the last step has made NaN or
+// infinite are an error, a step before the loss would show them: they would replace a checkpoint that can be used.
 func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 	for i := range t.Model.Parameters {
 		p := &t.Model.Parameters[i]
 		if at := indexNonFinite(p.Value); at >= 0 {
-			return fmt.Errorf("element %d of %s has become %g: the last checkpoint is kept: try a lower -lr, a longer -warmup or -clip 1", at, p.Name, p.Value[at])
+			return fmt.Errorf("element %d of %s has become %g: the last checkpoint is kept: try a lower -lr, a longer -warmup or -clip 1",
+				at, p.Name, p.Value[at])
 		}
 	}
 	if err := f.flush(); err != nil {
@@ -182,11 +183,12 @@ func (t *Trainer) writeState(w io.Writer, arguments map[string]string) error {
 	return safetensors.Write(w, tensors, map[string]string{stateKey: string(text)})
 }
 
-// Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from those of
-// the run so far, nothing else; with other threads the result differs in the last bits.
+// Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from
+// those of the run so far, nothing else; with other threads the result differs in the last bits.
 func (f *Folder) Resume(t *Trainer, s *State) error {
 	if now := t.Train.fingerprint(); now != s.Data {
-		return fault.Dataf("%s: the training data is not that of the run: expected the data with fingerprint %s, got %s", f.Path(StateFile), s.Data, now)
+		return fault.Dataf("%s: the training data is not that of the run: expected the data with fingerprint %s, got %s",
+			f.Path(StateFile), s.Data, now)
 	}
 	if err := sameOptions(s.Options, t.Options); err != nil {
 		return err
@@ -229,7 +231,8 @@ func sameOptions(saved, now Options) error {
 	for i := range a.NumField() {
 		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
 			name := strings.ReplaceAll(a.Type().Field(i).Tag.Get("json"), "_", " ")
-			return fault.Usagef("the run was begun with %s %v, not %v: it cannot change on the way; leave the flag out, or begin another run with -out", name, x, y)
+			return fault.Usagef("the run was begun with %s %v, not %v: it cannot change on the way; "+
+				"leave the flag out, or begin another run with -out", name, x, y)
 		}
 	}
 	return nil

@@ -212,7 +212,8 @@ func TestResumeRefusesOtherData(t *testing.T) {
 	f := openFolder(t, t.TempDir())
 	save(t, f, newTrainer(t, mixed(20), quick()))
 	_, err := resumed(t, f, mixed(21), quick())
-	if fault.ExitCode(err) != fault.ExitData || !strings.Contains(err.Error(), f.Path(StateFile)+": the training data is not that of the run") {
+	want := f.Path(StateFile) + ": the training data is not that of the run"
+	if fault.ExitCode(err) != fault.ExitData || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want one of class data that says so", err)
 	}
 }

@@ -54,8 +54,9 @@ func TestFingerprintTellsDataApart(t *testing.T) {
 	words := calculatorWords(t)
 	of := func(text string) string { return dataset(t, words, parsed(t, text), 12).fingerprint() }
 	const text = "one plus two equals three\ntwo plus two equals four\n"
-	if of(text) != of(text) {
-		t.Error("the same data has two fingerprints")
+	want := of(text)
+	if again := of(text); again != want {
+		t.Errorf("the same data has the fingerprints %s and %s", want, again)
 	}
 	for what, other := range map[string]string{
 		"another answer": "one plus two equals three\ntwo plus two equals five\n",
@@ -64,13 +65,14 @@ func TestFingerprintTellsDataApart(t *testing.T) {
 		// The same tokens, but the answer begins elsewhere.
 		"another answer's begin": "one plus two equals three\ntwo plus two equals equals four\n",
 	} {
-		if of(other) == of(text) {
+		if of(other) == want {
 			t.Errorf("%s has the same fingerprint", what)
 		}
 	}
-	a, b := "one equals two equals three\n", dataset(t, words, parsed(t, "one equals two equals three\n"), 12)
-	b.sequences[0].answers[1] = b.sequences[0].targets[1] // as if the answer began behind the first "equals"
-	if of(a) == b.fingerprint() {
+	d := dataset(t, words, parsed(t, "one equals two equals three\n"), 12)
+	before := d.fingerprint()
+	d.sequences[0].answers[1] = d.sequences[0].targets[1] // as if the answer began behind the first "equals"
+	if d.fingerprint() == before {
 		t.Error("the same tokens with more of them answer have the same fingerprint")
 	}
 }

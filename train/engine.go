@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -91,7 +92,8 @@ func (e *engine) divide(threads int) {
 		for at := 0; at < p.Size(); at += blockSize {
 			size := min(blockSize, p.Size()-at)
 			t := min(threads-1, done*threads/total)
-			e.blocks[t] = append(e.blocks[t], block{index: index, begin: p.Begin + at, end: p.Begin + at + size, stage: p.Stage, matrix: p.IsMatrix()})
+			begin := p.Begin + at
+			e.blocks[t] = append(e.blocks[t], block{index: index, begin: begin, end: begin + size, stage: p.Stage, matrix: p.IsMatrix()})
 			index, done = index+1, done+size
 		}
 	}
@@ -282,12 +284,11 @@ func (e *engine) blame(stages []float64) {
 // close ends the threads.
 func (e *engine) close() error {
 	e.team.Close()
+	var err error
 	for _, w := range e.workers {
-		if err := w.backend.Close(); err != nil {
-			return err
-		}
+		err = errors.Join(err, w.backend.Close())
 	}
-	return nil
+	return err
 }
 
 // device names what the workers run on, for people.
@@ -317,8 +318,8 @@ func (e *engine) firstNonFinite() (*model.NonFinite, error) {
 	return &model.NonFinite{Stage: e.steepestStage(), Backward: true}, nil
 }
 
-// steepestStage is the stage of the block with the largest gradient. Where every number of a batch is finite, it is the sum or the square of
-// those that is not.
+// steepestStage is the stage of the block with the largest gradient. Where every number of a batch is finite, it is the sum or the square
+// of those that is not.
 func (e *engine) steepestStage() int {
 	stage, largest := 0, 0.0
 	for _, list := range e.blocks {

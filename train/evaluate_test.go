@@ -55,7 +55,8 @@ func TestEvaluationEqualsGreedyGeneration(t *testing.T) {
 			generated = append(generated, c.Token)
 		}
 		if right := reflect.DeepEqual(generated, s.targets[len(s.targets)-s.wanted:]); right == wrong[i] {
-			t.Errorf("%s: the evaluation says right: %t, but generated was %q", trainer.Train.Examples[i].Text(), !wrong[i], trainer.Tokenizer.Decode(generated))
+			t.Errorf("%s: the evaluation says right: %t, but generated was %q",
+				trainer.Train.Examples[i].Text(), !wrong[i], trainer.Tokenizer.Decode(generated))
 		}
 	}
 }
@@ -120,7 +121,8 @@ one plus two equals three
 one equals one
 `), 12)
 	e := summarize(d, []float64{1, 2, 4, 9}, []bool{false, true, false, true})
-	want := &Evaluation{Loss: 16.0 / 8, Right: 2, Total: 4, Wrong: []int{0, 2}, ByOperation: []Score{{"other", 1, 1}, {"plus", 1, 2}, {"times", 0, 1}}}
+	want := &Evaluation{Loss: 16.0 / 8, Right: 2, Total: 4, Wrong: []int{0, 2},
+		ByOperation: []Score{{"other", 1, 1}, {"plus", 1, 2}, {"times", 0, 1}}}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("evaluation is %+v, want %+v", e, want)
 	}

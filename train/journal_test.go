@@ -72,7 +72,8 @@ func TestMetricsGoOnBehindTheCheckpoint(t *testing.T) {
 
 func TestMetricsAreJSONWithAllTheirNumbers(t *testing.T) {
 	m := Metrics{Step: 12, Epoch: 0.25, Loss: 1.0 / 3, Accuracy: 1, LearningRate: 3e-5, GradientNorm: math.Inf(1), Tokens: 450,
-		TokensPerSecond: 123456.7, Seconds: 1e9 + 0.5, Stages: []model.Stage{{Name: "embeddings"}, {Name: `a "b"`}}, Blame: []float64{0.25, math.NaN()}}
+		TokensPerSecond: 123456.7, Seconds: 1e9 + 0.5,
+		Stages: []model.Stage{{Name: "embeddings"}, {Name: `a "b"`}}, Blame: []float64{0.25, math.NaN()}}
 	const want = `{"step":12,"epoch":0.25,"loss":0.333333,"accuracy":1,"lr":3e-05,"gradient_norm":null,"tokens":450,` +
 		`"tokens_per_second":123457,"seconds":1e+09,"blame":{"embeddings":0.25,"a \"b\"":null}}`
 	got := string(m.AppendJSON([]byte("x")))

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"trainer/internal/cpu/kernel"
 )
 
 // breakdown takes steps until one fails, and returns its error and the weights before it.
@@ -73,6 +75,9 @@ func TestALearningRateThatExplodesStopsTraining(t *testing.T) {
 
 func TestAGradientTooLargeForItsNormStopsTraining(t *testing.T) {
 	// The gradient of the output layer, whose inputs are that large, is finite; the square of it is not.
+	if square := kernel.Best().SumSquares([]float32{1e22}); !math.IsInf(square, 0) {
+		t.Skip("this processor's kernels square in float64")
+	}
 	trainer := newTrainer(t, mixed(50), quick())
 	for i := range trainer.Model.Parameter("transformer.ln_f.bias").Value {
 		trainer.Model.Parameter("transformer.ln_f.bias").Value[i] = 1e22

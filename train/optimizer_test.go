@@ -20,10 +20,12 @@ func TestSGDStepIsTheLearningRateTimesTheGradient(t *testing.T) {
 		old := append([]float32(nil), trainer.Model.Weights...)
 		m := steps(t, trainer, 1)[0]
 		for i, g := range trainer.engine.workers[0].gradients {
-			// Exact in float64, then rounded once; a fused multiply-add rounds once too, without it twice.
-			want := float32(float64(old[i]) - float64(float32(m.LearningRate))*float64(g))
-			if got := trainer.Model.Weights[i]; !near(float64(got), float64(want), 1.3e-7) {
-				t.Fatalf("step %d: weight %d went from %g to %g, want %g: gradient %g, learning rate %g", m.Step, i, old[i], got, want, g, m.LearningRate)
+			// The product is exact in float64. A fused multiply-add rounds once; without it the product is rounded too.
+			product := float64(float32(m.LearningRate)) * float64(g)
+			got, want := float64(trainer.Model.Weights[i]), float64(old[i])-product
+			if rounding := 0x1p-24 * (math.Abs(want) + math.Abs(product)); math.Abs(got-want) > 1.01*rounding {
+				t.Fatalf("step %d: weight %d went from %g to %g, want %g: gradient %g, learning rate %g",
+					m.Step, i, old[i], got, want, g, m.LearningRate)
 			}
 		}
 	}

@@ -80,7 +80,10 @@ func (o Options) Validate() error {
 		value   float64
 		below   float64
 		example string
-	}{{"beta1", o.Beta1, 1, "0.9"}, {"beta2", o.Beta2, 1, "0.95"}, {"weight decay", o.WeightDecay, math.MaxFloat32, "0.1"}, {"clip", o.Clip, math.MaxFloat32, "1"}} {
+	}{
+		{"beta1", o.Beta1, 1, "0.9"}, {"beta2", o.Beta2, 1, "0.95"},
+		{"weight decay", o.WeightDecay, math.MaxFloat32, "0.1"}, {"clip", o.Clip, math.MaxFloat32, "1"},
+	} {
 		if !(n.value >= 0 && n.value < n.below) {
 			return fmt.Errorf("%s %g: expected 0 or more and less than %.3g, such as %s", n.name, n.value, n.below, n.example)
 		}
