@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"trainer/internal/fault"
+	"trainer/internal/spelling"
 )
 
 // unknownToken is what a WordLevel model of Hugging Face puts in the place of an unknown word. The format wants it named;
@@ -130,7 +131,7 @@ func (w *Word) Encode(text string) ([]int32, error) {
 			return nil, &UnknownWordError{
 				Word:       piece,
 				Position:   len(ids) + 1,
-				Suggestion: nearest(piece, w.tokens[len(specialTokens):]),
+				Suggestion: spelling.Nearest(piece, w.tokens[len(specialTokens):]),
 			}
 		}
 		ids = append(ids, id)

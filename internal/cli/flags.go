@@ -1,0 +1,164 @@
+// Package cli is what the commands have in common at the command line: flags in groups with help that a newcomer understands, a
+// configuration file of the same names, and the terminal's width and colours.
+//
+//	flags := cli.New("train", "...")
+//	group := flags.Group("Training")
+//	group.Int(&steps, "steps", "optimizer steps")
+//	err := flags.Parse(os.Args[1:])
+//
+// Start at Flags; Main is the frame of a command.
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"trainer/internal/fault"
+	"trainer/internal/spelling"
+)
+
+// Flags are the flags of a command, on the standard flag package, in groups.
+type Flags struct {
+	*flag.FlagSet
+	Summary  string   // what the command does, for the head of its help
+	Examples []string // command lines to copy
+	groups   []*Group
+	config   string
+	set      map[string]bool // flags given on the command line or in the configuration file
+}
+
+// Group is a heading of the help and the flags under it. A flag's value before its definition is its default.
+type Group struct {
+	title string
+	names []string
+	set   *flag.FlagSet
+}
+
+// New returns the flags of the command of that name.
+func New(name, summary string, examples ...string) *Flags {
+	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), Summary: summary, Examples: examples, set: make(map[string]bool)}
+	f.SetOutput(io.Discard) // Main prints errors, and help goes to standard output
+	return f
+}
+
+// Group begins a group.
+func (f *Flags) Group(title string) *Group {
+	g := &Group{title: title, set: f.FlagSet}
+	f.groups = append(f.groups, g)
+	return g
+}
+
+// Int defines a flag with a whole number.
+func (g *Group) Int(p *int, name, usage string) { g.set.IntVar(p, g.add(name), *p, usage) }
+
+// Uint64 defines a flag with a whole number of 0 or more.
+func (g *Group) Uint64(p *uint64, name, usage string) { g.set.Uint64Var(p, g.add(name), *p, usage) }
+
+// Float defines a flag with a number.
+func (g *Group) Float(p *float64, name, usage string) { g.set.Float64Var(p, g.add(name), *p, usage) }
+
+// String defines a flag with text.
+func (g *Group) String(p *string, name, usage string) { g.set.StringVar(p, g.add(name), *p, usage) }
+
+// Bool defines a switch.
+func (g *Group) Bool(p *bool, name, usage string) { g.set.BoolVar(p, g.add(name), *p, usage) }
+
+// Var defines a flag with a value of its own kind.
+func (g *Group) Var(v flag.Value, name, usage string) { g.set.Var(v, g.add(name), usage) }
+
+func (g *Group) add(name string) string {
+	g.names = append(g.names, name)
+	return name
+}
+
+// Config adds the flag -config to a group.
+func (f *Flags) Config(g *Group) {
+	g.String(&f.config, "config", "`file` in TOML with values for flags, by their names; flags on the command line win")
+}
+
+// Parse reads the arguments, then the configuration file for what they leave open. Errors are usage errors that name the flag, or the file, line and
+// key. It returns flag.ErrHelp when help was asked for.
+func (f *Flags) Parse(arguments []string) error {
+	if err := f.FlagSet.Parse(arguments); err != nil {
+		return f.explain(err)
+	}
+	f.Visit(func(g *flag.Flag) { f.set[g.Name] = true })
+	if f.config != "" {
+		return f.readConfig(f.config)
+	}
+	return nil
+}
+
+// Given says whether a flag was given on the command line or in the configuration file.
+func (f *Flags) Given(name string) bool { return f.set[name] }
+
+// Restore sets flags that were not given to values which an earlier run was begun with.
+func (f *Flags) Restore(values map[string]string) error {
+	for name, value := range values {
+		if f.Lookup(name) == nil {
+			return fault.Dataf("the run was begun with a flag -%s, which this program does not have", name)
+		}
+		if f.Given(name) {
+			continue
+		}
+		if err := f.Set(name, value); err != nil {
+			return fault.Dataf("the run was begun with -%s %s: %w", name, value, err)
+		}
+	}
+	return nil
+}
+
+// explain turns an error of package flag into one that helps.
+func (f *Flags) explain(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		return fault.Usagef("there is no flag -%s%s; -h lists them", name, f.suggest(name))
+	}
+	return fault.Usagef("%s; -h explains the flags", text)
+}
+
+// suggest names the flag that is most like an unknown one.
+func (f *Flags) suggest(name string) string {
+	var names []string
+	f.VisitAll(func(g *flag.Flag) { names = append(names, g.Name) })
+	if near := spelling.Nearest(name, names); near != "" {
+		return fmt.Sprintf(": did you mean -%s?", near)
+	}
+	return ""
+}
+
+// Help writes the help: examples first, flags by group with their defaults, exit codes last.
+func (f *Flags) Help(w io.Writer) {
+	fmt.Fprintf(w, "%s\n\nExamples\n", f.Summary)
+	for _, e := range f.Examples {
+		fmt.Fprintf(w, "  %s\n", e)
+	}
+	for _, g := range f.groups {
+		fmt.Fprintf(w, "\n%s\n", g.title)
+		for _, name := range g.names {
+			defined := f.Lookup(name)
+			kind, usage := flag.UnquoteUsage(defined)
+			head := "-" + name
+			if kind != "" {
+				head += " " + kind
+			}
+			fmt.Fprintf(w, "  %-26s %s%s\n", head, usage, defaultOf(defined))
+		}
+	}
+	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint   4 device not available\n  130 interrupted, after a clean save\n")
+}
+
+// defaultOf shows a default that says something.
+func defaultOf(f *flag.Flag) string {
+	if slices.Contains([]string{"", "0", "false"}, f.DefValue) {
+		return ""
+	}
+	return fmt.Sprintf(" (default %s)", f.DefValue)
+}
