@@ -157,7 +157,7 @@ func (e *elementwise) CrossEntropy(nll, lse, hit, logits []float32, targets []in
 		nll[i], lse[i], hit[i] = 0, float32(logSum), 0
 		if target >= 0 {
 			nll[i] = float32(logSum - float64(row[target]))
-			if row[target] == largest && e.maximum(at(row), int(target)) < largest || vocab == 1 {
+			if row[target] == largest && (target == 0 || e.maximum(at(row), int(target)) < largest) { // the first of equals
 				hit[i] = 1
 			}
 		}

@@ -240,10 +240,70 @@ func TestAdamWPassesOnNaN(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
 		p, m, v, g := make([]float32, 17), make([]float32, 17), make([]float32, 17), make([]float32, 17)
 		g[3], g[16] = float32(math.NaN()), float32(math.NaN())
-		s.AdamW(&ref.AdamW{LearningRate: 0.01, Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Correction1: 0.1, Correction2: 0.05, GradScale: 1}, p, m, v, g)
+		u := ref.AdamW{LearningRate: 0.01, Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Correction1: 0.1, Correction2: 0.05, GradScale: 1}
+		s.AdamW(&u, p, m, v, g)
 		want := make([]float32, 17)
 		want[3], want[16] = float32(math.NaN()), float32(math.NaN())
 		near(t, "weights", p, want, 0, 0)
+	})
+}
+
+// CrossEntropyGrad with a gradient of 1 and an lse of 0 is exp itself, but at the target.
+func TestExponentialIsWithinOneUlp(t *testing.T) {
+	var x []float32
+	for v := -110.0; v < 90; v += 1.0 / 512 {
+		x = append(x, float32(v))
+	}
+	eachSet(t, func(t *testing.T, s *Set) {
+		got, worst := make([]float32, len(x)), 0.0
+		s.CrossEntropyGrad(got, x, []float32{0}, []float32{1}, []int32{0}, len(x))
+		for i, g := range got[1:] {
+			want := math.Exp(float64(x[i+1]))
+			if rounded := float32(want); math.IsInf(float64(rounded), 1) {
+				if g != rounded {
+					t.Fatalf("exp(%v) is %v, expected %v", x[i+1], g, rounded)
+				}
+				continue
+			}
+			// The spacing of float32 at want, which below the normal numbers is that of the subnormal ones.
+			_, exponent := math.Frexp(want)
+			spacing := math.Ldexp(1, max(exponent-24, -149))
+			worst = max(worst, math.Abs(float64(g)-want)/spacing)
+		}
+		if !(worst <= 1) {
+			t.Fatalf("exp is off by %v ulp, expected at most 1", worst)
+		}
+	})
+}
+
+func TestElementwiseKernelsAllocateNothing(t *testing.T) {
+	const rows, c = 4, 35
+	a := newArrays(t)
+	x, y, z, w := a.normal(rows*c, 1), a.normal(rows*c, 1), a.normal(rows*c, 1), a.normal(rows*c, 1)
+	gamma, beta, sum := a.normal(c, 1), a.normal(c, 1), a.normal(c, 1)
+	ids := []int32{0, 1, -1, 3}
+	update := &ref.AdamW{Correction1: 1, Correction2: 1}
+	eachSet(t, func(t *testing.T, s *Set) {
+		if n := testing.AllocsPerRun(10, func() {
+			s.Add(x, y, z)
+			s.Scale(x, y, 2)
+			s.Dot(x, y)
+			s.SumSquares(x)
+			s.GELU(x, y)
+			s.GELUGrad(x, y, z)
+			s.AdamW(update, x, y, z, w)
+			s.SGD(x, y, 1)
+			s.SumRows(sum, x, rows, c)
+			s.LayerNorm(x, y, gamma, beta, rows, c, epsilon)
+			s.LayerNormGrad(x, sum, beta, y, gamma, z, rows, c, epsilon)
+			s.Gather(x, y, ids, c)
+			s.ScatterAdd(x, y, ids, c)
+			s.Rotary(x, y, gamma, beta, ids[:1], rows*c, 2, 34, true)
+			s.CrossEntropy(sum[:rows], sum[4:4+rows], sum[8:8+rows], x, ids, c)
+			s.CrossEntropyGrad(x, y, sum[:rows], sum[4:4+rows], ids, c)
+		}); n != 0 {
+			t.Fatalf("%v allocations, expected none", n)
+		}
 	})
 }
 

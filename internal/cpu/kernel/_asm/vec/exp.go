@@ -18,7 +18,7 @@ const (
 	expHighest = 89
 )
 
-// ln2 in two parts: n·ln2High is exact for |n| <= 2⁹, and ln2Low is the rest.
+// ln2 in two parts: ln2High has 9 bits, so that n·ln2High is exact, and ln2Low is the rest.
 const (
 	ln2High = 0.693359375
 	ln2Low  = math.Ln2 - ln2High
@@ -48,7 +48,7 @@ func (v Vec) Exp() Exp {
 // One is the operand 1, which Exp holds anyway.
 func (e Exp) One() operand.Op { return e.one }
 
-// Of emits x = exp(x) in place, within 1.1 ulp, subnormal results included: 0 and +Inf where it leaves the range of float32, NaN of NaN.
+// Of emits x = exp(x) in place, within 1 ulp, subnormal results included: 0 and +Inf where it leaves the range of float32, NaN of NaN.
 // It is 2ⁿ·exp(r) with n = round(x/ln2) and r = x - n·ln2.
 func (e Exp) Of(x reg.VecVirtual) {
 	// The minimum and maximum instructions return their first operand in Go's order where x is NaN.
