@@ -11,6 +11,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"trainer/internal/format"
 )
 
 // width is the width of the drawings in points: 800 pixels.
@@ -102,17 +104,9 @@ func stepTicks(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for step := (int(low) + apart - 1) / apart * apart; float64(step) <= high; step += apart {
-		ticks = append(ticks, plot.Tick{Value: float64(step), Label: thousands(step)})
+		ticks = append(ticks, plot.Tick{Value: float64(step), Label: format.Thousands(step)})
 	}
 	return ticks
-}
-
-// thousands writes 12000 as 12,000.
-func thousands(n int) string {
-	if n < 1000 {
-		return strconv.Itoa(n)
-	}
-	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
 // percentTicks marks every fifth of 0 to 100.

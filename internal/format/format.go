@@ -1,0 +1,39 @@
+// Package format writes numbers for people: in charts and in what the commands print.
+package format
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Thousands writes a whole number with commas: 105,344.
+func Thousands(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// Percent writes a share, 0 to 1, with two digits behind the point: 99.68 %. Only 0 and 1 themselves are written as 0 and 100.
+func Percent(share float64) string {
+	const smallest = 0.0001
+	switch {
+	case share > 0 && share < smallest:
+		return "<0.01 %"
+	case share < 1 && share > 1-smallest:
+		return ">99.99 %"
+	}
+	return strconv.FormatFloat(100*share, 'f', 2, 64) + " %"
+}
+
+// Bar draws a share, 0 to 1, of width columns, to an eighth of a column.
+func Bar(share float64, width int) string {
+	eighths := int(math.Round(share * float64(width) * 8))
+	bar := strings.Repeat("█", eighths/8)
+	if rest := eighths % 8; rest > 0 {
+		bar += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return bar
+}
