@@ -162,3 +162,10 @@ func defaultOf(f *flag.Flag) string {
 	}
 	return fmt.Sprintf(" (default %s)", f.DefValue)
 }
+
+// Values returns the value of every flag.
+func (f *Flags) Values() map[string]string {
+	values := make(map[string]string)
+	f.VisitAll(func(g *flag.Flag) { values[g.Name] = g.Value.String() })
+	return values
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"trainer/internal/cli"
+	"trainer/internal/fault"
+	"trainer/model"
+	"trainer/train"
+)
+
+// arguments is what can be chosen.
+type arguments struct {
+	data, evalData string
+	heldOut        float64
+	splitSeed      uint64
+
+	config    model.Config
+	positions string
+
+	options       train.Options
+	target        float64
+	evaluateEvery int
+
+	device                    string
+	out                       string
+	resume, overwrite         bool
+	saveEvery, stopAfter      int
+	quiet, json               bool
+	cpuProfile, memoryProfile string
+}
+
+// defaults are those of the word calculator.
+func defaults() *arguments {
+	return &arguments{
+		heldOut: 0.1, splitSeed: 7,
+		config: model.Calculator(0), positions: string(model.Learned),
+		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
+		device: "auto", out: "runs/calculator",
+	}
+}
+
+// flags defines the flags.
+func (a *arguments) flags() *cli.Flags {
+	f := cli.New("train", "Trains a transformer from examples and shows how it learns. Without flags: the word calculator.",
+		"go run ./cmd/train                            the word calculator, in seconds",
+		"go run ./cmd/train -seed 2 -out runs/second   another one",
+		"go run ./cmd/train -data sums.txt             your own examples, one a line",
+		"go run ./cmd/train -resume                    go on where a run was stopped",
+	)
+	g := f.Group("Data")
+	g.String(&a.data, "data", "`file` of examples, one a line: \"two plus three equals five\"; without it, all arithmetic over 0 to 99")
+	g.String(&a.evalData, "eval-data", "`file` of examples to evaluate on, instead of holding some out")
+	g.Float(&a.heldOut, "held-out", "`share` of the examples that are never trained on")
+	g.Uint64(&a.splitSeed, "split-seed", "seed that chooses them")
+
+	g = f.Group("Model")
+	c := &a.config
+	g.Int(&c.Layers, "layers", "transformer blocks")
+	g.Int(&c.Heads, "heads", "attention heads of a block")
+	g.Int(&c.Width, "d-model", "width of the residual stream; the MLP is four times as wide")
+	g.Int(&c.Context, "context", "longest sequence in tokens; -data without it fits its longest example")
+	g.String(&a.positions, "positions", "`kind` of position: learned, sinusoidal or rotary")
+	g.Bool(&c.TiedHead, "tied", "use the token embeddings as the output layer too")
+
+	g = f.Group("Training")
+	o := &a.options
+	g.Int(&o.Steps, "steps", "optimizer steps")
+	g.Int(&o.Batch, "batch", "examples in a batch")
+	g.Int(&o.Accumulate, "accumulate", "batches whose gradients are added up for a step")
+	g.String(&o.Optimizer, "optimizer", "adamw, or sgd: weight_new = weight_old - lr x gradient")
+	g.Float(&o.LearningRate, "lr", "learning `rate`")
+	g.Float(&o.FinalLearningRate, "final-lr", "learning `rate` at the end of a cosine or linear schedule")
+	g.String(&o.Schedule, "schedule", "constant, cosine or linear")
+	g.Int(&o.WarmUp, "warmup", "`steps` in which the learning rate rises from 0")
+	g.Float(&o.Beta1, "beta1", "AdamW: how slowly the mean gradient changes")
+	g.Float(&o.Beta2, "beta2", "AdamW: how slowly the mean squared gradient changes")
+	g.Float(&o.WeightDecay, "weight-decay", "AdamW: how strongly matrices shrink")
+	g.Float(&o.Clip, "clip", "largest `norm` of the gradient; 0 is no limit")
+	g.String(&o.Loss, "loss", "answer: learn the answers; all: learn the questions too")
+	g.Var(repeats(o.Repeats), "repeat", "`operation=n,...`: deal its examples n times an epoch")
+	g.Uint64(&o.Seed, "seed", "seed of weights and order; same seed and threads, same model to the bit")
+	g.Int(&a.evaluateEvery, "evaluate-every", "`steps` between evaluations of the held-out examples; 0 is never")
+	g.Float(&a.target, "target-accuracy", "stop when this `share` of the held-out answers is right; 0 is never")
+
+	g = f.Group("Device")
+	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is and says why")
+	o.Threads = defaultThreads(o.Batch)
+	g.Int(&o.Threads, "threads", "threads of the CPU")
+
+	g = f.Group("Run folder")
+	g.String(&a.out, "out", "`folder` of the run; -data without it uses runs/<name of the file>")
+	g.Bool(&a.resume, "resume", "go on from the last checkpoint, with the flags of the run")
+	g.Bool(&a.overwrite, "overwrite", "replace an unfinished run")
+	g.Int(&a.saveEvery, "save-every", "`steps` between checkpoints; 0 is at the end only")
+	g.Int(&a.stopAfter, "stop-after", "save and stop at this `step`, as if interrupted; 0 is never")
+	f.Config(g)
+
+	g = f.Group("Output")
+	g.Bool(&a.quiet, "quiet", "print the result only")
+	g.Bool(&a.json, "json", "print one JSON object a line")
+	g.String(&a.cpuProfile, "cpuprofile", "write a CPU profile for go tool pprof to `file`")
+	g.String(&a.memoryProfile, "memprofile", "write a memory profile to `file`")
+	return f
+}
+
+// defaultThreads is all cores, as long as each has a few examples of a batch to work on.
+func defaultThreads(batch int) int { return max(1, min(runtime.NumCPU(), batch/8)) }
+
+// passing are the flags that say how this process works, not what the run is; a resumed run does not take them over.
+var passing = []string{"device", "threads", "out", "resume", "overwrite", "save-every", "stop-after", "config", "quiet", "json", "cpuprofile", "memprofile"}
+
+// runArguments are the values of the flags that a resumed run takes over.
+func runArguments(f *cli.Flags) map[string]string {
+	values := make(map[string]string)
+	for name, value := range f.Values() {
+		if !slices.Contains(passing, name) {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+// settle fills in what depends on other flags, and checks what can be checked without data.
+func (a *arguments) settle(f *cli.Flags) error {
+	if a.data != "" {
+		if !f.Given("out") {
+			a.out = filepath.Join("runs", strings.TrimSuffix(filepath.Base(a.data), filepath.Ext(a.data)))
+		}
+		if !f.Given("repeat") {
+			clear(a.options.Repeats)
+		}
+	}
+	if !f.Given("threads") {
+		a.options.Threads = defaultThreads(a.options.Batch)
+	}
+	a.config.Positions = model.Positions(a.positions)
+	a.config.MLPWidth = 4 * a.config.Width
+	switch {
+	case !(a.heldOut >= 0 && a.heldOut < 1):
+		return fault.Usagef("-held-out %g: expected a share of 0 or more and less than 1, such as 0.1", a.heldOut)
+	case !(a.target >= 0 && a.target <= 1):
+		return fault.Usagef("-target-accuracy %g: expected a share of 0 (never stop) to 1", a.target)
+	case a.evaluateEvery < 0 || a.saveEvery < 0 || a.stopAfter < 0:
+		return fault.Usagef("-evaluate-every %d -save-every %d -stop-after %d: expected steps, 0 (never) or more", a.evaluateEvery, a.saveEvery, a.stopAfter)
+	case a.resume && a.overwrite:
+		return fault.Usagef("-resume and -overwrite: expected one of them: go on with the run in the folder, or replace it")
+	case a.quiet && a.json:
+		return fault.Usagef("-quiet and -json: expected one of them")
+	}
+	if err := a.options.Validate(); err != nil {
+		return fault.Usagef("%w", err)
+	}
+	check := a.config
+	check.VocabSize = max(check.VocabSize, 1)
+	if err := check.Validate(); err != nil {
+		return fault.Usagef("%w", err)
+	}
+	return nil
+}
+
+// repeats is the value of -repeat.
+type repeats map[string]int
+
+func (r repeats) String() string {
+	var parts []string
+	for _, operation := range slices.Sorted(maps.Keys(r)) {
+		parts = append(parts, fmt.Sprintf("%s=%d", operation, r[operation]))
+	}
+	return strings.Join(parts, ",")
+}
+
+// Set replaces the whole list.
+func (r repeats) Set(text string) error {
+	clear(r)
+	for _, part := range strings.Split(text, ",") {
+		if part == "" {
+			continue
+		}
+		operation, count, ok := strings.Cut(part, "=")
+		n, err := strconv.Atoi(count)
+		if !ok || err != nil || operation == "" {
+			return fmt.Errorf("%q: expected operation=number, such as times=3", part)
+		}
+		r[operation] = n
+	}
+	return nil
+}

@@ -1,0 +1,17 @@
+// Command train teaches a transformer from examples and shows how it happens. Without flags it makes the word calculator: random weights become a
+// model that answers "two plus three equals" with "five".
+//
+// flags.go holds what can be chosen, session.go prepares and runs the training, screen.go and lines.go tell about it.
+package main
+
+import (
+	"context"
+
+	"trainer/internal/cli"
+)
+
+func main() {
+	a := defaults()
+	flags := a.flags()
+	cli.Main(flags, func(ctx context.Context) error { return teach(ctx, a, flags) })
+}
