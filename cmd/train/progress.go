@@ -126,16 +126,20 @@ func newLiveProgress(out io.Writer, terminal cli.Terminal, s *session) *liveProg
 	text := func(show func(s *smoothed) string) decor.Decorator {
 		return decor.Any(func(decor.Statistics) string { return read(show) })
 	}
-	below := mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
-		_, err := fmt.Fprintf(w, "  %s\n  %s\n", read((*smoothed).numbers), terminal.Paint(cli.Faint, read(func(m *smoothed) string { return m.blameLine(s, terminal.Width-6) })))
-		return err
-	})
+	below := func(style cli.Style, show func(s *smoothed) string) mpb.BarFiller {
+		return mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
+			_, err := fmt.Fprintf(w, "  %s\n", terminal.Paint(style, read(show)))
+			return err
+		})
+	}
 	p.bar = p.container.New(int64(steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
 		mpb.PrependDecorators(text(func(m *smoothed) string {
 			return fmt.Sprintf("  step %s of %s  ", thousands(m.step), thousands(steps))
 		})),
 		mpb.AppendDecorators(text(func(m *smoothed) string { return fmt.Sprintf("  %d %%  %s", 100*m.step/steps, m.left(steps)) })),
-		mpb.BarBtmExtender(below),
+		mpb.BarBtmExtender(
+			below(cli.Bold, (*smoothed).numbers),
+			below(cli.Faint, func(m *smoothed) string { return m.blameLine(s, terminal.Width-6) })),
 	)
 	return p
 }

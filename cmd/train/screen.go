@@ -132,7 +132,7 @@ func (v *screen) story(f *train.Followed) string {
 	row("prediction", "%s", v.words(v.session.words(f.Top)))
 	row("target", "%s, which got %s", v.bold(f.Target), percent(f.Before))
 	row("loss", "%.4g = -log %.6g   %s", f.NLL(), f.Before, v.faint("0 would be a sure and right prediction"))
-	row("blame", "%s", v.faint("the share of each stage in the error: its part of the squared gradient"))
+	row("blame", "%s", v.faint("each stage's share of the squared gradient"))
 	for i, stage := range v.session.trainer.Model.Stages {
 		if stage.Weights > 0 {
 			row("", "%-14s %7s  %s", stage.Name, percent(f.Blame[i]), v.bar(f.Blame[i], 30))
@@ -149,7 +149,7 @@ func (v *screen) story(f *train.Followed) string {
 	if v.session.options.Optimizer == "sgd" {
 		row("", "after    %+.6f = %+.6f - %g × %+.6f", w.After, w.Before, w.LearningRate, w.Gradient*w.Scale)
 	} else {
-		row("", "step     %+.6f  %s", w.After-w.Before, v.faint(fmt.Sprintf("against the gradient, sized by AdamW; learning rate %.3g", w.LearningRate)))
+		row("", "step     %+.6f  %s", w.After-w.Before, v.faint(fmt.Sprintf("by AdamW, at a learning rate of %.3g", w.LearningRate)))
 		row("", "after    %+.6f", w.After)
 	}
 	row("now", "%s gets %s", v.bold(f.Target), percent(f.After))
@@ -198,8 +198,8 @@ func (v *screen) after(list []answer, r *result) {
 		v.scores(score.Operation, operationScore(r.heldOut, score.Operation), score)
 	}
 	v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total}, train.Score{Right: r.trained.Right, Total: r.trained.Total})
-	v.print("\n  final loss %.4f, held out %.4f; %s steps in %.1f s on %s\n", r.FinalLoss, r.HeldOutLoss, thousands(r.Steps), r.Seconds, r.Device)
-	v.print("  %s\n", v.faint(fmt.Sprintf("in %s: the model, metrics.jsonl, summary.json, loss.svg, blame.svg", v.session.out)))
+	v.print("\n  final loss %.3g, held out %.3g; %s steps in %.1f s\n", r.FinalLoss, r.HeldOutLoss, thousands(r.Steps), r.Seconds)
+	v.print("  %s\n", v.faint(v.session.out+": the model, metrics.jsonl, summary.json, loss.svg, blame.svg"))
 	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, list[0].text), askCommand(v.session.out, ""))
 }
 
