@@ -43,6 +43,11 @@ func NewDataset(t tokenizer.Tokenizer, list []examples.Example, context int) (*D
 // Len is the number of examples.
 func (d *Dataset) Len() int { return len(d.Examples) }
 
+// Sequence returns the tokens of example i that the model reads, and for each the right next token, -1 inside the question.
+func (d *Dataset) Sequence(i int) (inputs, answers []int32) {
+	return d.sequences[i].inputs, d.sequences[i].answers
+}
+
 // Tokens is the number of tokens that the model reads in one pass over the data.
 func (d *Dataset) Tokens() int {
 	n := 0

@@ -96,6 +96,9 @@ func (t *Trainer) Step() (*Metrics, error) {
 	return m, nil
 }
 
+// LastBatch returns the indices in Train of the examples of the last step. The next Step overwrites them.
+func (t *Trainer) LastBatch() []int32 { return t.batch }
+
 // Evaluate answers every example of a dataset with the model as it is.
 func (t *Trainer) Evaluate(d *Dataset) (*Evaluation, error) { return t.engine.evaluate(d) }
 

@@ -1,0 +1,28 @@
+package train
+
+import (
+	"testing"
+
+	"trainer/model"
+)
+
+func TestFLOPCountsTheProductsOfTheRowsThatAreThere(t *testing.T) {
+	// "nine plus nine equals", "eighteen": 5 tokens to read; the fourth and the fifth predict "eighteen" and the end.
+	list := sums(t, 9)
+	d := dataset(t, calculatorWords(t), list[len(list)-1:], 12)
+	c := model.Config{VocabSize: 100, Width: 10, MLPWidth: 30, Layers: 2}
+	const (
+		attention = 5*10*30 + // queries, keys, values
+			2*(1+2+3+4+5)*10 // scores and what they weigh, of each token with those up to it
+		last = 2 * (10*10 + 10*30 + 30*10) // the rest of the last block, for the rows that predict
+		rest = 5 * (10*10 + 10*30 + 30*10) // the rest of the block before it
+		head = 2 * 10 * 100
+	)
+	const want = 3 * 2 * (2*attention + rest + last + head) // forward and twice that backward; a multiplication and an addition
+	if got := d.FLOP(c, []int32{0}); got != want {
+		t.Errorf("FLOP of one example = %g, want %d", got, want)
+	}
+	if got := d.FLOP(c, []int32{0, 0, 0}); got != 3*want {
+		t.Errorf("FLOP of the same example three times = %g, want %d", got, 3*want)
+	}
+}
