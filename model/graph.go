@@ -125,7 +125,17 @@ func (b *builder) norm(name string, x *gorgonia.Node) *gorgonia.Node {
 
 // linear is x·weight + bias [N, out] for x [N, in].
 func (b *builder) linear(name string, x *gorgonia.Node) *gorgonia.Node {
-	return b.apply(op.MatMul{Bias: true}, x, b.node(name+".weight"), b.node(name+".bias"))
+	return b.product(x, b.node(name+".weight"), b.node(name+".bias"), false)
+}
+
+// product is op.Linear.
+func (b *builder) product(x, weight, bias *gorgonia.Node, transposed bool) *gorgonia.Node {
+	if b.err != nil {
+		return nil
+	}
+	var out *gorgonia.Node
+	out, b.err = op.Linear(x, weight, bias, transposed)
+	return out
 }
 
 // attention lets every token of x [N, C] look at itself and those before it in its sequence; the output projection comes later.
@@ -162,7 +172,7 @@ func (b *builder) head(x *gorgonia.Node) *gorgonia.Node {
 	if b.model.Config.TiedHead {
 		table = "transformer.wte.weight"
 	}
-	return b.apply(op.MatMul{TransB: true}, x, b.node(table))
+	return b.product(x, b.node(table), nil, true)
 }
 
 func (b *builder) loss(g *Graph) {

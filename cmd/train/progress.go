@@ -11,6 +11,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"trainer/internal/cli"
+	"trainer/internal/format"
 	"trainer/train"
 )
 
@@ -56,7 +57,7 @@ func (s *smoothed) left(steps int) string {
 }
 
 func (s *smoothed) numbers() string {
-	return fmt.Sprintf("loss %.4f  accuracy %s  lr %.2e  %s tokens/s", s.loss, percent(s.accuracy), s.lr, thousands(int(s.speed)))
+	return fmt.Sprintf("loss %.4f  accuracy %s  lr %.2e  %s tokens/s", s.loss, format.Percent(s.accuracy), s.lr, format.Thousands(int(s.speed)))
 }
 
 // blameLine lists the stages with their share, as many as fit.
@@ -95,7 +96,7 @@ func (p *lineProgress) stepped(m *train.Metrics) {
 	p.smooth.add(m)
 	steps := p.session.options.Steps
 	if m.Step%max(1, steps/progressLines) == 0 || m.Step == steps {
-		fmt.Fprintf(p.out, "  step %-7s %s  %s\n  %12s %s\n", thousands(m.Step), p.smooth.numbers(), p.smooth.left(steps), "", p.smooth.blameLine(p.session, 100))
+		fmt.Fprintf(p.out, "  step %-7s %s  %s\n  %12s %s\n", format.Thousands(m.Step), p.smooth.numbers(), p.smooth.left(steps), "", p.smooth.blameLine(p.session, 100))
 	}
 }
 
@@ -134,7 +135,7 @@ func newLiveProgress(out io.Writer, terminal cli.Terminal, s *session) *liveProg
 	}
 	p.bar = p.container.New(int64(steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
 		mpb.PrependDecorators(text(func(m *smoothed) string {
-			return fmt.Sprintf("  step %s of %s  ", thousands(m.step), thousands(steps))
+			return fmt.Sprintf("  step %s of %s  ", format.Thousands(m.step), format.Thousands(steps))
 		})),
 		mpb.AppendDecorators(text(func(m *smoothed) string { return fmt.Sprintf("  %d %%  %s", 100*m.step/steps, m.left(steps)) })),
 		mpb.BarBtmExtender(

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"trainer/internal/cli"
+	"trainer/internal/format"
 	"trainer/train"
 )
 
@@ -19,8 +20,8 @@ type screen struct {
 	last     string // the story of the last step, which waits for the end
 }
 
-func (v *screen) print(format string, values ...any) {
-	text := fmt.Sprintf(format, values...)
+func (v *screen) print(layout string, values ...any) {
+	text := fmt.Sprintf(layout, values...)
 	if v.progress == nil || !v.progress.print(text) {
 		io.WriteString(v.out, text)
 	}
@@ -34,12 +35,7 @@ func (v *screen) note(text string) { v.print("%s\n", text) }
 
 // bar draws a share of width columns.
 func (v *screen) bar(share float64, width int) string {
-	eighths := int(share*float64(width)*8 + 0.5)
-	text := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		text += string([]rune(" ▏▎▍▌▋▊▉")[rest])
-	}
-	return v.terminal.Paint(cli.Bar, text)
+	return v.terminal.Paint(cli.Bar, format.Bar(share, width))
 }
 
 func (v *screen) started(s *session) {
@@ -53,23 +49,23 @@ func (v *screen) started(s *session) {
 	row := func(name, text string) { v.print("  %-8s %s\n", name, text) }
 	row("device", s.trainer.Device())
 	row("", v.faint(s.device.Reason))
-	row("data", fmt.Sprintf("%s: %s examples to train on, %s held out", data, thousands(len(s.trained)), thousands(len(s.heldOut))))
+	row("data", fmt.Sprintf("%s: %s examples to train on, %s held out", data, format.Thousands(len(s.trained)), format.Thousands(len(s.heldOut))))
 	row("words", fmt.Sprintf("%d tokens in the vocabulary, sequences of at most %d", s.tokenizer.VocabSize(), s.config.Context))
 	o := s.options
-	row("training", fmt.Sprintf("%s steps of %s examples, %s, learning rate %g, seed %d", thousands(o.Steps), thousands(o.Batch*o.Accumulate), o.Optimizer, o.LearningRate, o.Seed))
+	row("training", fmt.Sprintf("%s steps of %s examples, %s, learning rate %g, seed %d", format.Thousands(o.Steps), format.Thousands(o.Batch*o.Accumulate), o.Optimizer, o.LearningRate, o.Seed))
 	row("folder", s.out)
 	if s.replaced {
 		row("", v.faint("the finished run in it is replaced"))
 	}
 	if step := s.trainer.StepsTaken(); step > 0 {
-		row("", fmt.Sprintf("going on from the checkpoint of step %s", thousands(step)))
+		row("", fmt.Sprintf("going on from the checkpoint of step %s", format.Thousands(step)))
 	}
 
 	v.print("%s", v.title("The stages of the model, and their weights"))
 	for _, stage := range s.trainer.Model.Stages {
-		v.print("  %-14s %10s  %s\n", stage.Name, thousands(stage.Weights), v.bar(float64(stage.Weights)/float64(s.config.NumParameters()), 30))
+		v.print("  %-14s %10s  %s\n", stage.Name, format.Thousands(stage.Weights), v.bar(float64(stage.Weights)/float64(s.config.NumParameters()), 30))
 	}
-	v.print("  %-14s %10s\n", "together", v.bold(fmt.Sprintf("%10s", thousands(s.config.NumParameters()))))
+	v.print("  %-14s %10s\n", "together", v.bold(fmt.Sprintf("%10s", format.Thousands(s.config.NumParameters()))))
 }
 
 func (v *screen) before(list []answer) {
@@ -107,7 +103,7 @@ func clipped(text string, size int) string {
 func (v *screen) words(list []word) string {
 	var parts []string
 	for _, w := range list {
-		parts = append(parts, fmt.Sprintf("%s %s", w.Text, percent(w.Probability)))
+		parts = append(parts, fmt.Sprintf("%s %s", w.Text, format.Percent(w.Probability)))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -124,18 +120,18 @@ func (v *screen) Followed(f *train.Followed) {
 // story follows an example through a step.
 func (v *screen) story(f *train.Followed) string {
 	var b strings.Builder
-	row := func(name, format string, values ...any) {
-		fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(format, values...))
+	row := func(name, layout string, values ...any) {
+		fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(layout, values...))
 	}
-	b.WriteString(v.title(fmt.Sprintf("Step %s, seen from one example", thousands(f.Step))))
+	b.WriteString(v.title(fmt.Sprintf("Step %s, seen from one example", format.Thousands(f.Step))))
 	row("question", "%s", f.Question)
 	row("prediction", "%s", v.words(v.session.words(f.Top)))
-	row("target", "%s, which got %s", v.bold(f.Target), percent(f.Before))
+	row("target", "%s, which got %s", v.bold(f.Target), format.Percent(f.Before))
 	row("loss", "%.4g = -log %.6g   %s", f.NLL(), f.Before, v.faint("0 would be a sure and right prediction"))
 	row("blame", "%s", v.faint("each stage's share of the squared gradient"))
 	for i, stage := range v.session.trainer.Model.Stages {
 		if stage.Weights > 0 {
-			row("", "%-14s %7s  %s", stage.Name, percent(f.Blame[i]), v.bar(f.Blame[i], 30))
+			row("", "%-14s %7s  %s", stage.Name, format.Percent(f.Blame[i]), v.bar(f.Blame[i], 30))
 		}
 	}
 	w := f.Weight
@@ -152,7 +148,7 @@ func (v *screen) story(f *train.Followed) string {
 		row("", "step     %+.6f  %s", w.After-w.Before, v.faint(fmt.Sprintf("by AdamW, at a learning rate of %.3g", w.LearningRate)))
 		row("", "after    %+.6f", w.After)
 	}
-	row("now", "%s gets %s", v.bold(f.Target), percent(f.After))
+	row("now", "%s gets %s", v.bold(f.Target), format.Percent(f.After))
 	return b.String()
 }
 
@@ -169,7 +165,7 @@ func (v *screen) Stepped(m *train.Metrics) {
 }
 
 func (v *screen) Evaluated(step int, e *train.Evaluation) {
-	v.print("  step %-7s held-out loss %.4f, answers right %s\n", thousands(step), e.Loss, v.bold(percent(e.Accuracy())))
+	v.print("  step %-7s held-out loss %.4f, answers right %s\n", format.Thousands(step), e.Loss, v.bold(format.Percent(e.Accuracy())))
 }
 
 func (v *screen) Saved(int) {}
@@ -198,7 +194,7 @@ func (v *screen) after(list []answer, r *result) {
 		v.scores(score.Operation, operationScore(r.heldOut, score.Operation), score)
 	}
 	v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total}, train.Score{Right: r.trained.Right, Total: r.trained.Total})
-	v.print("\n  final loss %.3g, held out %.3g; %s steps in %.1f s\n", r.FinalLoss, r.HeldOutLoss, thousands(r.Steps), r.Seconds)
+	v.print("\n  final loss %.3g, held out %.3g; %s steps in %.1f s\n", r.FinalLoss, r.HeldOutLoss, format.Thousands(r.Steps), r.Seconds)
 	v.print("  %s\n", v.faint(v.session.out+": the model, metrics.jsonl, summary.json, loss.svg, blame.svg"))
 	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, list[0].text), askCommand(v.session.out, ""))
 }
@@ -217,7 +213,7 @@ func (v *screen) scores(name string, heldOut, trained train.Score) {
 		if s.Total == 0 {
 			return "-", ""
 		}
-		return fmt.Sprintf("%s/%s", thousands(s.Right), thousands(s.Total)), percent(s.Accuracy())
+		return fmt.Sprintf("%s/%s", format.Thousands(s.Right), format.Thousands(s.Total)), format.Percent(s.Accuracy())
 	}
 	a, b := cell(heldOut)
 	c, d := cell(trained)

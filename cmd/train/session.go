@@ -17,6 +17,7 @@ import (
 	"trainer/internal/cli"
 	"trainer/internal/device"
 	"trainer/internal/fault"
+	"trainer/internal/format"
 	"trainer/model"
 	"trainer/tokenizer"
 	"trainer/train"
@@ -79,7 +80,7 @@ func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 		defer func() { err = errors.Join(err, s.folder.Close()) }()
 	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
-		s.view.note(fmt.Sprintf("The run in %s is finished: all %s steps are done. Ask it: %s", a.out, thousands(s.state.Step), askCommand(a.out, "")))
+		s.view.note(fmt.Sprintf("The run in %s is finished: all %s steps are done. Ask it: %s", a.out, format.Thousands(s.state.Step), askCommand(a.out, "")))
 		return nil
 	}
 	if err := s.prepare(); err != nil {
@@ -126,7 +127,7 @@ func (s *session) openFolder() error {
 	}
 	if state.Step < state.Options.Steps {
 		return errors.Join(fault.Usagef("%s holds an unfinished run, at step %s of %s: go on with it by -resume, replace it by -overwrite, or choose another folder by -out",
-			s.out, thousands(state.Step), thousands(state.Options.Steps)), s.folder.Close())
+			s.out, format.Thousands(state.Step), format.Thousands(state.Options.Steps)), s.folder.Close())
 	}
 	s.replaced = true
 	return nil
@@ -256,7 +257,7 @@ func (s *session) run(ctx context.Context) error {
 	err = s.trainer.Run(ctx, plan, s)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
-		return fmt.Errorf("%w at step %s: everything is saved in %s; go on with: %s", err, thousands(s.trainer.StepsTaken()), s.out, resumeCommand(s.arguments))
+		return fmt.Errorf("%w at step %s: everything is saved in %s; go on with: %s", err, format.Thousands(s.trainer.StepsTaken()), s.out, resumeCommand(s.arguments))
 	}
 	if err != nil {
 		return err
