@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"trainer/internal/cpu"
+	"trainer/internal/cpu/kernel"
+	"trainer/internal/fault"
+	"trainer/internal/format"
+	"trainer/model"
+	"trainer/tokenizer"
+)
+
+// asker asks a trained model.
+type asker struct {
+	dir       string
+	model     *model.Model
+	tokenizer tokenizer.Tokenizer
+	backend   *cpu.Backend
+	generator *model.Generator
+	sampling  model.Sampling
+	top       int
+}
+
+// reply is what a model made of a prompt.
+type reply struct {
+	prompt, answer string
+	tokens         []chosen
+	stop           string // why the answer ends without the end token; empty when it has one
+}
+
+// chosen is a token of an answer, and the likeliest ones in its place, best first.
+type chosen struct {
+	candidate
+	Top []candidate `json:"top"`
+}
+
+// candidate is a token with the probability that the model gives it, 0 to 1.
+type candidate struct {
+	Token       string  `json:"token"`
+	Probability float64 `json:"probability"`
+}
+
+// newAsker loads the model of a run folder. Errors are of class data.
+func newAsker(a *arguments) (*asker, error) {
+	if _, err := os.Stat(filepath.Join(a.model, model.ConfigFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, noModel(a.model)
+	}
+	m, err := model.Load(a.model)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(a.model, tokenizer.FileName)
+	t, err := tokenizer.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	if c := m.Config; t.VocabSize() != c.VocabSize || int(t.EOS()) != c.EOS {
+		return nil, fault.Dataf("%s has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
+			path, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
+	}
+	backend := cpu.New(a.threads, kernel.Best())
+	return &asker{
+		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(m, backend), sampling: a.sampling, top: a.top,
+	}, nil
+}
+
+// noModel says how to get the model that is missing.
+func noModel(dir string) error {
+	command := "go run ./cmd/train"
+	if dir != defaultModel {
+		command += " -out " + dir
+	}
+	return fault.Dataf("there is no trained model in %s: train one with `%s`, or name another folder with -model", dir, command)
+}
+
+// String describes the model in a line.
+func (a *asker) String() string {
+	return fmt.Sprintf("%s: %s weights, a vocabulary of %s tokens, on %s",
+		a.dir, format.Thousands(a.model.Config.NumParameters()), format.Thousands(a.model.Config.VocabSize), a.backend.Device())
+}
+
+func (a *asker) close() { a.backend.Close() }
+
+// ask continues a prompt. Errors that are the prompt's are of class usage.
+func (a *asker) ask(prompt string) (*reply, error) {
+	ids, err := a.tokenizer.Encode(prompt)
+	if err != nil {
+		return nil, fault.Usagef("%w", err)
+	}
+	switch context := a.model.Config.Context; {
+	case len(ids) == 0:
+		return nil, fault.Usagef("the prompt is empty: expected words such as \"two plus three equals\"")
+	case len(ids) > context:
+		return nil, fault.Usagef("the prompt has %d tokens: expected at most %d, the context of the model", len(ids), context)
+	}
+	generated, err := a.generator.Generate([][]int32{ids}, a.sampling, a.top)
+	if err != nil {
+		return nil, err
+	}
+	return a.reply(prompt, generated[0]), nil
+}
+
+// reply puts generated tokens into text.
+func (a *asker) reply(prompt string, choices []model.Choice) *reply {
+	r := &reply{prompt: prompt, answer: a.text(choices)}
+	for _, c := range choices {
+		token := chosen{candidate: a.candidate(c.Candidate), Top: []candidate{}}
+		for _, t := range c.Top {
+			token.Top = append(token.Top, a.candidate(t))
+		}
+		r.tokens = append(r.tokens, token)
+	}
+	if choices[len(choices)-1].Token != a.tokenizer.EOS() {
+		r.stop = fmt.Sprintf("the context of %d tokens is full", a.model.Config.Context)
+		if len(choices) == a.sampling.MaxTokens {
+			r.stop = fmt.Sprintf("-max-tokens %d", a.sampling.MaxTokens)
+		}
+	}
+	return r
+}
+
+// text is the generated text without special tokens.
+func (a *asker) text(choices []model.Choice) string {
+	var ids []int32
+	for _, c := range choices {
+		ids = append(ids, c.Token)
+	}
+	return a.tokenizer.Decode(ids)
+}
+
+func (a *asker) candidate(c model.Candidate) candidate {
+	return candidate{a.tokenizer.Token(c.Token), c.Probability}
+}

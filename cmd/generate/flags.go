@@ -1,0 +1,96 @@
+package main
+
+import (
+	"runtime"
+	"strings"
+
+	"trainer/internal/cli"
+	"trainer/internal/fault"
+	"trainer/model"
+)
+
+// defaultModel is the folder that the trainer writes to without flags.
+const defaultModel = "runs/calculator"
+
+// maxThreads is far above what helps.
+const maxThreads = 1024
+
+// arguments is what can be chosen.
+type arguments struct {
+	model, eval string
+	sampling    model.Sampling
+	top         int
+	device      string
+	threads     int
+	quiet, json bool
+}
+
+func defaults() *arguments {
+	return &arguments{model: defaultModel, sampling: model.Sampling{TopP: 1}, top: 5, device: "auto", threads: runtime.NumCPU()}
+}
+
+// flags defines the flags.
+func (a *arguments) flags() *cli.Flags {
+	f := cli.New("generate", "Asks a trained model and shows how likely it found each word of its answer.",
+		"go run ./cmd/generate \"two plus three equals\"     one question",
+		"go run ./cmd/generate                             one question after the other; quit ends",
+		"go run ./cmd/generate -quiet < questions.txt      one a line, answers only",
+		"go run ./cmd/generate -eval examples.txt          score a file of examples",
+		"go run ./cmd/generate -temperature 1 -seed 3 two plus",
+	)
+	g := f.Group("Model")
+	g.String(&a.model, "model", "`folder` of a trained model")
+
+	g = f.Group("Sampling")
+	s := &a.sampling
+	g.Float(&s.Temperature, "temperature", "0 takes the likeliest token; 1 samples as the model predicts; more is wilder")
+	g.Int(&s.TopK, "top-k", "sample among the `k` likeliest tokens; 0 is no limit")
+	g.Float(&s.TopP, "top-p", "sample among the likeliest tokens that together have probability `p`; 1 is no limit")
+	g.Uint64(&s.Seed, "seed", "seed of the samples; the same seed gives the same answer")
+	g.Int(&s.MaxTokens, "max-tokens", "stop after so many tokens; 0 is no limit but the model's context")
+
+	g = f.Group("Evaluation")
+	g.String(&a.eval, "eval", "`file` of examples, one a line: count how many the model answers exactly, and list those it does not")
+
+	g = f.Group("Device")
+	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")
+	g.Int(&a.threads, "threads", "threads of the CPU")
+
+	g = f.Group("Output")
+	g.Int(&a.top, "top", "likeliest tokens to show for each token of the answer; 0 shows none")
+	g.Bool(&a.quiet, "quiet", "print the answer only, or with -eval the exact match")
+	g.Bool(&a.json, "json", "print one JSON object a line")
+	return f
+}
+
+// check returns a usage error for what cannot be or does not go together.
+func (a *arguments) check(f *cli.Flags) error {
+	if err := a.sampling.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case a.top < 0:
+		return fault.Usagef("-top %d: expected 0 (none) or more", a.top)
+	case a.threads < 1 || a.threads > maxThreads:
+		return fault.Usagef("-threads %d: expected 1 to %d", a.threads, maxThreads)
+	case a.json && a.quiet:
+		return fault.Usagef("-json and -quiet are two ways to print: choose one")
+	}
+	for _, word := range f.Args() {
+		if len(word) > 1 && strings.HasPrefix(word, "-") && f.Lookup(strings.TrimLeft(word, "-")) != nil {
+			return fault.Usagef("%s comes behind the prompt: flags go before it", word)
+		}
+	}
+	if a.eval == "" {
+		return nil
+	}
+	if f.NArg() > 0 {
+		return fault.Usagef("-eval asks the questions of %s: leave out the prompt %q", a.eval, strings.Join(f.Args(), " "))
+	}
+	for _, name := range []string{"temperature", "top-k", "top-p", "seed", "max-tokens"} {
+		if f.Given(name) {
+			return fault.Usagef("-eval scores whole greedy answers: leave out -%s", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+// Command generate asks a trained model. It prints the answer to a prompt, and under it how likely the model found each word that it could
+// have said instead. Without a prompt it talks; with -eval it scores a file of examples.
+//
+//	run folder -> asker: prompt -> tokens, one after the other -> reply -> printer: text or JSON
+//
+// flags.go holds what can be chosen, asker.go asks, talk.go reads prompts, score.go is -eval; screen.go and json.go print.
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"trainer/internal/cli"
+	"trainer/internal/device"
+)
+
+func main() {
+	a := defaults()
+	flags := a.flags()
+	cli.Main(flags, func(ctx context.Context) error { return run(ctx, a, flags) })
+}
+
+func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
+	if err := a.check(flags); err != nil {
+		return err
+	}
+	if _, err := device.Choose(a.device); err != nil {
+		return err
+	}
+	asker, err := newAsker(a)
+	if err != nil {
+		return err
+	}
+	defer asker.close()
+	printer := newPrinter(a)
+	switch {
+	case a.eval != "":
+		s, err := asker.score(a.eval)
+		if err != nil {
+			return err
+		}
+		return printer.score(s)
+	case flags.NArg() > 0:
+		r, err := asker.ask(strings.Join(flags.Args(), " "))
+		if err != nil {
+			return err
+		}
+		return printer.reply(r)
+	case term.IsTerminal(int(os.Stdin.Fd())):
+		return talk(ctx, asker, printer, os.Stdin, os.Stderr)
+	}
+	return answerLines(ctx, asker, printer, os.Stdin)
+}
