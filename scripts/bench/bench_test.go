@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestPyTorchGetsTheExamplesAsARectangle(t *testing.T) {
+	w := newTestWorkload(t)
+	path := filepath.Join(t.TempDir(), "workload.json")
+	if err := w.write(path); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Inputs, Targets [][]int32 }
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Inputs) != w.data.Len() || len(got.Targets) != w.data.Len() {
+		t.Fatalf("%d inputs and %d targets, want %d", len(got.Inputs), len(got.Targets), w.data.Len())
+	}
+	for i := range got.Inputs {
+		inputs, answers := w.data.Sequence(i)
+		if len(got.Inputs[i]) != len(got.Inputs[0]) || len(got.Targets[i]) != len(got.Inputs[0]) {
+			t.Fatalf("example %d: inputs %v, targets %v; want the length of the first, %d", i, got.Inputs[i], got.Targets[i], len(got.Inputs[0]))
+		}
+		if !slices.Equal(got.Inputs[i][:len(inputs)], inputs) {
+			t.Fatalf("example %d: inputs %v, want %v and padding", i, got.Inputs[i], inputs)
+		}
+		for j, target := range got.Targets[i] {
+			want := int32(ignored)
+			if j < len(answers) && answers[j] >= 0 {
+				want = answers[j]
+			}
+			if target != want {
+				t.Fatalf("example %d: targets %v, want %d at %d", i, got.Targets[i], want, j)
+			}
+		}
+	}
+}
+
+func TestADifferentLossEndsTheComparison(t *testing.T) {
+	s := &steps{Batch: 64}
+	same := &turn{Losses: []float64{3.5, 3.4, 3.3, 3.2, 3.1}}
+	if err := s.compare("eager", same, &turn{Losses: []float64{3.5, 3.4, 3.3, 3.2001, 3.1}}); err != nil {
+		t.Errorf("losses that differ by rounding: %v", err)
+	}
+	err := s.compare("eager", same, &turn{Losses: []float64{3.5, 3.4, 3.31, 3.2, 3.1}})
+	if err == nil || !strings.Contains(err.Error(), "batch 64, step 3") {
+		t.Errorf("losses that differ: error %v, want one that names batch and step", err)
+	}
+}
+
+func TestWithoutPyTorchItSaysHowToGetIt(t *testing.T) {
+	t.Setenv("TRAINER_PYTHON", filepath.Join(t.TempDir(), "python3"))
+	_, err := startPeer(t.Context(), newTestWorkload(t), t.TempDir(), 1)
+	if err == nil || !strings.Contains(err.Error(), "pip install torch") {
+		t.Errorf("error %v, want one that says how to install PyTorch", err)
+	}
+}
+
+func TestTheMedianOfAnEvenListIsBetweenTheMiddleTwo(t *testing.T) {
+	if got := median([]float64{9, 1, 4, 2}); got != 3 {
+		t.Errorf("median of 9, 1, 4, 2 = %g, want 3", got)
+	}
+	if got := median([]float64{9, 1, 4}); got != 4 {
+		t.Errorf("median of 9, 1, 4 = %g, want 4", got)
+	}
+}
+
+func newTestWorkload(t *testing.T) *workload {
+	t.Helper()
+	w, err := newWorkload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
