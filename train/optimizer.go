@@ -42,19 +42,19 @@ type AdamW struct {
 	Beta1, Beta2 float64 // decay of the first and second moment
 	Epsilon      float64
 	WeightDecay  float64
+	Kernels      *kernel.Set // what computes the step
 
-	kernels *kernel.Set
-	steps   int
-	vector  ref.AdamW // the numbers of the current step for biases and norms
-	matrix  ref.AdamW // and for matrices, which decay
-	first   []float32 // m, the moving mean of gradients
-	second  []float32 // v, the moving mean of their squares
+	steps  int
+	vector ref.AdamW // the numbers of the current step for biases and norms
+	matrix ref.AdamW // and for matrices, which decay
+	first  []float32 // m, the moving mean of gradients
+	second []float32 // v, the moving mean of their squares
 }
 
-// NewAdamW returns an optimizer for a vector of n weights, with betas 0.9 and 0.95 and epsilon 1e-8.
+// NewAdamW returns an optimizer for a vector of n weights, with betas 0.9 and 0.95, epsilon 1e-8 and this processor's fastest kernels.
 func NewAdamW(n int, learningRate, weightDecay float64) *AdamW {
 	return &AdamW{LearningRate: learningRate, Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, WeightDecay: weightDecay,
-		kernels: kernel.Best(), first: vm.AlignedFloat32s(n), second: vm.AlignedFloat32s(n)}
+		Kernels: kernel.Best(), first: vm.AlignedFloat32s(n), second: vm.AlignedFloat32s(n)}
 }
 
 // Begin implements Optimizer.
@@ -79,7 +79,7 @@ func (a *AdamW) Update(begin int, weights, gradients []float32, matrix bool) {
 		step = &a.matrix
 	}
 	end := begin + len(weights)
-	a.kernels.AdamW(step, weights, a.first[begin:end], a.second[begin:end], gradients)
+	a.Kernels.AdamW(step, weights, a.first[begin:end], a.second[begin:end], gradients)
 }
 
 // State returns the moments under the names that PyTorch gives them.
@@ -92,7 +92,7 @@ func (a *AdamW) SetSteps(n int) { a.steps = n }
 
 // Step implements gorgonia.Solver.
 func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
-	return solve(a, model, a.LearningRate, a.Clip, a.kernels)
+	return solve(a, model, a.LearningRate, a.Clip, a.Kernels)
 }
 
 // SGD is plain gradient descent: weight_new = weight_old - learning rate × gradient. It remembers nothing.
