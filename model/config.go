@@ -106,7 +106,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.Width%c.Heads != 0 {
-		return fmt.Errorf("heads (n_head) is %d, which does not divide width (n_embd) %d", c.Heads, c.Width)
+		return fmt.Errorf("heads (n_head) %d does not divide width (n_embd) %d", c.Heads, c.Width)
 	}
 	if !(float32(c.Epsilon) > 0 && c.Epsilon < 1) {
 		return fmt.Errorf("epsilon (layer_norm_epsilon) is %g, want more than 0 in float32 and less than 1", c.Epsilon)
@@ -115,7 +115,7 @@ func (c Config) Validate() error {
 	case Learned, Sinusoidal:
 	case Rotary:
 		if c.HeadDim()%2 != 0 {
-			return fmt.Errorf("rotary positions need an even head size, but width %d / heads %d = %d", c.Width, c.Heads, c.HeadDim())
+			return fmt.Errorf("rotary positions need an even head size, but width (n_embd) %d / heads (n_head) %d = %d", c.Width, c.Heads, c.HeadDim())
 		}
 		if !(c.RopeTheta >= 1 && c.RopeTheta <= math.MaxFloat32) {
 			return fmt.Errorf("rope theta (rope_theta) is %g, want at least 1", c.RopeTheta)

@@ -166,7 +166,7 @@ func TestUnsupportedOrBrokenConfigIsRefusedWithTheCause(t *testing.T) {
 		{`"n_inner": null`, `"n_inner": -1`, "MLP width (n_inner) is -1"},
 		{`"n_inner": null`, `"n_inner": "x"`, `n_inner is "x", want an integer or null`},
 		{`"n_embd": 768`, `"n_embd": 9223372036854775807`, "width (n_embd) is 9223372036854775807"},
-		{`"n_head": 12`, `"n_head": 7`, "heads (n_head) is 7, which does not divide width (n_embd) 768"},
+		{`"n_head": 12`, `"n_head": 7`, "heads (n_head) 7 does not divide width (n_embd) 768"},
 		{`1e-05`, `0`, "epsilon (layer_norm_epsilon) is 0"},
 		{`1e-05`, `1e-60`, "epsilon (layer_norm_epsilon) is 1e-60"}, // 0 in float32
 		{`1e-05`, `1e999`, "layer_norm_epsilon is 1e999, want a number"},

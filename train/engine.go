@@ -2,7 +2,6 @@ package train
 
 import (
 	"errors"
-	"fmt"
 	"math"
 
 	"trainer/internal/cpu"
@@ -293,11 +292,7 @@ func (e *engine) close() error {
 
 // device names what the workers run on, for people.
 func (e *engine) device() string {
-	name := e.workers[0].backend.Device()
-	if n := len(e.workers); n > 1 {
-		return fmt.Sprintf("%s × %d shards of the batch", name, n)
-	}
-	return name
+	return cpu.Describe(e.kernels, e.team.Size())
 }
 
 // firstNonFinite finds where in the last batch, whose outcome is not finite, a number stopped being so.

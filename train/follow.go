@@ -34,6 +34,12 @@ type FollowedWeight struct {
 	Scale        float64 // factor that clipping put on the gradient
 	LearningRate float64
 	After        float64
+	Direction    float64 // what the optimizer made of the gradient: After = Before - LearningRate × Direction, in float32
+
+	// AdamW's direction is Mean / Size + Decay × Before; with SGD these are 0.
+	Mean  float64 // moving mean of the gradient, corrected for its start at 0
+	Size  float64 // root of the moving mean of its square, corrected likewise
+	Decay float64 // weight decay, 0 for biases and norms
 }
 
 // FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data. Looking does not change
@@ -69,6 +75,14 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	}
 	w.Gradient, w.After = float64(t.engine.workers[0].gradients[at]), float64(t.Model.Weights[at])
 	w.Scale, w.LearningRate = clipScale(f.Metrics.GradientNorm, t.Options.Clip), f.Metrics.LearningRate
+	w.Direction = w.Gradient * w.Scale
+	if a, ok := t.optimizer.(*AdamW); ok {
+		if p.IsMatrix() {
+			w.Decay = a.WeightDecay
+		}
+		w.Mean, w.Size = a.moments(at)
+		w.Direction = w.Mean/w.Size + w.Decay*w.Before
+	}
 	f.Step = f.Metrics.Step
 
 	if ranked, err = t.engine.next(first); err != nil {

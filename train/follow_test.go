@@ -69,6 +69,12 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 	if float32(w.Gradient) != gradients[at] || w.LearningRate != trainer.schedule.At(2) || w.LearningRate != f.Metrics.LearningRate {
 		t.Errorf("gradient %g with learning rate %g, want %g with %g", w.Gradient, w.LearningRate, gradients[at], trainer.schedule.At(2))
 	}
+	if got := w.Before - w.LearningRate*w.Direction; math.Abs(got-w.After) > 1e-6*max(math.Abs(w.Before), math.Abs(w.After)) {
+		t.Errorf("the weight became %.9g, but %.9g - %g × %g is %.9g", w.After, w.Before, w.LearningRate, w.Direction, got)
+	}
+	if want := w.Mean/w.Size + w.Decay*w.Before; w.Direction != want || w.Decay != o.WeightDecay {
+		t.Errorf("the direction is %g, want %g = %g / %g + %g × %g", w.Direction, want, w.Mean, w.Size, w.Decay, w.Before)
+	}
 	if !near(w.Scale, 0.1/f.Metrics.GradientNorm, 1e-4) {
 		t.Errorf("the gradient of norm %g is scaled by %g, want down to 0.1", f.Metrics.GradientNorm, w.Scale)
 	}
@@ -99,6 +105,22 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 	}
 	if g := alone[at]; max(g, -g) != largest {
 		t.Errorf("the weight followed has the gradient %g, but the largest is %g", g, largest)
+	}
+}
+
+func TestFollowedWeightMovesAgainstItsGradientWithSGD(t *testing.T) {
+	o := quick()
+	o.Optimizer, o.Clip = "sgd", 0.1
+	f, err := newTrainer(t, mixed(50), o).FollowStep(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := f.Weight
+	if got := w.Before - w.LearningRate*w.Gradient*w.Scale; math.Abs(got-w.After) > 1e-6*max(math.Abs(w.Before), math.Abs(w.After)) || w.Direction != w.Gradient*w.Scale {
+		t.Errorf("the weight became %.9g, want %.9g; the direction is %g", w.After, got, w.Direction)
+	}
+	if w.Mean != 0 || w.Size != 0 || w.Decay != 0 {
+		t.Errorf("plain gradient descent has no moments, but %+v", w)
 	}
 }
 

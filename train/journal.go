@@ -54,6 +54,25 @@ func readMetrics(path string, step int) (kept []byte, seconds float64, err error
 	return kept, seconds, err
 }
 
+// RecentLoss is the mean training loss of the last n steps in metrics.jsonl, of fewer when there are not so many, and 0 of none.
+func (f *Folder) RecentLoss(n int) (float64, error) {
+	if err := f.buffer.Flush(); err != nil {
+		return 0, err
+	}
+	data, err := os.ReadFile(f.Path(MetricsFile))
+	if err != nil {
+		return 0, err
+	}
+	sum, steps := 0.0, 0
+	for lines := bytes.Split(data, []byte{'\n'}); len(lines) > 0 && steps < n; lines = lines[:len(lines)-1] {
+		var line struct{ Loss *float64 }
+		if json.Unmarshal(lines[len(lines)-1], &line) == nil && line.Loss != nil {
+			sum, steps = sum+*line.Loss, steps+1
+		}
+	}
+	return sum / float64(max(1, steps)), nil
+}
+
 // Log appends a step to metrics.jsonl.
 func (f *Folder) Log(m *Metrics) error {
 	f.line = append(m.AppendJSON(f.line[:0]), '\n')

@@ -129,3 +129,32 @@ func TestSecondsGoOnWhereTheRunStopped(t *testing.T) {
 		t.Errorf("the step says %g seconds, %v, want 1000 and those of this test", m.Seconds, err)
 	}
 }
+
+func TestRecentLossIsTheMeanOfTheLastSteps(t *testing.T) {
+	f := openFolder(t, t.TempDir())
+	openMetrics(t, f, 0)
+	recent := func(n int) float64 {
+		loss, err := f.RecentLoss(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loss
+	}
+	if got := recent(3); got != 0 {
+		t.Errorf("without a step it is %g", got)
+	}
+	for step, loss := range []float64{8, 1, 2, 4.5} {
+		m := Metrics{Step: step + 1, Loss: loss}
+		if err := f.Log(&m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.LogEvaluation(4, &Evaluation{Loss: 100}); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]float64{1: 4.5, 3: 2.5, 4: 15.5 / 4, 100: 15.5 / 4} {
+		if got := recent(n); got != want {
+			t.Errorf("of the last %d steps it is %g, want %g", n, got, want)
+		}
+	}
+}

@@ -82,6 +82,13 @@ func (a *AdamW) Update(begin int, weights, gradients []float32, matrix bool) {
 	a.Kernels.AdamW(step, weights, a.first[begin:end], a.second[begin:end], gradients)
 }
 
+// moments returns, behind a step, the mean of the gradient of an element and its size, as the step divided them: both corrected for their
+// start at 0, and the size, the root of the mean square, with epsilon added.
+func (a *AdamW) moments(at int) (mean, size float64) {
+	size = math.Sqrt(float64(a.second[at])/float64(a.vector.Correction2)) + a.Epsilon
+	return float64(a.first[at]) / float64(a.vector.Correction1), size
+}
+
 // State returns the moments under the names that PyTorch gives them.
 func (a *AdamW) State() []StateVector {
 	return []StateVector{{"exp_avg", a.first}, {"exp_avg_sq", a.second}}

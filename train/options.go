@@ -62,8 +62,11 @@ func (o Options) Validate() error {
 		name  string
 		value int
 	}{{"steps", o.Steps}, {"batch", o.Batch}, {"accumulate", o.Accumulate}, {"threads", o.Threads}} {
-		if n.value < 1 || n.value > math.MaxInt32 {
+		if n.value < 1 {
 			return fmt.Errorf("%s %d: expected at least 1", n.name, n.value)
+		}
+		if n.value > math.MaxInt32 {
+			return fmt.Errorf("%s %d: expected at most %d", n.name, n.value, math.MaxInt32)
 		}
 	}
 	if o.Batch > maxExamples || o.Accumulate > maxExamples/o.Batch {

@@ -14,6 +14,7 @@ func TestOptionsNameWhatIsImpossible(t *testing.T) {
 	}
 	for want, change := range map[string]func(o *Options){
 		"steps 0: expected at least 1":                        func(o *Options) { o.Steps = 0 },
+		"steps 2147483648: expected at most 2147483647":       func(o *Options) { o.Steps = 1 << 31 },
 		"batch -1: expected at least 1":                       func(o *Options) { o.Batch = -1 },
 		"accumulate 0: expected at least 1":                   func(o *Options) { o.Accumulate = 0 },
 		"threads 0: expected at least 1":                      func(o *Options) { o.Threads = 0 },

@@ -7,7 +7,6 @@ package cpu
 
 import (
 	"fmt"
-	"strings"
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/team"
@@ -29,13 +28,15 @@ func New(threads int, kernels *kernel.Set) *Backend {
 }
 
 // Device names the processor's instruction set and the number of threads.
-func (b *Backend) Device() string {
-	set := map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "go": "pure Go"}[b.kernels.Name]
-	threads := "1 thread"
-	if n := b.team.Size(); n > 1 {
-		threads = fmt.Sprintf("%d threads", n)
+func (b *Backend) Device() string { return Describe(b.kernels, b.team.Size()) }
+
+// Describe names kernels and a number of threads, for people: "CPU (AVX-512, 2 threads)".
+func Describe(kernels *kernel.Set, threads int) string {
+	set := map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "go": "pure Go"}[kernels.Name]
+	if threads == 1 {
+		return fmt.Sprintf("CPU (%s, 1 thread)", set)
 	}
-	return strings.Join([]string{"CPU (", set, ", ", threads, ")"}, "")
+	return fmt.Sprintf("CPU (%s, %d threads)", set, threads)
 }
 
 // Allocate returns zeroed, aligned host memory.
