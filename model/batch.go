@@ -1,6 +1,9 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Batch is a set of token sequences, packed end to end, and what is to be predicted in them. It keeps its memory from one use to
 // the next.
@@ -71,23 +74,35 @@ func roundUp(n int) int {
 	return (n + granule - 1) / granule * granule
 }
 
-// pad fills the batch up to a shape, and gives every prediction the weight in the loss.
-func (b *Batch) pad(s Shape, weight float32) {
+// inputs is a batch in a shape: what a program of that shape reads.
+type inputs struct {
+	tokens, positions, offsets, wanted, targets []int32
+	weights                                     []float32
+}
+
+// pad returns the batch filled up to a shape, with the given weight of every prediction in the loss. It lies in the memory of the batch,
+// which stays as it is and can be run again.
+func (b *Batch) pad(s Shape, weight float32) inputs {
 	b.weights = b.weights[:0]
 	for range b.wanted {
 		b.weights = append(b.weights, weight)
 	}
-	for len(b.weights) < s.predictions() {
-		b.weights = append(b.weights, 0)
+	return inputs{
+		tokens:    filled(&b.tokens, s.Rows, -1),
+		positions: filled(&b.positions, s.Rows, 0),
+		offsets:   filled(&b.offsets, s.Sequences+1, int32(len(b.tokens))),
+		wanted:    filled(&b.wanted, s.predictions(), -1),
+		targets:   filled(&b.targets, s.predictions(), -1),
+		weights:   filled(&b.weights, s.predictions(), 0),
 	}
-	b.tokens, b.positions = fill(b.tokens, s.Rows, -1), fill(b.positions, s.Rows, 0)
-	b.offsets = fill(b.offsets, s.Sequences+1, b.offsets[len(b.offsets)-1])
-	b.wanted, b.targets = fill(b.wanted, s.predictions(), -1), fill(b.targets, s.predictions(), -1)
 }
 
-func fill(list []int32, size int, value int32) []int32 {
-	for len(list) < size {
-		list = append(list, value)
+// filled returns the list with a value appended until it has that size; the list itself gets the memory for it, but no longer.
+func filled[T int32 | float32](list *[]T, size int, value T) []T {
+	*list = slices.Grow(*list, size-len(*list))
+	all := (*list)[:size]
+	for i := len(*list); i < size; i++ {
+		all[i] = value
 	}
-	return list
+	return all
 }

@@ -63,8 +63,7 @@ func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.pad(shape, weight)
-	if err := p.write(b); err != nil {
+	if err := p.write(b.pad(shape, weight)); err != nil {
 		return nil, err
 	}
 	if err := p.vm.RunAll(); err != nil {
@@ -159,7 +158,7 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 }
 
 // write copies a batch into the inputs that the program reads.
-func (p *program) write(b *Batch) error {
+func (p *program) write(b inputs) error {
 	for _, in := range []struct {
 		memory vm.Memory
 		data   []byte

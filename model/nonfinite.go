@@ -1,8 +1,6 @@
 package model
 
-import (
-	"math"
-)
+import "math"
 
 // NonFinite says where in a step a number first stopped being finite.
 type NonFinite struct {
@@ -24,8 +22,7 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 	if err != nil {
 		return nil, err
 	}
-	b.pad(shape, weight)
-	if err := p.write(b); err != nil {
+	if err := p.write(b.pad(shape, weight)); err != nil {
 		return nil, err
 	}
 	stageOf := make(map[int]int) // by value of the program
