@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"trainer/internal/fault"
@@ -17,19 +20,13 @@ import (
 // maxFileSize bounds what Load reads. The tokenizer.json of a vocabulary of 128,000 tokens and their merges takes 17 MB.
 const maxFileSize = 64 << 20
 
-// document is the layout of tokenizer.json with a WordLevel model. A field of type any is a stage of the Hugging Face
-// pipeline that this tokenizer does without: it is written as null and has to be null.
-type document struct {
-	Version       string       `json:"version"`
-	Truncation    any          `json:"truncation"`
-	Padding       any          `json:"padding"`
-	AddedTokens   []addedToken `json:"added_tokens"`
-	Normalizer    any          `json:"normalizer"`
-	PreTokenizer  *component   `json:"pre_tokenizer"`
-	PostProcessor any          `json:"post_processor"`
-	Decoder       any          `json:"decoder"` // null joins words with a space
-	Model         wordLevel    `json:"model"`
-}
+const formatVersion = "1.0"
+
+// The model types of tokenizer.json.
+const (
+	wordLevelType = "WordLevel"
+	bpeType       = "BPE"
+)
 
 type addedToken struct {
 	ID         int32  `json:"id"`
@@ -41,44 +38,51 @@ type addedToken struct {
 	Special    bool   `json:"special"`
 }
 
-type component struct {
-	Type string `json:"type"`
-}
-
-type wordLevel struct {
-	Type    string     `json:"type"`
-	Vocab   vocabulary `json:"vocab"`
-	Unknown string     `json:"unk_token"`
-}
-
-const (
-	formatVersion   = "1.0"
-	wordLevelType   = "WordLevel"
-	splitWhitespace = "WhitespaceSplit"
-)
-
-// specials returns the special tokens as tokenizer.json describes them.
-func specials() []addedToken {
+// specials returns the special tokens as tokenizer.json describes them; the first has the given id.
+func specials(first int32) []addedToken {
 	var list []addedToken
-	for id, token := range specialTokens {
-		list = append(list, addedToken{ID: int32(id), Content: token, Special: true})
+	for i, token := range specialTokens {
+		list = append(list, addedToken{ID: first + int32(i), Content: token, Special: true})
 	}
 	return list
 }
 
-// JSON returns the content of tokenizer.json.
-func (w *Word) JSON() []byte {
-	return encodeJSON(document{
-		Version:      formatVersion,
-		AddedTokens:  specials(),
-		PreTokenizer: &component{splitWhitespace},
-		Model:        wordLevel{wordLevelType, w.tokens, unknownToken},
-	})
+// Load reads a tokenizer from a file or folder: a tokenizer.json with a WordLevel or byte-level BPE model, or GPT-2's two
+// files, vocab.json with merges.txt or encoder.json with vocab.bpe. path names the folder, or the file with the vocabulary.
+// What a file asks for and Word and BPE do not do is an error of class data, rather than text that is silently encoded in
+// another way.
+func Load(path string) (Tokenizer, error) {
+	vocabulary, err := locate(path)
+	if err != nil {
+		return nil, fault.Dataf("cannot read the tokenizer: %w", err)
+	}
+	if merges, ok := gpt2Files[filepath.Base(vocabulary)]; ok {
+		return loadGPT2(vocabulary, filepath.Join(filepath.Dir(vocabulary), merges))
+	}
+	data, err := readFile(vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(data, vocabulary)
 }
 
-// Load reads a tokenizer.json that holds a WordLevel model as JSON writes it. Anything else in the file is an error of
-// class data, rather than text that is silently encoded in another way than the file asks for.
-func Load(path string) (Tokenizer, error) {
+// locate returns the file with the vocabulary: path, or the one in the folder path.
+func locate(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return path, err
+	}
+	names := append([]string{FileName}, slices.Sorted(maps.Keys(gpt2Files))...)
+	for _, name := range names {
+		file := filepath.Join(path, name)
+		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+	}
+	return "", fmt.Errorf("the folder %s has none of the files %s", path, strings.Join(names, ", "))
+}
+
+func readFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fault.Dataf("cannot read the tokenizer: %w", err)
@@ -88,10 +92,10 @@ func Load(path string) (Tokenizer, error) {
 	if err != nil {
 		return nil, fault.Dataf("cannot read the tokenizer: %w", err)
 	}
-	return Parse(data, path)
+	return data, nil
 }
 
-// Parse is Load for content in memory; name stands for the file in errors.
+// Parse returns the tokenizer of the content of a tokenizer.json; name stands for the file in errors, which are as Load's.
 func Parse(data []byte, name string) (Tokenizer, error) {
 	t, err := parse(data)
 	if err != nil {
@@ -101,117 +105,67 @@ func Parse(data []byte, name string) (Tokenizer, error) {
 }
 
 func parse(data []byte) (Tokenizer, error) {
-	switch {
-	case len(data) > maxFileSize:
-		return nil, fmt.Errorf("larger than %d MiB: not a tokenizer.json", maxFileSize>>20)
-	case len(data) == 0:
-		return nil, errors.New("the file is empty")
-	case !utf8.Valid(data):
-		return nil, errors.New("not valid UTF-8: not a tokenizer.json")
+	if err := checkText(data); err != nil {
+		return nil, err
 	}
 	var kind struct {
-		Model *component `json:"model"`
+		Model *struct {
+			Type   string          `json:"type"`
+			Merges json.RawMessage `json:"merges"`
+		} `json:"model"`
 	}
 	if err := json.Unmarshal(data, &kind); err != nil {
 		return nil, fmt.Errorf("not the JSON of a tokenizer: %w", located(data, err))
 	}
 	switch {
-	case kind.Model == nil || kind.Model.Type == "":
-		return nil, errors.New(`"model" with a "type" is missing: not a tokenizer.json of Hugging Face tokenizers`)
-	case kind.Model.Type != wordLevelType:
-		return nil, fmt.Errorf("a tokenizer of type %s is not supported; supported is %s", kind.Model.Type, wordLevelType)
+	case kind.Model == nil:
+		return nil, errors.New(`"model" is missing: not a tokenizer.json of Hugging Face tokenizers`)
+	case kind.Model.Type == wordLevelType:
+		return parseWord(data)
+	case kind.Model.Type == bpeType, kind.Model.Type == "" && kind.Model.Merges != nil: // GPT-2's own file does not name it
+		return parseBPE(data)
+	case kind.Model.Type == "":
+		return nil, errors.New(`"model" has no "type": not a tokenizer.json of Hugging Face tokenizers`)
 	}
-	return parseWord(data)
+	return nil, fmt.Errorf("a tokenizer of type %s is not supported; supported are %s and byte-level %s", kind.Model.Type, wordLevelType, bpeType)
 }
 
-// parseWord reads a document whose model is known to be a WordLevel.
-func parseWord(data []byte) (*Word, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	var d document
-	if err := decoder.Decode(&d); err != nil {
-		return nil, fmt.Errorf("not the JSON of a %s tokenizer: %w", wordLevelType, located(data, err))
-	}
-	if err := d.check(); err != nil {
-		return nil, err
-	}
-	return NewWord(d.Model.Vocab[len(specialTokens):])
-}
-
-// check returns an error unless the document asks for exactly what Word does.
-func (d *document) check() error {
-	if d.Version != formatVersion {
-		return fmt.Errorf(`"version" is %q, expected %q`, d.Version, formatVersion)
-	}
-	for _, stage := range []struct {
-		name  string
-		value any
-	}{
-		{"truncation", d.Truncation}, {"padding", d.Padding}, {"normalizer", d.Normalizer},
-		{"post_processor", d.PostProcessor}, {"decoder", d.Decoder},
-	} {
-		if stage.value != nil {
-			return fmt.Errorf("%q is set, expected null: a word tokenizer has no such stage here", stage.name)
-		}
-	}
-	if d.PreTokenizer == nil || d.PreTokenizer.Type != splitWhitespace {
-		return fmt.Errorf(`"pre_tokenizer" must be of type %s`, splitWhitespace)
-	}
-	if d.Model.Unknown != unknownToken {
-		return fmt.Errorf(`"unk_token" is %q, expected %q: here an unknown word is always an error`, d.Model.Unknown, unknownToken)
-	}
-	want := specials()
-	if len(d.AddedTokens) != len(want) {
-		return fmt.Errorf(`"added_tokens" has %d tokens, expected the %d special tokens %q`, len(d.AddedTokens), len(want), specialTokens)
-	}
-	for i, token := range want {
-		if d.AddedTokens[i] != token {
-			return fmt.Errorf(`"added_tokens" entry %d is %+v, expected %+v`, i+1, d.AddedTokens[i], token)
-		}
-		if i >= len(d.Model.Vocab) || d.Model.Vocab[i] != token.Content {
-			return fmt.Errorf(`"vocab" must give the special token %q the id %d`, token.Content, i)
-		}
+// checkText returns an error if data cannot be one of a tokenizer's files, all of which are text.
+func checkText(data []byte) error {
+	switch {
+	case len(data) > maxFileSize:
+		return fmt.Errorf("larger than %d MiB: not a tokenizer", maxFileSize>>20)
+	case len(data) == 0:
+		return errors.New("the file is empty")
+	case !utf8.Valid(data):
+		return errors.New("not valid UTF-8: not a tokenizer")
 	}
 	return nil
 }
 
-// vocabulary lists tokens by id. In JSON it is an object from token to id, in the order of the ids.
-type vocabulary []string
-
-func (v vocabulary) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for id, token := range v {
-		if id > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(bytes.TrimSpace(encodeJSON(token)))
-		fmt.Fprintf(&b, ":%d", id)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+// decodeStrict decodes JSON in which every key must be known.
+func decodeStrict(data []byte, v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(v)
 }
 
-func (v *vocabulary) UnmarshalJSON(data []byte) error {
-	var ids map[string]int64
-	if err := json.Unmarshal(data, &ids); err != nil {
-		// Not wrapped: the offset in err counts from the start of the object, not of the file.
-		return fmt.Errorf(`"vocab" does not map words to ids: %v`, err)
+// stage is a part of the Hugging Face pipeline that a tokenizer here does without: it is written as null and has to be null.
+type stage struct {
+	name  string
+	value any
+}
+
+// checkHead returns an error unless the version is the known one and the stages are null.
+func checkHead(version string, stages ...stage) error {
+	if version != formatVersion {
+		return fmt.Errorf(`"version" is %q, expected %q`, version, formatVersion)
 	}
-	tokens := make([]string, len(ids))
-	given := make([]bool, len(ids))
-	// Going by token, not by the random order of a map, reports the same mistake in the same words each time.
-	for _, token := range slices.Sorted(maps.Keys(ids)) {
-		id := ids[token]
-		switch {
-		case id < 0 || id >= int64(len(ids)):
-			return fmt.Errorf(`"vocab" gives %q the id %d, but its %d tokens must have the ids 0 to %d`, token, id, len(ids), len(ids)-1)
-		case given[id]:
-			return fmt.Errorf(`"vocab" gives both %q and %q the id %d`, tokens[id], token, id)
+	for _, s := range stages {
+		if s.value != nil {
+			return fmt.Errorf("%q is set, expected null: there is no such stage here", s.name)
 		}
-		tokens[id], given[id] = token, true
 	}
-	*v = tokens
 	return nil
 }
 

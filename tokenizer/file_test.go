@@ -51,9 +51,10 @@ func TestLoadSaysWhatIsWrongWithAFile(t *testing.T) {
 		{"syntax", replace(`"<eos>": 1,`, `"<eos>" 1,`), "line 35: invalid character '1' after object key"},
 		{"trailing", good + "x", "invalid character 'x' after top-level value"},
 		{"not UTF-8", replace("minus", "minus\xff"), "not valid UTF-8"},
-		{"other JSON", `{"vocab_size": 35}`, `"model" with a "type" is missing`},
+		{"other JSON", `{"vocab_size": 35}`, `"model" is missing`},
 		{"array", `[]`, "not the JSON of a tokenizer: line 1: json: cannot unmarshal array"},
-		{"BPE", `{"model": {"type": "BPE", "merges": []}}`, "a tokenizer of type BPE is not supported; supported is WordLevel"},
+		{"no type", `{"model": {}}`, `"model" has no "type"`},
+		{"another type", `{"model": {"type": "Unigram"}}`, "a tokenizer of type Unigram is not supported; supported are WordLevel and byte-level BPE"},
 		{"unknown field", replace(`"model": {`, `"model": {"dropout": 1,`), `unknown field "dropout"`},
 		{"version", replace(`"1.0"`, `"2.0"`), `"version" is "2.0", expected "1.0"`},
 		{"truncation", replace(`"truncation": null`, `"truncation": {"max_length": 1}`), `"truncation" is set, expected null`},
@@ -72,9 +73,9 @@ func TestLoadSaysWhatIsWrongWithAFile(t *testing.T) {
 		{"duplicate id", replace(`"minus": 3`, `"minus": 2`), `"vocab" gives both "minus" and "plus" the id 2`},
 		{"gap", replace(`"minus": 3`, `"minus": 4`), `"vocab" gives "minus" the id 4, but its 4 tokens must have the ids 0 to 3`},
 		{"negative id", replace(`"minus": 3`, `"minus": -1`), `"vocab" gives "minus" the id -1`},
-		{"huge id", replace(`"minus": 3`, `"minus": 1e99`), `"vocab" does not map words to ids`},
-		{"id of another type", replace(`"minus": 3`, `"minus": "3"`), `"vocab" does not map words to ids`},
-		{"list for vocabulary", `{"model": {"type": "WordLevel", "vocab": ["plus"]}}`, `"vocab" does not map words to ids`},
+		{"huge id", replace(`"minus": 3`, `"minus": 1e99`), `"vocab" does not map tokens to ids`},
+		{"id of another type", replace(`"minus": 3`, `"minus": "3"`), `"vocab" does not map tokens to ids`},
+		{"list for vocabulary", `{"model": {"type": "WordLevel", "vocab": ["plus"]}}`, `"vocab" does not map tokens to ids`},
 		{"empty vocabulary", good[:strings.Index(good, `"<pad>": 0`)] + `}, "unk_token": "<unk>"}}`,
 			`"vocab" must give the special token "<pad>" the id 0`},
 		{"word with a space", replace(`"minus"`, `"mi nus"`), `word 2 of the vocabulary: "mi nus" is not one word`},
@@ -96,7 +97,7 @@ func TestLoadNamesAFileThatCannotBeRead(t *testing.T) {
 	_, err := Load(filepath.Join(folder, "absent.json"))
 	checkDataError(t, err, "absent.json: no such file")
 	_, err = Load(folder)
-	checkDataError(t, err, folder+": is a directory")
+	checkDataError(t, err, "the folder "+folder+" has none of the files tokenizer.json, encoder.json, vocab.json")
 }
 
 func TestLoadRefusesAnOversizedFile(t *testing.T) {
@@ -123,14 +124,18 @@ func TestConfigNamesTheSpecialTokensAndTheContext(t *testing.T) {
 	}
 }
 
-func FuzzLoad(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	w, err := NewWord([]string{"plus", "naïve"})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(w.JSON())
+	f.Add(NewBytes().JSON())
+	f.Add(fewTokens("a+b", "ab+ ").JSON())
 	f.Add([]byte(`{"model": {"type": "BPE"}}`))
 	f.Add([]byte(`{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"<pad>": 0, "a": 1e3}}}`))
+	f.Add([]byte(`{"version": "1.0", "added_tokens": [{"id": 3, "content": "Ġ "}], "pre_tokenizer": {"type": "ByteLevel"},
+		"decoder": {"type": "ByteLevel"}, "model": {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		loaded, err := Parse(data, "fuzz")
 		if err != nil {
@@ -140,13 +145,22 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was loaded does not load again: %v\n%s", err, loaded.JSON())
 		}
-		tokens := loaded.(*Word).tokens
-		if !slices.Equal(tokens, again.(*Word).tokens) {
-			t.Fatalf("%q became %q", tokens, again.(*Word).tokens)
+		if !bytes.Equal(again.JSON(), loaded.JSON()) {
+			t.Fatalf("\n%s became\n%s", loaded.JSON(), again.JSON())
 		}
 		for id := range int32(loaded.VocabSize()) {
-			if ids, err := loaded.Encode(loaded.Token(id)); err != nil || !slices.Equal(ids, []int32{id}) {
-				t.Fatalf("token %d, %q, encodes as %v, %v", id, loaded.Token(id), ids, err)
+			token := loaded.Token(id)
+			ids, err := loaded.Encode(token)
+			if _, isWord := loaded.(*Word); isWord && (err != nil || !slices.Equal(ids, []int32{id})) {
+				t.Fatalf("token %d, %q, encodes as %v, %v", id, token, ids, err)
+			}
+			// The vocabulary of a BPE may lack the bytes of its own tokens.
+			var back string
+			for _, id := range ids {
+				back += loaded.Token(id)
+			}
+			if err == nil && back != token {
+				t.Fatalf("token %d, %q, came back as %q", id, token, back)
 			}
 		}
 	})

@@ -2,7 +2,8 @@
 // goes back through Decode. A tokenizer lives in two files of a run folder, tokenizer.json and tokenizer_config.json, in
 // the layout of Hugging Face tokenizers and transformers, which load them and encode alike.
 //
-// Start at Tokenizer; Word, one token a word, implements it. Load reads one back.
+// Start at Tokenizer. Word, one token a word, and BPE, tokens of one or more bytes, implement it; TrainBPE learns the latter
+// from text. Load reads one back.
 package tokenizer
 
 import (
@@ -10,6 +11,9 @@ import (
 	"encoding/json"
 	"fmt"
 )
+
+// NoToken stands for the id of a token that a tokenizer lacks.
+const NoToken = -1
 
 // The special tokens. They are never part of a word, and they stand for themselves where they occur in a text.
 const (
@@ -35,19 +39,35 @@ type Tokenizer interface {
 	ID(token string) (int32, bool)
 	// VocabSize returns the number of tokens, special tokens included.
 	VocabSize() int
-	// EOS returns the id of the token that ends a sequence.
+	// EOS returns the id of the token that ends a sequence, or NoToken; of the tokenizers of this package only a BPE that
+	// was made elsewhere may lack one.
 	EOS() int32
 	// JSON returns the content of tokenizer.json, which Parse reads back.
 	JSON() []byte
 }
 
+// checkID panics unless id is that of one of tokens.
+func checkID(id int32, tokens []string) {
+	if id < 0 || int(id) >= len(tokens) {
+		panic(fmt.Sprintf("tokenizer: token id %d is outside the vocabulary of %d tokens", id, len(tokens)))
+	}
+}
+
 // ConfigJSON returns the content of tokenizer_config.json, with which transformers.AutoTokenizer loads t. context is the
 // longest sequence of the model in tokens; 0 leaves it open.
 func ConfigJSON(t Tokenizer, context int) []byte {
+	// A name that the vocabulary lacks would get an id of its own there, which the model has no embedding for.
+	var pad, eos string
+	if _, ok := t.ID(PadToken); ok {
+		pad = PadToken
+	}
+	if id := t.EOS(); id != NoToken {
+		eos = t.Token(id)
+	}
 	return encodeJSON(struct {
 		Class   string `json:"tokenizer_class"`
-		Pad     string `json:"pad_token"`
-		EOS     string `json:"eos_token"`
+		Pad     string `json:"pad_token,omitempty"`
+		EOS     string `json:"eos_token,omitempty"`
 		Context int    `json:"model_max_length,omitempty"`
 		// The clean-up would remove the space before a full stop from decoded text.
 		CleanUp bool `json:"clean_up_tokenization_spaces"`
@@ -55,8 +75,8 @@ func ConfigJSON(t Tokenizer, context int) []byte {
 		Inputs []string `json:"model_input_names"`
 	}{
 		Class:   "PreTrainedTokenizerFast",
-		Pad:     PadToken,
-		EOS:     t.Token(t.EOS()),
+		Pad:     pad,
+		EOS:     eos,
 		Context: context,
 		Inputs:  []string{"input_ids", "attention_mask"},
 	})

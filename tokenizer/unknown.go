@@ -9,17 +9,21 @@ type UnknownWordError struct {
 	Suggestion string // the most similar word of the vocabulary; empty where none is similar
 }
 
-// shownRunes is how much of a word an error message shows.
-const shownRunes = 40
-
 func (e *UnknownWordError) Error() string {
-	word := e.Word
-	if runes := []rune(word); len(runes) > shownRunes {
-		word = string(runes[:shownRunes]) + "…"
-	}
-	text := fmt.Sprintf("unknown word %q (word %d): ", word, e.Position)
+	text := fmt.Sprintf("unknown word %q (word %d): ", shorten(e.Word), e.Position)
 	if e.Suggestion == "" {
 		return text + "the vocabulary has no word like it"
 	}
 	return text + fmt.Sprintf("did you mean %q?", e.Suggestion)
+}
+
+// shownRunes is how much of a word an error message shows.
+const shownRunes = 40
+
+// shorten returns as much of a word as an error message shows.
+func shorten(word string) string {
+	if runes := []rune(word); len(runes) > shownRunes {
+		return string(runes[:shownRunes]) + "…"
+	}
+	return word
 }

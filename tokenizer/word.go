@@ -152,9 +152,7 @@ func (w *Word) Decode(ids []int32) string {
 
 // Token returns the token with the given id.
 func (w *Word) Token(id int32) string {
-	if id < 0 || int(id) >= len(w.tokens) {
-		panic(fmt.Sprintf("tokenizer: token id %d is outside the vocabulary of %d tokens", id, len(w.tokens)))
-	}
+	checkID(id, w.tokens)
 	return w.tokens[id]
 }
 
