@@ -43,8 +43,8 @@ func runPython(t *testing.T, module, script, folder string, input, output any) {
 	}
 }
 
-// runFolder returns a folder with the files of w.
-func runFolder(t *testing.T, w *Word) string {
+// runFolder returns a folder with the files of a tokenizer.
+func runFolder(t *testing.T, w Tokenizer) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, content := range map[string][]byte{FileName: w.JSON(), ConfigFileName: ConfigJSON(w, 12)} {
