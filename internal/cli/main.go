@@ -15,13 +15,18 @@ import (
 // Main runs a command and ends the process with the exit code of its error, which it prints. The first interrupt or termination signal ends the
 // context, so that the command can save; the second ends the process at once.
 func Main(flags *Flags, run func(ctx context.Context) error) {
-	err := flags.Parse(os.Args[1:])
+	finish(flags, os.Args[1:], func() error { return run(interruptible()) })
+}
+
+// finish parses the arguments, runs a command and ends the process.
+func finish(flags *Flags, arguments []string, run func() error) {
+	err := flags.Parse(arguments)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.Help(os.Stdout)
 		os.Exit(fault.ExitDone)
 	}
 	if err == nil {
-		err = run(interruptible())
+		err = run()
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", flags.Name(), err)
