@@ -55,18 +55,30 @@ func (t *tokenIDs) UnmarshalJSON(data []byte) error {
 func (t tokenIDs) byID() ([]string, error) {
 	tokens := make([]string, len(t))
 	given := make([]bool, len(t))
-	// Going by token, not by the random order of a map, reports the same mistake in the same words each time.
-	for _, token := range slices.Sorted(maps.Keys(t)) {
-		id := t[token]
-		switch {
-		case id < 0 || id >= int64(len(t)):
-			return nil, fmt.Errorf("gives %q the id %d, but its %d tokens must have the ids 0 to %d", token, id, len(t), len(t)-1)
-		case given[id]:
-			return nil, fmt.Errorf("gives both %q and %q the id %d", tokens[id], token, id)
+	for token, id := range t {
+		if id < 0 || id >= int64(len(t)) || given[id] {
+			return nil, t.mistake()
 		}
 		tokens[id], given[id] = token, true
 	}
 	return tokens, nil
+}
+
+// mistake says which ids are not 0, 1, 2 and so on: going by token, not by the random order of a map, it reports the same
+// mistake in the same words each time.
+func (t tokenIDs) mistake() error {
+	owner := make(map[int64]string, len(t))
+	for _, token := range slices.Sorted(maps.Keys(t)) {
+		id := t[token]
+		if id < 0 || id >= int64(len(t)) {
+			return fmt.Errorf("gives %q the id %d, but its %d tokens must have the ids 0 to %d", token, id, len(t), len(t)-1)
+		}
+		if other, ok := owner[id]; ok {
+			return fmt.Errorf("gives both %q and %q the id %d", other, token, id)
+		}
+		owner[id] = token
+	}
+	return nil
 }
 
 // MarshalJSON panics unless the ids are 0, 1, 2 and so on.
