@@ -42,9 +42,12 @@ func defaults() *arguments {
 		heldOut: 0.1, splitSeed: 7,
 		config: model.Calculator(0), positions: string(model.Learned),
 		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
-		device: "auto", out: "runs/calculator",
+		device: "auto", out: defaultOut,
 	}
 }
+
+// defaultOut is the run folder of the word calculator.
+const defaultOut = "runs/calculator"
 
 // flags defines the flags.
 func (a *arguments) flags() *cli.Flags {
@@ -55,8 +58,8 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/train -resume                    go on where a run was stopped",
 	)
 	g := f.Group("Data")
-	g.String(&a.data, "data", "`file` of examples, one a line: \"two plus three equals five\"; without it, all arithmetic over 0 to 99")
-	g.String(&a.evalData, "eval-data", "`file` of examples to evaluate on, instead of holding some out")
+	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\"; none: all arithmetic over 0 to 99")
+	g.String(&a.evalData, "eval-data", "`file` of examples to evaluate on, rather than holding some out")
 	g.Float(&a.heldOut, "held-out", "`share` of the examples that are never trained on")
 	g.Uint64(&a.splitSeed, "split-seed", "seed that chooses them")
 
@@ -64,8 +67,8 @@ func (a *arguments) flags() *cli.Flags {
 	c := &a.config
 	g.Int(&c.Layers, "layers", "transformer blocks")
 	g.Int(&c.Heads, "heads", "attention heads of a block")
-	g.Int(&c.Width, "d-model", "width of the residual stream; the MLP is four times as wide")
-	g.Int(&c.Context, "context", "longest sequence in tokens; -data without it fits its longest example")
+	g.Int(&c.Width, "d-model", "width of the model; the MLP is four times as wide")
+	g.Int(&c.Context, "context", "longest sequence in tokens; with -data, by default, what its examples need")
 	g.String(&a.positions, "positions", "`kind` of position: learned, sinusoidal or rotary")
 	g.Bool(&c.TiedHead, "tied", "use the token embeddings as the output layer too")
 
@@ -79,13 +82,13 @@ func (a *arguments) flags() *cli.Flags {
 	g.Float(&o.FinalLearningRate, "final-lr", "learning `rate` at the end of a cosine or linear schedule")
 	g.String(&o.Schedule, "schedule", "constant, cosine or linear")
 	g.Int(&o.WarmUp, "warmup", "`steps` in which the learning rate rises from 0")
-	g.Float(&o.Beta1, "beta1", "AdamW: how slowly the mean gradient changes")
-	g.Float(&o.Beta2, "beta2", "AdamW: how slowly the mean squared gradient changes")
-	g.Float(&o.WeightDecay, "weight-decay", "AdamW: how strongly matrices shrink")
+	g.Float(&o.Beta1, "beta1", "AdamW: how much the mean gradient keeps of itself each step")
+	g.Float(&o.Beta2, "beta2", "AdamW: the same of the mean squared gradient")
+	g.Float(&o.WeightDecay, "weight-decay", "AdamW: how much of the learning rate shrinks matrices")
 	g.Float(&o.Clip, "clip", "largest `norm` of the gradient; 0 is no limit")
 	g.String(&o.Loss, "loss", "answer: learn the answers; all: learn the questions too")
-	g.Var(repeats(o.Repeats), "repeat", "`operation=n,...`: deal its examples n times an epoch")
-	g.Uint64(&o.Seed, "seed", "seed of weights and order; same seed and threads, same model to the bit")
+	g.Var(repeats(o.Repeats), "repeat", "deal the examples of an operation n times an epoch: `op=n,...`")
+	g.Uint64(&o.Seed, "seed", "seed of weights and order; the same seed and threads give the same bits")
 	g.Int(&a.evaluateEvery, "evaluate-every", "`steps` between evaluations of the held-out examples; 0 is never")
 	g.Float(&a.target, "target-accuracy", "stop when this `share` of the held-out answers is right; 0 is never")
 
@@ -95,7 +98,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.Int(&o.Threads, "threads", "threads of the CPU")
 
 	g = f.Group("Run folder")
-	g.String(&a.out, "out", "`folder` of the run; -data without it uses runs/<name of the file>")
+	g.String(&a.out, "out", "`folder` of the run; with -data, by default, runs/<name of the file>")
 	g.Bool(&a.resume, "resume", "go on from the last checkpoint, with the flags of the run")
 	g.Bool(&a.overwrite, "overwrite", "replace an unfinished run")
 	g.Int(&a.saveEvery, "save-every", "`steps` between checkpoints; 0 is at the end only")
@@ -113,8 +116,11 @@ func (a *arguments) flags() *cli.Flags {
 // defaultThreads is all cores, as long as each has a few examples of a batch to work on.
 func defaultThreads(batch int) int { return max(1, min(runtime.NumCPU(), batch/8)) }
 
-// passing are the flags that say how this process works, not what the run is; a resumed run does not take them over.
-var passing = []string{"device", "threads", "out", "resume", "overwrite", "save-every", "stop-after", "config", "quiet", "json", "cpuprofile", "memprofile"}
+// passing are the flags that are about this process alone: a resumed run does not take them over.
+var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "quiet", "json", "cpuprofile", "memprofile"}
+
+// changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by content.
+var changeable = []string{"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "threads", "save-every"}
 
 // runArguments are the values of the flags that a resumed run takes over.
 func runArguments(f *cli.Flags) map[string]string {
@@ -129,13 +135,11 @@ func runArguments(f *cli.Flags) map[string]string {
 
 // settle fills in what depends on other flags, and checks what can be checked without data.
 func (a *arguments) settle(f *cli.Flags) error {
-	if a.data != "" {
-		if !f.Given("out") {
-			a.out = filepath.Join("runs", strings.TrimSuffix(filepath.Base(a.data), filepath.Ext(a.data)))
-		}
-		if !f.Given("repeat") {
-			clear(a.options.Repeats)
-		}
+	if f.NArg() > 0 {
+		return fault.Usagef("%q is not a flag: flags begin with -, and a switch is turned off as in -tied=false", f.Arg(0))
+	}
+	if a.data != "" && !f.Given("repeat") {
+		clear(a.options.Repeats)
 	}
 	if !f.Given("threads") {
 		a.options.Threads = defaultThreads(a.options.Batch)
@@ -155,14 +159,45 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("-quiet and -json: expected one of them")
 	}
 	if err := a.options.Validate(); err != nil {
-		return fault.Usagef("%w", err)
+		return fault.Usagef("%s", inFlags(err))
 	}
 	check := a.config
 	check.VocabSize = max(check.VocabSize, 1)
 	if err := check.Validate(); err != nil {
-		return fault.Usagef("%w", err)
+		return fault.Usagef("%s", inFlags(err))
 	}
 	return nil
+}
+
+// runFolder is where a run is kept that -out does not name.
+func (a *arguments) runFolder() string {
+	if a.data == "" {
+		return defaultOut
+	}
+	base := filepath.Base(a.data)
+	return filepath.Join("runs", strings.TrimSuffix(base, filepath.Ext(base)))
+}
+
+// The flags behind the names that packages model and train give to what they refuse. An error of train begins with the name.
+var (
+	modelFlags = strings.NewReplacer("layers (n_layer)", "-layers", "heads (n_head)", "-heads", "width (n_embd)", "-d-model",
+		"context (n_positions)", "-context", "MLP width (n_inner)", "the MLP, 4 times -d-model,", "positions (position_embedding)", "-positions")
+	trainFlags = map[string]string{"learning rate": "-lr", "final learning rate": "-final-lr", "warm-up of": "-warmup",
+		"weight decay": "-weight-decay", "repeats of": "-repeat"}
+)
+
+// inFlags words an error about an option in terms of its flag.
+func inFlags(err error) string {
+	text := modelFlags.Replace(err.Error())
+	for name, flag := range trainFlags {
+		if rest, ok := strings.CutPrefix(text, name+" "); ok {
+			return flag + " " + rest
+		}
+	}
+	if strings.HasPrefix(text, "-") || strings.HasPrefix(text, "rotary") {
+		return text
+	}
+	return "-" + text // the name is the flag's
 }
 
 // repeats is the value of -repeat.

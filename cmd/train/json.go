@@ -2,29 +2,35 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 
 	"trainer/train"
 )
 
-// jsonView prints one JSON object a line, each with a type.
+// jsonView prints one JSON object a line, whose first field is its type.
 type jsonView struct {
-	encoder *json.Encoder
-	stages  []string
-	line    []byte
+	out    io.Writer
+	stages []string
+
+	line, metrics []byte // reused
 }
 
-func newEncoder(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e
-}
+type fields map[string]any
 
-type fields = map[string]any
-
+// print writes an object of a type. Fields that do not encode are a bug.
 func (v *jsonView) print(kind string, f fields) {
-	f["type"] = kind
-	v.encoder.Encode(f)
+	text, err := json.Marshal(f)
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", kind, err))
+	}
+	v.write(kind, text)
+}
+
+// write puts the type in front of the fields of a JSON object, which has some.
+func (v *jsonView) write(kind string, object []byte) {
+	v.line = fmt.Appendf(v.line[:0], "{\"type\":%q,%s\n", kind, object[1:])
+	v.out.Write(v.line)
 }
 
 func (v *jsonView) note(text string) { v.print("note", fields{"text": text}) }
@@ -46,15 +52,11 @@ func (v *jsonView) before(list []answer) { v.print("before", fields{"answers": a
 func (v *jsonView) Saved(step int)       { v.print("checkpoint", fields{"step": step}) }
 func (v *jsonView) stop()                {}
 func (v *jsonView) Stepped(m *train.Metrics) {
-	v.print("step", fields{"metrics": json.RawMessage(v.metrics(m))})
+	v.metrics = m.AppendJSON(v.metrics[:0])
+	v.write("step", v.metrics)
 }
 func (v *jsonView) after(list []answer, r *result) {
 	v.print("end", fields{"answers": answerFields(list), "result": r})
-}
-
-func (v *jsonView) metrics(m *train.Metrics) []byte {
-	v.line = m.AppendJSON(v.line[:0])
-	return v.line
 }
 
 func (v *jsonView) Followed(f *train.Followed) {
@@ -66,7 +68,8 @@ func (v *jsonView) Followed(f *train.Followed) {
 		"step": f.Step, "question": f.Question, "target": f.Target, "probability_before": f.Before, "probability_after": f.After,
 		"nll": f.NLL(), "loss": f.Loss, "blame": blame,
 		"weight": fields{"parameter": f.Weight.Parameter, "index": f.Weight.Index, "before": f.Weight.Before, "after": f.Weight.After,
-			"gradient": f.Weight.Gradient, "clip_scale": f.Weight.Scale, "learning_rate": f.Weight.LearningRate},
+			"gradient": f.Weight.Gradient, "clip_scale": f.Weight.Scale, "learning_rate": f.Weight.LearningRate,
+			"direction": f.Weight.Direction},
 	})
 }
 

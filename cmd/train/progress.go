@@ -10,8 +10,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"trainer/internal/cli"
 	"trainer/internal/format"
+	"trainer/model"
 	"trainer/train"
 )
 
@@ -24,10 +24,11 @@ type progress interface {
 
 // smoothed is a moving mean of the metrics over about 50 steps: single batches jump about too much to be read.
 type smoothed struct {
-	step                      int
+	step, steps               int // taken, and of the whole run
 	loss, accuracy, lr, speed float64
 	seconds, begun            float64 // of the run: now, and when this process began
 	first                     int     // the step before the first of this process
+	stages                    []model.Stage
 	blame                     []float64
 }
 
@@ -36,7 +37,7 @@ func (s *smoothed) add(m *train.Metrics) {
 	if s.step == 0 {
 		weight = 1
 		s.first, s.begun = m.Step-1, m.Seconds
-		s.blame = make([]float64, len(m.Blame))
+		s.stages, s.blame = m.Stages, make([]float64, len(m.Blame))
 	}
 	s.step, s.lr, s.seconds = m.Step, m.LearningRate, m.Seconds
 	s.loss += weight * (m.Loss - s.loss)
@@ -47,12 +48,23 @@ func (s *smoothed) add(m *train.Metrics) {
 	}
 }
 
-// left is the time that the remaining steps will take, "" when that is not known yet.
-func (s *smoothed) left(steps int) string {
-	if s.step < s.first+10 {
+// share is the blame of a stage, 0 before the first step.
+func (s *smoothed) share(stage int) float64 {
+	if s.step == 0 {
+		return 0
+	}
+	return s.blame[stage]
+}
+
+// left is the time that the remaining steps will take, "" when that is not known yet, and at the end the time that the run took.
+func (s *smoothed) left() string {
+	switch {
+	case s.step == s.steps:
+		return fmt.Sprintf("in %.1f s", s.seconds)
+	case s.step < s.first+10:
 		return ""
 	}
-	d := time.Duration((s.seconds - s.begun) / float64(s.step-s.first) * float64(steps-s.step) * float64(time.Second))
+	d := time.Duration((s.seconds - s.begun) / float64(s.step-s.first) * float64(s.steps-s.step) * float64(time.Second))
 	return fmt.Sprintf("%s left", d.Round(time.Second))
 }
 
@@ -61,9 +73,9 @@ func (s *smoothed) numbers() string {
 }
 
 // blameLine lists the stages with their share, as many as fit.
-func (s *smoothed) blameLine(session *session, width int) string {
+func (s *smoothed) blameLine(width int) string {
 	line := "blame"
-	for i, stage := range session.trainer.Model.Stages {
+	for i, stage := range s.stages {
 		if stage.Weights == 0 {
 			continue
 		}
@@ -84,19 +96,19 @@ func shortStage(name string) string {
 
 // lineProgress prints a line now and then.
 type lineProgress struct {
-	out     io.Writer
-	session *session
-	smooth  smoothed
+	screen *screen
+	smooth smoothed
 }
 
 // progressLines is about how many lines a whole run prints.
 const progressLines = 20
 
 func (p *lineProgress) stepped(m *train.Metrics) {
+	p.smooth.steps = p.screen.session.options.Steps
 	p.smooth.add(m)
-	steps := p.session.options.Steps
-	if m.Step%max(1, steps/progressLines) == 0 || m.Step == steps {
-		fmt.Fprintf(p.out, "  step %-7s %s  %s\n  %12s %s\n", format.Thousands(m.Step), p.smooth.numbers(), p.smooth.left(steps), "", p.smooth.blameLine(p.session, 100))
+	if m.Step%max(1, p.smooth.steps/progressLines) == 0 || m.Step == p.smooth.steps {
+		fmt.Fprintf(p.screen.out, "  step %-8s %s  %s\n  %13s %s\n", format.Thousands(m.Step), p.smooth.numbers(), p.smooth.left(),
+			"", p.smooth.blameLine(p.screen.terminal.Width-16))
 	}
 }
 
@@ -107,18 +119,21 @@ func (p *lineProgress) stop()             {}
 type liveProgress struct {
 	container *mpb.Progress
 	bar       *mpb.Bar
-	mutex     sync.Mutex
+	mutex     sync.Mutex // guards smooth
 	smooth    smoothed
-	drawn     float64 // seconds of the run when the bar was moved last
+	moved     time.Time // when the bar was moved last
 	stopped   bool
 }
 
 // redraw is the time between two drawings.
 const redraw = 100 * time.Millisecond
 
-func newLiveProgress(out io.Writer, terminal cli.Terminal, s *session) *liveProgress {
-	p := &liveProgress{container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(terminal.Width), mpb.WithRefreshRate(redraw))}
-	steps := s.options.Steps
+func newLiveProgress(v *screen) *liveProgress {
+	steps := v.session.options.Steps
+	p := &liveProgress{
+		container: mpb.New(mpb.WithOutput(v.out), mpb.WithWidth(v.terminal.Width), mpb.WithRefreshRate(redraw)),
+		smooth:    smoothed{steps: steps},
+	}
 	read := func(show func(s *smoothed) string) string {
 		p.mutex.Lock()
 		defer p.mutex.Unlock()
@@ -127,30 +142,51 @@ func newLiveProgress(out io.Writer, terminal cli.Terminal, s *session) *liveProg
 	text := func(show func(s *smoothed) string) decor.Decorator {
 		return decor.Any(func(decor.Statistics) string { return read(show) })
 	}
-	below := func(style cli.Style, show func(s *smoothed) string) mpb.BarFiller {
-		return mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
-			_, err := fmt.Fprintf(w, "  %s\n", terminal.Paint(style, read(show)))
+	var below []mpb.BarFiller
+	for _, line := range v.below() { // one each: the bar counts its lines by them
+		below = append(below, mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
+			_, err := fmt.Fprintf(w, "  %s\n", read(line))
 			return err
-		})
+		}))
 	}
 	p.bar = p.container.New(int64(steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
 		mpb.PrependDecorators(text(func(m *smoothed) string {
 			return fmt.Sprintf("  step %s of %s  ", format.Thousands(m.step), format.Thousands(steps))
 		})),
-		mpb.AppendDecorators(text(func(m *smoothed) string { return fmt.Sprintf("  %d %%  %s", 100*m.step/steps, m.left(steps)) })),
-		mpb.BarBtmExtender(
-			below(cli.Bold, (*smoothed).numbers),
-			below(cli.Faint, func(m *smoothed) string { return m.blameLine(s, terminal.Width-6) })),
+		mpb.AppendDecorators(text(func(m *smoothed) string { return fmt.Sprintf("  %d %%  %s", 100*m.step/steps, m.left()) })),
+		mpb.BarBtmExtender(below...),
 	)
 	return p
+}
+
+// below are what writes the lines under the bar: the numbers, and the blame of each stage as a bar, or on one line where there is no room for more.
+func (v *screen) below() []func(s *smoothed) string {
+	lines := []func(s *smoothed) string{func(s *smoothed) string { return v.bold(s.numbers()) }}
+	stages := v.session.trainer.Model.Stages
+	const others = 6 // lines besides the stages, so that what was printed last stays in sight
+	if len(stages)+others > v.terminal.Height {
+		return append(lines, func(s *smoothed) string { return v.faint(s.blameLine(v.terminal.Width - 6)) })
+	}
+	name := "blame"
+	for i, stage := range stages {
+		if stage.Weights == 0 {
+			continue
+		}
+		head := v.faint(fmt.Sprintf("%-5s", name)) + fmt.Sprintf("  %-12s", stage.Name)
+		lines = append(lines, func(s *smoothed) string {
+			return fmt.Sprintf("%s %3.0f %%  %s", head, 100*s.share(i), v.bar(s.share(i), min(50, v.terminal.Width-32)))
+		})
+		name = ""
+	}
+	return lines
 }
 
 func (p *liveProgress) stepped(m *train.Metrics) {
 	p.mutex.Lock()
 	p.smooth.add(m)
 	p.mutex.Unlock()
-	if m.Seconds-p.drawn > redraw.Seconds()/2 {
-		p.drawn = m.Seconds
+	if now := time.Now(); now.Sub(p.moved) > redraw/2 {
+		p.moved = now
 		p.bar.SetCurrent(int64(m.Step))
 	}
 }

@@ -2,14 +2,17 @@ package main
 
 import "trainer/train"
 
-// result is summary.json.
+// recentSteps is how many steps the final loss is a mean of: the loss of a single batch jumps about.
+const recentSteps = 100
+
+// result is summary.json. Accuracies are shares of answers that are right to the last word, 0 to 1; losses are means of -log p, in nats.
 type result struct {
-	HeldOutAccuracy    float64            `json:"held_out_accuracy"`
+	HeldOutAccuracy    *float64           `json:"held_out_accuracy"` // null without held-out examples, like their loss
 	TrainAccuracy      float64            `json:"train_accuracy"`
 	HeldOutByOperation map[string]float64 `json:"held_out_by_operation"`
 	TrainByOperation   map[string]float64 `json:"train_by_operation"`
-	FinalLoss          float64            `json:"final_loss"` // mean of the last 100 steps
-	HeldOutLoss        float64            `json:"held_out_loss"`
+	FinalLoss          float64            `json:"final_loss"` // of training, mean of the last recentSteps steps
+	HeldOutLoss        *float64           `json:"held_out_loss"`
 	Steps              int                `json:"steps"`
 	Seconds            float64            `json:"seconds"`
 	Parameters         int                `json:"parameters"`
@@ -21,16 +24,21 @@ type result struct {
 	trained, heldOut *train.Evaluation
 }
 
-func newResult(s *session, trained, heldOut *train.Evaluation) *result {
-	return &result{
-		HeldOutAccuracy: heldOut.Accuracy(), TrainAccuracy: trained.Accuracy(),
+func newResult(s *session, trained, heldOut *train.Evaluation, finalLoss float64) *result {
+	r := &result{
+		TrainAccuracy:      trained.Accuracy(),
 		HeldOutByOperation: byOperation(heldOut), TrainByOperation: byOperation(trained),
-		FinalLoss: s.recent.mean(), HeldOutLoss: heldOut.Loss,
-		Steps: s.trainer.StepsTaken(), Seconds: s.trainer.Seconds(),
+		FinalLoss: finalLoss,
+		Steps:     s.trainer.StepsTaken(), Seconds: s.trainer.Seconds(),
 		Parameters: s.config.NumParameters(), Examples: trained.Total, HeldOutExamples: heldOut.Total,
 		Device: s.trainer.Device(), Seed: s.options.Seed,
 		trained: trained, heldOut: heldOut,
 	}
+	if heldOut.Total > 0 {
+		accuracy := heldOut.Accuracy()
+		r.HeldOutAccuracy, r.HeldOutLoss = &accuracy, &heldOut.Loss
+	}
+	return r
 }
 
 func byOperation(e *train.Evaluation) map[string]float64 {
@@ -39,27 +47,4 @@ func byOperation(e *train.Evaluation) map[string]float64 {
 		accuracy[score.Operation] = score.Accuracy()
 	}
 	return accuracy
-}
-
-// recentLoss keeps the loss of the last 100 steps of this process.
-type recentLoss struct {
-	losses [100]float64
-	count  int
-}
-
-func (r *recentLoss) add(loss float64) {
-	r.losses[r.count%len(r.losses)] = loss
-	r.count++
-}
-
-func (r *recentLoss) mean() float64 {
-	n := min(r.count, len(r.losses))
-	if n == 0 {
-		return 0
-	}
-	sum := 0.0
-	for _, loss := range r.losses[:n] {
-		sum += loss
-	}
-	return sum / float64(n)
 }

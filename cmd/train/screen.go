@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"trainer/internal/cli"
 	"trainer/internal/format"
+	"trainer/model"
 	"trainer/train"
 )
 
@@ -38,51 +40,109 @@ func (v *screen) bar(share float64, width int) string {
 	return v.terminal.Paint(cli.Bar, format.Bar(share, width))
 }
 
+// row prints a name and what there is to say, in a style, on as many lines as it takes.
+func (v *screen) row(name string, style cli.Style, text string) {
+	const indent = 12
+	for _, line := range wrapped(text, v.terminal.Width-indent) {
+		v.print("  %-*s%s\n", indent-2, name, v.terminal.Paint(style, line))
+		name = ""
+	}
+}
+
+// started says what is going to happen.
 func (v *screen) started(s *session) {
 	v.session = s
-	head := "Training the word calculator"
-	data := "arithmetic over 0 to 99, in words"
+	o, c := s.options, s.config
+	head, data := "The word calculator", "arithmetic over 0 to 99 in words"
 	if s.data != "" {
 		head, data = "Training on "+s.data, s.data
 	}
 	v.print("%s", v.title(head))
-	row := func(name, text string) { v.print("  %-8s %s\n", name, text) }
-	row("device", s.trainer.Device())
-	row("", v.faint(s.device.Reason))
-	row("data", fmt.Sprintf("%s: %s examples to train on, %s held out", data, format.Thousands(len(s.trained)), format.Thousands(len(s.heldOut))))
-	row("words", fmt.Sprintf("%d tokens in the vocabulary, sequences of at most %d", s.tokenizer.VocabSize(), s.config.Context))
-	o := s.options
-	row("training", fmt.Sprintf("%s steps of %s examples, %s, learning rate %g, seed %d", format.Thousands(o.Steps), format.Thousands(o.Batch*o.Accumulate), o.Optimizer, o.LearningRate, o.Seed))
-	row("folder", s.out)
+	v.row("device", cli.Plain, s.trainer.Device())
+	v.row("", cli.Faint, s.device.Reason)
+	v.row("data", cli.Plain, fmt.Sprintf("%s: %s, to train on %s and hold out %s", data, count(len(s.trained)+len(s.heldOut), "example"),
+		format.Thousands(len(s.trained)), format.Thousands(len(s.heldOut))))
+	v.row("words", cli.Plain, fmt.Sprintf("a vocabulary of %s, in sequences of at most %d", count(c.VocabSize, "token"), c.Context))
+	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, learning rate %g, seed %d", count(o.Steps, "step"), count(o.Batch*o.Accumulate, "example"),
+		optimizerNames[o.Optimizer], o.LearningRate, o.Seed))
+	v.row("folder", cli.Plain, s.out)
 	if s.replaced {
-		row("", v.faint("the finished run in it is replaced"))
+		v.row("", cli.Faint, "the finished run in it is replaced")
 	}
 	if step := s.trainer.StepsTaken(); step > 0 {
-		row("", fmt.Sprintf("going on from the checkpoint of step %s", format.Thousands(step)))
+		v.row("", cli.Faint, fmt.Sprintf("going on from the checkpoint of step %s", format.Thousands(step)))
 	}
-
-	v.print("%s", v.title("The stages of the model, and their weights"))
-	for _, stage := range s.trainer.Model.Stages {
-		v.print("  %-14s %10s  %s\n", stage.Name, format.Thousands(stage.Weights), v.bar(float64(stage.Weights)/float64(s.config.NumParameters()), 30))
-	}
-	v.print("  %-14s %10s\n", "together", v.bold(fmt.Sprintf("%10s", format.Thousands(s.config.NumParameters()))))
+	v.stages()
 }
 
+// optimizerNames are the names of optimizers in texts.
+var optimizerNames = map[string]string{"adamw": "AdamW", "sgd": "plain gradient descent"}
+
+// stages lists the stages of the model with their weights, and explains the first of each kind.
+func (v *screen) stages() {
+	c := v.session.config
+	v.print("%s", v.title("The model, stage by stage"))
+	explained := make(map[string]bool)
+	for _, stage := range v.session.trainer.Model.Stages {
+		kind, _, _ := strings.Cut(stage.Name, " ")
+		text := ""
+		if !explained[kind] {
+			text, explained[kind] = stageText(kind, c), true
+		}
+		bar := format.Bar(float64(stage.Weights)/float64(c.NumParameters()), stageBar)
+		pad := strings.Repeat(" ", stageBar-utf8.RuneCountInString(bar))
+		v.print("  %-12s %11s  %s%s  %s\n", stage.Name, format.Thousands(stage.Weights), v.terminal.Paint(cli.Bar, bar), pad,
+			v.faint(clipped(text, v.terminal.Width-stageBar-30)))
+	}
+	v.print("  %-12s %s  weights to learn\n", "together", v.bold(fmt.Sprintf("%11s", format.Thousands(c.NumParameters()))))
+}
+
+// stageBar is the width of the bars beside the stages.
+const stageBar = 8
+
+// stageText explains a kind of stage in half a line.
+func stageText(kind string, c model.Config) string {
+	switch kind {
+	case "embeddings":
+		return fmt.Sprintf("%d numbers for each token", c.Width)
+	case "positions":
+		return "added to them: where the token stands"
+	case "attention":
+		return "what a token takes from those before it"
+	case "mlp":
+		return "what it makes of that"
+	case "output":
+		return "a score for each token to come next"
+	}
+	return ""
+}
+
+// before shows what the model answers before the training.
 func (v *screen) before(list []answer) {
 	head, text := "Before training", "the weights are random, and so are the answers"
-	if v.session.trainer.StepsTaken() > 0 {
+	if step := v.session.trainer.StepsTaken(); step > 0 {
 		head, text = "So far", "what the model answers at this step"
 	}
 	v.print("%s  %s\n", v.title(head), v.faint(text))
+	width := questionWidth(list)
 	for _, a := range list {
-		v.print("  %s %s %s\n", a.text, v.faint("→"), v.verdict(a))
-		v.print("      %s %s\n", v.faint("next word:"), v.words(a.top))
+		v.print("  %-*s %s %s\n", width, clipped(a.text, width), v.faint("→"), v.verdict(a, v.terminal.Width-width-7))
+		v.print("      %s\n", v.faint(clipped("next word: "+wordList(a.top), v.terminal.Width-6)))
 	}
 }
 
-// verdict is an answer, marked right or wrong.
-func (v *screen) verdict(a answer) string {
-	got := clipped(a.got, 40)
+// questionWidth is the width of the column of questions.
+func questionWidth(list []answer) int {
+	width := 0
+	for _, a := range list {
+		width = max(width, utf8.RuneCountInString(a.text))
+	}
+	return min(width, 40)
+}
+
+// verdict is an answer of at most width columns, marked right or wrong.
+func (v *screen) verdict(a answer, width int) string {
+	got := clipped(a.got, width)
 	if got == "" {
 		got = "(nothing)"
 	}
@@ -90,22 +150,6 @@ func (v *screen) verdict(a answer) string {
 		return v.terminal.Paint(cli.Good, got+" ✓")
 	}
 	return v.terminal.Paint(cli.Bad, got+" ✗")
-}
-
-// clipped shortens a text to so many characters.
-func clipped(text string, size int) string {
-	if runes := []rune(text); len(runes) > size {
-		return string(runes[:size-1]) + "…"
-	}
-	return text
-}
-
-func (v *screen) words(list []word) string {
-	var parts []string
-	for _, w := range list {
-		parts = append(parts, fmt.Sprintf("%s %s", w.Text, format.Percent(w.Probability)))
-	}
-	return strings.Join(parts, ", ")
 }
 
 // Followed prints the first step of the process at once, and keeps the last one of the run for the end.
@@ -117,57 +161,25 @@ func (v *screen) Followed(f *train.Followed) {
 	v.last = v.story(f)
 }
 
-// story follows an example through a step.
-func (v *screen) story(f *train.Followed) string {
-	var b strings.Builder
-	row := func(name, layout string, values ...any) {
-		fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(layout, values...))
-	}
-	b.WriteString(v.title(fmt.Sprintf("Step %s, seen from one example", format.Thousands(f.Step))))
-	row("question", "%s", f.Question)
-	row("prediction", "%s", v.words(v.session.words(f.Top)))
-	row("target", "%s, which got %s", v.bold(f.Target), format.Percent(f.Before))
-	row("loss", "%.4g = -log %.6g   %s", f.NLL(), f.Before, v.faint("0 would be a sure and right prediction"))
-	row("blame", "%s", v.faint("each stage's share of the squared gradient"))
-	for i, stage := range v.session.trainer.Model.Stages {
-		if stage.Weights > 0 {
-			row("", "%-14s %7s  %s", stage.Name, format.Percent(f.Blame[i]), v.bar(f.Blame[i], 30))
-		}
-	}
-	w := f.Weight
-	row("one weight", "%s%v, which the example blames most", strings.TrimPrefix(w.Parameter, "transformer."), w.Index)
-	row("", "before   %+.6f", w.Before)
-	clip := ""
-	if w.Scale < 1 {
-		clip = fmt.Sprintf(", clipped to %.2f of that", w.Scale)
-	}
-	row("", "gradient %+.6f  %s", w.Gradient, v.faint("of the batch's loss"+clip))
-	if v.session.options.Optimizer == "sgd" {
-		row("", "after    %+.6f = %+.6f - %g × %+.6f", w.After, w.Before, w.LearningRate, w.Gradient*w.Scale)
-	} else {
-		row("", "step     %+.6f  %s", w.After-w.Before, v.faint(fmt.Sprintf("by AdamW, at a learning rate of %.3g", w.LearningRate)))
-		row("", "after    %+.6f", w.After)
-	}
-	row("now", "%s gets %s", v.bold(f.Target), format.Percent(f.After))
-	return b.String()
-}
-
+// Stepped moves the progress on.
 func (v *screen) Stepped(m *train.Metrics) {
 	if v.progress == nil {
 		v.print("%s", v.title("Training"))
 		if v.terminal.Live {
-			v.progress = newLiveProgress(v.out, v.terminal, v.session)
+			v.progress = newLiveProgress(v)
 		} else {
-			v.progress = &lineProgress{out: v.out, session: v.session}
+			v.progress = &lineProgress{screen: v}
 		}
 	}
 	v.progress.stepped(m)
 }
 
+// Evaluated prints a line that stays.
 func (v *screen) Evaluated(step int, e *train.Evaluation) {
-	v.print("  step %-7s held-out loss %.4f, answers right %s\n", format.Thousands(step), e.Loss, v.bold(format.Percent(e.Accuracy())))
+	v.print("  step %-8s held out: loss %.4f, answers right %s\n", format.Thousands(step), e.Loss, v.bold(format.Percent(e.Accuracy())))
 }
 
+// Saved says nothing: checkpoints are frequent.
 func (v *screen) Saved(int) {}
 
 func (v *screen) stop() {
@@ -176,27 +188,47 @@ func (v *screen) stop() {
 	}
 }
 
+// after shows what came out.
 func (v *screen) after(list []answer, r *result) {
-	v.print("%s%s\n", v.last, v.title("After training"))
-	width := 0
+	v.print("%s%s", v.last, v.title("After training"))
+	width := questionWidth(list)
 	for _, a := range list {
-		width = max(width, len(a.text))
-	}
-	for _, a := range list {
-		seen := "trained on"
+		known := "trained on"
 		if a.heldOut {
-			seen = "never seen in training"
+			known = "never seen before"
 		}
-		v.print("  %-*s %s %s  %s\n", width, a.text, v.faint("→"), v.verdict(a), v.faint(seen))
+		v.print("  %-*s %s %s  %s\n", width, clipped(a.text, width), v.faint("→"), v.verdict(a, v.terminal.Width-width-len(known)-9), v.faint(known))
+		if !a.right {
+			v.print("  %-*s   %s\n", width, "", v.faint(clipped("right is "+a.expected, v.terminal.Width-width-5)))
+		}
 	}
-	v.print("\n  %-16s %12s %10s %12s %10s\n", "right answers", "held out", "", "trained", "")
+	v.print("%s", v.title("Right answers"))
+	v.print("  %-10s  %s\n", "", v.faint(fmt.Sprintf("%-27s  %-27s", "held out", "trained on")))
 	for _, score := range r.trained.ByOperation {
 		v.scores(score.Operation, operationScore(r.heldOut, score.Operation), score)
 	}
-	v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total}, train.Score{Right: r.trained.Right, Total: r.trained.Total})
-	v.print("\n  final loss %.3g, held out %.3g; %s steps in %.1f s\n", r.FinalLoss, r.HeldOutLoss, format.Thousands(r.Steps), r.Seconds)
-	v.print("  %s\n", v.faint(v.session.out+": the model, metrics.jsonl, summary.json, loss.svg, blame.svg"))
+	if len(r.trained.ByOperation) > 1 {
+		v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total}, train.Score{Right: r.trained.Right, Total: r.trained.Total})
+	}
+	v.summary(r)
 	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, list[0].text), askCommand(v.session.out, ""))
+}
+
+// summary says how the training ended and where everything is.
+func (v *screen) summary(r *result) {
+	heldOut := ""
+	if r.HeldOutLoss != nil {
+		heldOut = fmt.Sprintf(", held out %.4f", *r.HeldOutLoss)
+	}
+	v.print("\n  final loss %s%s after %s in %.1f s\n", v.bold(fmt.Sprintf("%.4f", r.FinalLoss)), heldOut, count(r.Steps, "step"), r.Seconds)
+	v.print("%s", v.title("Files in "+v.session.out))
+	for _, line := range [][2]string{
+		{model.WeightsFile, "the weights; config.json and tokenizer.json beside them"},
+		{"loss.svg, blame.svg", "how the loss fell, and where the blame went"},
+		{"summary.json", "these results; metrics.jsonl has every step"},
+	} {
+		v.print("  %-20s %s\n", line[0], v.faint(line[1]))
+	}
 }
 
 func operationScore(e *train.Evaluation, operation string) train.Score {
@@ -208,14 +240,14 @@ func operationScore(e *train.Evaluation, operation string) train.Score {
 	return train.Score{Operation: operation}
 }
 
+// scores prints the scores of an operation, on held-out and on trained examples.
 func (v *screen) scores(name string, heldOut, trained train.Score) {
-	cell := func(s train.Score) (string, string) {
+	cell := func(s train.Score) string {
 		if s.Total == 0 {
-			return "-", ""
+			return fmt.Sprintf("%-27s", "-")
 		}
-		return fmt.Sprintf("%s/%s", format.Thousands(s.Right), format.Thousands(s.Total)), format.Percent(s.Accuracy())
+		right := fmt.Sprintf("%s of %s", format.Thousands(s.Right), format.Thousands(s.Total))
+		return fmt.Sprintf("%-17s %s", right, v.bold(fmt.Sprintf("%9s", format.Percent(s.Accuracy()))))
 	}
-	a, b := cell(heldOut)
-	c, d := cell(trained)
-	v.print("  %-16s %12s %s %12s %s\n", name, a, v.bold(fmt.Sprintf("%10s", b)), c, v.bold(fmt.Sprintf("%10s", d)))
+	v.print("  %-10s  %s  %s\n", name, cell(heldOut), cell(trained))
 }

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/pprof"
+	"slices"
 
 	"trainer/internal/arithmetic"
 	"trainer/internal/atomicfile"
@@ -37,7 +36,6 @@ type session struct {
 	heldOut   []examples.Example // and what is not
 	trainer   *train.Trainer
 	questions []question
-	recent    recentLoss
 	view      view
 }
 
@@ -53,40 +51,19 @@ type view interface {
 
 // teach is the command.
 func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
-	s := &session{arguments: a, flags: flags}
-	if a.data != "" && !flags.Given("out") {
-		a.out = folderOf(a.data)
-	}
-	s.view = newView(a)
-	if s.device, err = device.Choose(a.device); err != nil {
+	s := &session{arguments: a, flags: flags, view: newView(a)}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.begin(); err != nil {
 		return err
-	}
-	if a.resume {
-		if err := s.openFolder(); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, s.folder.Close()) }()
-	}
-	if err := a.settle(flags); err != nil {
-		return err
-	}
-	if err := s.readExamples(); err != nil {
-		return err
-	}
-	if !a.resume {
-		if err := s.openFolder(); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, s.folder.Close()) }()
 	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
-		s.view.note(fmt.Sprintf("The run in %s is finished: all %s steps are done. Ask it: %s", a.out, format.Thousands(s.state.Step), askCommand(a.out, "")))
+		s.view.note(fmt.Sprintf("Nothing is left to do: the run in %s has taken all its %s steps. Ask it with: %s",
+			a.out, format.Thousands(s.state.Step), askCommand(a.out, "")))
 		return nil
 	}
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.trainer.Close()) }()
 	stop, err := profile(a.cpuProfile)
 	if err != nil {
 		return err
@@ -96,9 +73,41 @@ func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 	return errors.Join(err, memoryProfile(a.memoryProfile))
 }
 
-func folderOf(data string) string {
-	base := filepath.Base(data)
-	return filepath.Join("runs", base[:len(base)-len(filepath.Ext(base))])
+// begin settles what is to be done. The folder comes first where it has flags to give, and else last, so that a mistake leaves none behind.
+func (s *session) begin() error {
+	if !s.flags.Given("out") {
+		s.out = s.runFolder()
+	}
+	if s.resume {
+		if err := s.openFolder(); err != nil {
+			return err
+		}
+	}
+	if err := s.settle(s.flags); err != nil {
+		return err
+	}
+	var err error
+	if s.device, err = device.Choose(s.arguments.device); err != nil {
+		return err
+	}
+	if err := s.readExamples(); err != nil {
+		return err
+	}
+	if s.folder == nil {
+		return s.openFolder()
+	}
+	return nil
+}
+
+func (s *session) close() error {
+	var err error
+	if s.trainer != nil {
+		err = s.trainer.Close()
+	}
+	if s.folder != nil {
+		err = errors.Join(err, s.folder.Close())
+	}
+	return err
 }
 
 // openFolder opens the run folder and decides what becomes of a run that it holds.
@@ -109,25 +118,21 @@ func (s *session) openFolder() error {
 	}
 	state, err := s.folder.State()
 	switch {
-	case err != nil && s.overwrite:
-		state = nil
-	case err != nil:
-		return errors.Join(err, s.folder.Close())
-	}
-	if s.resume {
-		if state == nil {
-			s.view.note(fmt.Sprintf("There is no checkpoint in %s to resume: starting at step 0.", s.out))
-			return nil
-		}
-		s.state = state
-		return s.flags.Restore(state.Arguments)
-	}
-	if state == nil || s.overwrite {
+	case s.overwrite && !s.resume: // whatever is there
 		return nil
-	}
-	if state.Step < state.Options.Steps {
-		return errors.Join(fault.Usagef("%s holds an unfinished run, at step %s of %s: go on with it by -resume, replace it by -overwrite, or choose another folder by -out",
-			s.out, format.Thousands(state.Step), format.Thousands(state.Options.Steps)), s.folder.Close())
+	case err != nil:
+		return fmt.Errorf("%w; -overwrite would replace the run", err)
+	case state == nil:
+		if s.resume {
+			s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
+		}
+		return nil
+	case s.resume:
+		s.state = state
+		return s.flags.Restore(state.Arguments, changeable...)
+	case state.Step < state.Options.Steps:
+		return fault.Usagef("%s holds an unfinished run, at step %s of %s: go on with it by -resume, replace it by -overwrite, "+
+			"or choose another folder by -out", s.out, format.Thousands(state.Step), format.Thousands(state.Options.Steps))
 	}
 	s.replaced = true
 	return nil
@@ -135,29 +140,23 @@ func (s *session) openFolder() error {
 
 // readExamples reads or makes the examples, and the vocabulary of a new run.
 func (s *session) readExamples() error {
+	list, words := examples.Calculator(), slices.Values(arithmetic.Words())
 	var err error
-	if s.data == "" {
-		s.tokenizer, err = tokenizer.NewWord(arithmetic.Words())
-		if err != nil {
-			return err
+	if s.data != "" {
+		if list, err = examples.Read(s.data); err != nil {
+			return fmt.Errorf("-data: %w", err)
 		}
-		s.trained, s.heldOut = examples.Split(examples.Calculator(), s.arguments.heldOut, s.splitSeed)
-	} else {
-		list, err := examples.Read(s.data)
-		if err != nil {
-			return err
-		}
-		if s.tokenizer, err = tokenizer.BuildWord(examples.Texts(list)); err != nil {
-			return err
-		}
-		s.trained = list
-		if s.evalData == "" {
-			s.trained, s.heldOut = examples.Split(list, s.arguments.heldOut, s.splitSeed)
-		}
+		words = examples.Texts(list)
 	}
-	if s.evalData != "" {
+	if s.tokenizer, err = tokenizer.BuildWord(words); err != nil {
+		return err
+	}
+	if s.evalData == "" {
+		s.trained, s.heldOut = examples.Split(list, s.arguments.heldOut, s.splitSeed)
+	} else {
+		s.trained = list
 		if s.heldOut, err = examples.Read(s.evalData); err != nil {
-			return err
+			return fmt.Errorf("-eval-data: %w", err)
 		}
 	}
 	if s.data != "" && !s.flags.Given("context") {
@@ -166,17 +165,15 @@ func (s *session) readExamples() error {
 	return nil
 }
 
-// longest is the number of tokens that the model has to read for the longest example.
+// longest is the number of tokens of the longest example, rounded up to a multiple of 4.
 func (s *session) longest() int {
 	longest := 1
-	for _, list := range [][]examples.Example{s.trained, s.heldOut} {
-		for _, e := range list {
-			if ids, err := s.tokenizer.Encode(e.Text()); err == nil {
-				longest = max(longest, len(ids))
-			}
+	for _, e := range slices.Concat(s.trained, s.heldOut) {
+		if ids, err := s.tokenizer.Encode(e.Text()); err == nil { // what does not encode is reported with its line when datasets are made
+			longest = max(longest, len(ids))
 		}
 	}
-	return longest
+	return (longest + 3) / 4 * 4
 }
 
 // prepare makes the trainer, new or from the checkpoint.
@@ -191,6 +188,9 @@ func (s *session) prepare() error {
 	}
 	heldOut, err := train.NewDataset(s.tokenizer, s.heldOut, s.config.Context)
 	if err != nil {
+		return err
+	}
+	if err := s.removeResults(); err != nil {
 		return err
 	}
 	if s.trainer, err = train.New(m, s.tokenizer, trained, heldOut, s.options); err != nil {
@@ -212,6 +212,16 @@ func (s *session) prepare() error {
 	return nil
 }
 
+// removeResults removes the results of an earlier run, or of fewer steps, which would not be those of the model in the folder.
+func (s *session) removeResults() error {
+	for _, name := range []string{train.SummaryFile, chart.LossFile, chart.BlameFile} {
+		if err := os.Remove(s.folder.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("an earlier result: %w", err)
+		}
+	}
+	return nil
+}
+
 // newModel makes the model, or loads it with its tokenizer.
 func (s *session) newModel() (*model.Model, error) {
 	if s.state == nil {
@@ -223,7 +233,7 @@ func (s *session) newModel() (*model.Model, error) {
 		}
 		m, err := model.New(c, s.options.Seed)
 		if err != nil {
-			return nil, fault.Usagef("%w", err)
+			return nil, fault.Usagef("%s", inFlags(err))
 		}
 		s.config = m.Config
 		return m, nil
@@ -254,10 +264,11 @@ func (s *session) run(ctx context.Context) error {
 	s.view.before(before)
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
 		TargetAccuracy: s.target, StopAfter: s.stopAfter}
-	err = s.trainer.Run(ctx, plan, s)
+	err = s.trainer.Run(ctx, plan, s.view)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
-		return fmt.Errorf("%w at step %s: everything is saved in %s; go on with: %s", err, format.Thousands(s.trainer.StepsTaken()), s.out, resumeCommand(s.arguments))
+		return fmt.Errorf("%w at step %s of %s, and everything is saved; go on with: %s",
+			err, format.Thousands(s.trainer.StepsTaken()), format.Thousands(s.options.Steps), resumeCommand(s.out))
 	}
 	if err != nil {
 		return err
@@ -274,16 +285,6 @@ func (s *session) run(ctx context.Context) error {
 	return nil
 }
 
-// The session watches the run for the result, and hands on to the view.
-
-func (s *session) Stepped(m *train.Metrics) {
-	s.recent.add(m.Loss)
-	s.view.Stepped(m)
-}
-func (s *session) Followed(f *train.Followed)              { s.view.Followed(f) }
-func (s *session) Evaluated(step int, e *train.Evaluation) { s.view.Evaluated(step, e) }
-func (s *session) Saved(step int)                          { s.view.Saved(step) }
-
 // result evaluates the trained model and writes summary.json and the charts.
 func (s *session) result() (*result, error) {
 	trained, err := s.trainer.Evaluate(s.trainer.Train)
@@ -294,7 +295,11 @@ func (s *session) result() (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newResult(s, trained, heldOut)
+	recent, err := s.folder.RecentLoss(recentSteps)
+	if err != nil {
+		return nil, err
+	}
+	r := newResult(s, trained, heldOut, recent)
 	err = atomicfile.Write(s.folder.Path(train.SummaryFile), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -304,31 +309,4 @@ func (s *session) result() (*result, error) {
 		return nil, err
 	}
 	return r, chart.Write(s.out)
-}
-
-// profile starts a CPU profile and returns how to end it.
-func profile(path string) (stop func(), err error) {
-	if path == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, fault.Usagef("-cpuprofile: %w", err)
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		f.Close()
-	}, pprof.StartCPUProfile(f)
-}
-
-func memoryProfile(path string) error {
-	if path == "" {
-		return nil
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return fault.Usagef("-memprofile: %w", err)
-	}
-	runtime.GC()
-	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }

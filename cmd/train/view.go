@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"trainer/internal/cli"
 	"trainer/internal/format"
@@ -13,7 +16,7 @@ import (
 func newView(a *arguments) view {
 	switch {
 	case a.json:
-		return &jsonView{encoder: newEncoder(os.Stdout)}
+		return &jsonView{out: os.Stdout}
 	case a.quiet:
 		return quietView{}
 	}
@@ -32,26 +35,42 @@ func (quietView) Saved(int)                        {}
 func (quietView) note(string)                      {}
 func (quietView) stop()                            {}
 func (quietView) after(_ []answer, r *result) {
-	fmt.Printf("held-out accuracy %s, trained %s, final loss %.4f, %s steps, %.1f s\n",
-		format.Percent(r.HeldOutAccuracy), format.Percent(r.TrainAccuracy), r.FinalLoss, format.Thousands(r.Steps), r.Seconds)
+	heldOut := "no held-out examples"
+	if r.HeldOutAccuracy != nil {
+		heldOut = "held-out accuracy " + format.Percent(*r.HeldOutAccuracy)
+	}
+	fmt.Printf("%s, trained %s, final loss %.4f, %s steps, %.1f s\n",
+		heldOut, format.Percent(r.TrainAccuracy), r.FinalLoss, format.Thousands(r.Steps), r.Seconds)
 }
 
-// askCommand and resumeCommand are command lines to copy.
+// askCommand is the command line that asks the model of a run folder: a prompt, or to talk without one.
 func askCommand(out, prompt string) string {
 	command := "go run ./cmd/generate"
-	if out != "runs/calculator" {
-		command += " -model " + out
+	if out != defaultOut {
+		command += " -model " + quoted(out)
 	}
 	if prompt != "" {
-		command += fmt.Sprintf(" %q", prompt)
+		command += " " + quoted(prompt)
 	}
 	return command
 }
 
-func resumeCommand(a *arguments) string {
+// resumeCommand is the command line that goes on with the run of a folder.
+func resumeCommand(out string) string {
 	command := "go run ./cmd/train -resume"
-	if a.out != "runs/calculator" {
-		command += " -out " + a.out
+	if out != defaultOut {
+		command += " -out " + quoted(out)
 	}
 	return command
+}
+
+// quoted is an argument as a shell takes it.
+func quoted(argument string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+=:,@", r)
+	}
+	if strings.TrimFunc(argument, plain) == "" {
+		return argument
+	}
+	return strconv.Quote(argument)
 }

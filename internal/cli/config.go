@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -24,30 +25,66 @@ func (f *Flags) readConfig(path string) error {
 		return err
 	}
 	for _, v := range values {
-		if f.Lookup(v.key) == nil || v.key == "config" {
+		defined := f.Lookup(v.key)
+		if defined == nil || v.key == "config" {
 			return fault.Usagef("%s: there is no flag %q%s", v.where, v.key, f.suggest(v.key))
 		}
-		if f.Given(v.key) {
-			continue
+		if err := f.fill(defined, v); err != nil {
+			return fault.Usagef("%s: %w", v.where, err)
 		}
-		if err := f.Set(v.key, v.text); err != nil {
-			return fault.Usagef("%s: %s = %s: %w", v.where, v.key, v.text, err)
-		}
-	}
-	for _, v := range values {
-		f.set[v.key] = true
 	}
 	return nil
 }
 
-// setting is a line of a configuration file.
-type setting struct {
-	key, text string
-	where     string // file and line, for messages
+// fill sets a flag as the file says, unless the command line has set it.
+func (f *Flags) fill(defined *flag.Flag, v setting) error {
+	if want := expected(defined); want != "" && !slices.Contains(tomlKinds[want], fmt.Sprintf("%T", v.value)) {
+		return fmt.Errorf("%s = %v is %s: expected %s", v.key, v.value, kindOf(v.value), want)
+	}
+	text, err := flagText(v.value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", v.key, err)
+	}
+	if f.Given(v.key) {
+		return nil
+	}
+	return f.assign(defined, text)
 }
 
-// parseConfig returns the settings of a file, sorted by key. Values are texts, numbers, truth values, and lists of them, which a flag reads separated by
-// commas; there are no tables.
+// tomlKinds are the types of values that TOML can give for what a flag expects. Whole numbers are numbers, too.
+var tomlKinds = map[string][]string{
+	"a whole number":              {"int64"},
+	"a whole number of 0 or more": {"int64"},
+	"a number":                    {"int64", "float64"},
+	"true or false":               {"bool"},
+	"text":                        {"string"},
+}
+
+// kindOf names the type of a value of TOML.
+func kindOf(value any) string {
+	switch value.(type) {
+	case string:
+		return "text"
+	case bool:
+		return "true or false"
+	case int64, float64:
+		return "a number"
+	case []any:
+		return "a list"
+	case map[string]any, []map[string]any:
+		return "a table"
+	}
+	return "a date or time"
+}
+
+// setting is a value of a configuration file.
+type setting struct {
+	key   string
+	value any
+	where string // file and line, for messages
+}
+
+// parseConfig returns the settings of a file, sorted by key.
 func parseConfig(text, path string) ([]setting, error) {
 	var values map[string]any
 	if _, err := toml.Decode(text, &values); err != nil {
@@ -59,18 +96,13 @@ func parseConfig(text, path string) ([]setting, error) {
 	}
 	var settings []setting
 	for key, value := range values {
-		where := fmt.Sprintf("%s:%d", path, lineOf(text, key))
-		text, err := flagText(value)
-		if err != nil {
-			return nil, fault.Usagef("%s: %s: %w", where, key, err)
-		}
-		settings = append(settings, setting{key, text, where})
+		settings = append(settings, setting{key, value, fmt.Sprintf("%s:%d", path, lineOf(text, key))})
 	}
 	slices.SortFunc(settings, func(a, b setting) int { return strings.Compare(a.key, b.key) })
 	return settings, nil
 }
 
-// flagText writes a value of TOML as a flag takes it.
+// flagText writes a value of TOML as a flag takes it: lists with commas.
 func flagText(value any) (string, error) {
 	switch v := value.(type) {
 	case string, bool, int64, float64:
@@ -86,7 +118,7 @@ func flagText(value any) (string, error) {
 		}
 		return strings.Join(parts, ","), nil
 	}
-	return "", fmt.Errorf("a %T cannot be the value of a flag: expected text, a number, true or false, or a list of them", value)
+	return "", fmt.Errorf("%s cannot be the value of a flag: expected text, a number, true or false, or a list of them", kindOf(value))
 }
 
 // lineOf returns the line in which a key is set, 1 when it is written in a way that is not found.

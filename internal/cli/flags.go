@@ -14,7 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"trainer/internal/fault"
@@ -77,13 +80,15 @@ func (g *Group) add(name string) string {
 
 // Config adds the flag -config to a group.
 func (f *Flags) Config(g *Group) {
-	g.String(&f.config, "config", "`file` in TOML with values for flags, by their names; flags on the command line win")
+	g.String(&f.config, "config", "TOML `file` of flags by name: steps = 1000; the command line wins")
 }
 
 // Parse reads the arguments, then the configuration file for what they leave open. Errors are usage errors that name the flag, or the file, line and
 // key. It returns flag.ErrHelp when help was asked for.
 func (f *Flags) Parse(arguments []string) error {
-	if err := f.FlagSet.Parse(arguments); err != nil {
+	if err := f.FlagSet.Parse(arguments); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
 		return f.explain(err)
 	}
 	f.Visit(func(g *flag.Flag) { f.set[g.Name] = true })
@@ -96,30 +101,76 @@ func (f *Flags) Parse(arguments []string) error {
 // Given says whether a flag was given on the command line or in the configuration file.
 func (f *Flags) Given(name string) bool { return f.set[name] }
 
-// Restore sets flags that were not given to values which an earlier run was begun with.
-func (f *Flags) Restore(values map[string]string) error {
-	for name, value := range values {
-		if f.Lookup(name) == nil {
-			return fault.Dataf("the run was begun with a flag -%s, which this program does not have", name)
-		}
-		if f.Given(name) {
-			continue
-		}
-		if err := f.Set(name, value); err != nil {
-			return fault.Dataf("the run was begun with -%s %s: %w", name, value, err)
+// Restore gives flags the values that an earlier run was begun with. A flag that was given must have that value, unless it is named among the
+// changeable ones. Errors are usage errors where a flag contradicts, and of class data where a value is none.
+func (f *Flags) Restore(values map[string]string, changeable ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value, defined := values[name], f.Lookup(name)
+		switch {
+		case defined == nil:
+			return fault.Dataf("the run was begun with the flag -%s, which this program does not have", name)
+		case !f.Given(name):
+			if err := f.assign(defined, value); err != nil {
+				return fault.Dataf("the run was begun with an impossible flag: %w", err)
+			}
+		case defined.Value.String() != value && !slices.Contains(changeable, name):
+			return fault.Usagef("-%s %s: the run was begun with -%s %s, and that cannot change on the way: leave the flag out, or begin another run with -out",
+				name, defined.Value, name, value)
 		}
 	}
 	return nil
 }
 
+// assign sets a flag from text, and counts it as given.
+func (f *Flags) assign(defined *flag.Flag, text string) error {
+	if err := defined.Value.Set(text); err != nil {
+		return unreadable(defined, text, err)
+	}
+	f.set[defined.Name] = true
+	return nil
+}
+
+// unreadable says what a flag expects instead of text.
+func unreadable(defined *flag.Flag, text string, err error) error {
+	if want := expected(defined); want != "" {
+		return fmt.Errorf("-%s %q: expected %s", defined.Name, text, want)
+	}
+	return fmt.Errorf("-%s %w", defined.Name, err)
+}
+
+// expected describes the values of a flag of the standard kinds, "" for others.
+func expected(defined *flag.Flag) string {
+	getter, ok := defined.Value.(flag.Getter)
+	if !ok {
+		return ""
+	}
+	switch getter.Get().(type) {
+	case int:
+		return "a whole number"
+	case uint64:
+		return "a whole number of 0 or more"
+	case float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	}
+	return "text"
+}
+
+// invalid is how package flag reports a value that a flag does not take.
+var invalid = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([^:]+): (.*)$`)
+
 // explain turns an error of package flag into one that helps.
 func (f *Flags) explain(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		return fault.Usagef("there is no flag -%s%s; -h lists them", name, f.suggest(name))
+	}
+	if part := invalid.FindStringSubmatch(text); part != nil {
+		value, err := strconv.Unquote(part[1])
+		if err == nil {
+			return fault.Usagef("%w", unreadable(f.Lookup(part[2]), value, errors.New(part[3])))
+		}
 	}
 	return fault.Usagef("%s; -h explains the flags", text)
 }
@@ -145,15 +196,17 @@ func (f *Flags) Help(w io.Writer) {
 		for _, name := range g.names {
 			defined := f.Lookup(name)
 			kind, usage := flag.UnquoteUsage(defined)
-			head := "-" + name
-			if kind != "" {
-				head += " " + kind
+			if plain, ok := kinds[kind]; ok {
+				kind = plain
 			}
-			fmt.Fprintf(w, "  %-26s %s%s\n", head, usage, defaultOf(defined))
+			fmt.Fprintf(w, "  %-24s %s%s\n", strings.TrimSpace("-"+name+" "+kind), usage, defaultOf(defined))
 		}
 	}
 	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint   4 device not available\n  130 interrupted, after a clean save\n")
 }
+
+// kinds are names for people of the kinds of values that package flag names.
+var kinds = map[string]string{"int": "n", "uint": "n", "float": "x", "string": "name"}
 
 // defaultOf shows a default that says something.
 func defaultOf(f *flag.Flag) string {
