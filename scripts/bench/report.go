@@ -60,7 +60,7 @@ func (r *report) print(w io.Writer) {
 	r.printSteps(w)
 	fmt.Fprintf(w, "\nfirst step %.0f ms after the start of the process; memory at most %s", r.Command.FirstStep, megabytes(r.Command.Memory))
 	if r.PeerMemory > 0 {
-		fmt.Fprintf(w, " (PyTorch, three models: %s)", megabytes(r.PeerMemory))
+		fmt.Fprintf(w, " (PyTorch, with a model for each column and row: %s)", megabytes(r.PeerMemory))
 	}
 	fmt.Fprintln(w)
 	if f := r.full(); f != nil {
