@@ -16,6 +16,9 @@ type Encoded struct {
 // Encode returns the ids of an example for a model that sees context tokens. The model reads all ids but the last, which
 // is only predicted, so len(IDs) is at most context+1. The error, of class data, names the example's line.
 func Encode(t tokenizer.Tokenizer, e Example, context int) (Encoded, error) {
+	if t.EOS() == tokenizer.NoToken {
+		return Encoded{}, fault.Dataf("%s: the tokenizer has no token that ends a sequence, such as %s: train one that has", e.at(), tokenizer.EOSToken)
+	}
 	question, err := t.Encode(e.Question)
 	if err != nil {
 		return Encoded{}, fault.Dataf("%s: in the question: %w", e.at(), err)

@@ -97,6 +97,18 @@ func TestEncodeSaysWhichLineDoesNotFit(t *testing.T) {
 	}
 }
 
+func TestEncodeRefusesATokenizerWithoutAnEnd(t *testing.T) {
+	endless, err := tokenizer.Parse([]byte(`{"version": "1.0", "pre_tokenizer": {"type": "ByteLevel"}, "decoder": {"type": "ByteLevel"},
+		"model": {"type": "BPE", "vocab": {"a": 0, "Ġ": 1}, "merges": []}}`), "endless")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Encode(endless, Example{Question: "a", Answer: "a", Source: "x", Line: 7}, 12)
+	if want := "x:7: the tokenizer has no token that ends a sequence, such as <eos>"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+}
+
 func TestEncodeAllListsTheBadLines(t *testing.T) {
 	list, err := Parse(strings.NewReader("one equals one\nuno equals one\ntwo equals won\n"), "data.txt")
 	if err != nil {
