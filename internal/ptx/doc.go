@@ -1,0 +1,34 @@
+// Package ptx runs CUDA kernels on a machine without a GPU: it parses the PTX text that NVRTC writes for compute_80, executes it
+// thread by thread, and holds it to rules that a GPU does not enforce.
+//
+// In go PTX text (Device.Load), memory (Device.Alloc, CopyIn) and launches (Device.Launch); out come the kernels' results, counters
+// of what performance is made of (Counters: instructions, FLOPs, bytes, sectors, bank conflicts, coverage), and a Fault that names
+// kernel, line, block, warp, lane and address for anything wrong.
+//
+// Start reading at launch.go (a grid becomes blocks, shared between goroutines), block.go (a block's warps take turns between
+// barriers) and warp.go (32 lanes in lockstep, the lowest program counter first). The text becomes instructions in lexer.go,
+// parser.go and decode.go; what each opcode does stands in the op_*.go files, whose tables are the list of all that is supported.
+// region.go checks bounds, alignment and initialisation, shadow.go finds races.
+//
+// # What is checked
+//
+// Bounds, alignment and lifetime of memory; reads of bytes that were never written (global, shared, local); races on shared and
+// global memory, between threads of a block by the order that bar.sync and bar.warp.sync give and between blocks of a launch
+// always; shared memory that a cp.async still writes; barriers, shuffles and matrix instructions that lanes reach apart;
+// membermasks; launch limits of compute capability 8.0; endless loops. Threads are not preempted inside an instruction, but the
+// order of blocks and warps is shuffled by Options.Seed.
+//
+// # What differs from a GPU
+//
+// The approximate functions (ex2.approx and the like) and tensor cores give the exact result rounded once, so a GPU differs in the
+// last bits. An add or mul without a rounding modifier is rounded on its own, where ptxas may contract the two. Registers that were
+// never written read as 0xdeadbeef patterns. Results are the same for the same seed whatever the number of workers, except the
+// order of floating-point atomics between blocks.
+//
+// # What is refused
+//
+// Everything that the tables do not name, by an error with the line at Load: among it textures and surfaces, clusters,
+// mbarrier and bulk copies, wgmma, indirect calls and branches (brx), recursion, printf, video instructions, 128-bit atoms, integer
+// and fp8 matrix shapes, debug sections. Blocks of one launch may not talk to each other through flags: their accesses count as
+// races.
+package ptx

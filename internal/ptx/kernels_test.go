@@ -1,0 +1,240 @@
+package ptx
+
+import (
+	"embed"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+//go:embed testdata/kernels/*.ptx
+var kernelFiles embed.FS
+
+// kernelText returns the PTX that NVRTC made of testdata/kernels/<name>.cu.
+func kernelText(t testing.TB, name string) string {
+	text, err := kernelFiles.ReadFile("testdata/kernels/" + name + ".ptx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// workload is a kernel with inputs and what must come out: the real kernels run on several, whole and mutated.
+type workload struct {
+	kernel string
+	name   string
+	launch Launch
+	inputs []any     // copied to the device, []float32, []int32 or []uint16; their addresses are the arguments after the output's
+	output int       // number of float32 of the output, which is the first argument
+	zeroed bool      // the output holds zeros at first
+	rest   []any     // the arguments after the addresses
+	want   []float64 // of the output
+	within float64   // the error allowed, relative to 1 + |want|
+}
+
+// run runs the workload on PTX text, and returns an error for a fault or a wrong result.
+func (l workload) run(text string, o Options) (*Counters, error) {
+	d := NewDevice(o)
+	m, err := d.Load(l.kernel+".ptx", text)
+	if err != nil {
+		return nil, err
+	}
+	k, err := m.Kernel(l.kernel)
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.Alloc(4 * l.output)
+	if err != nil {
+		return nil, err
+	}
+	if l.zeroed {
+		if err := d.Fill(out, 0, l.output); err != nil {
+			return nil, err
+		}
+	}
+	l.launch.Args = []any{out}
+	for _, in := range l.inputs {
+		data, err := binary.Append(nil, binary.LittleEndian, in)
+		if err != nil {
+			return nil, err
+		}
+		p, err := d.Alloc(len(data))
+		if err != nil {
+			return nil, err
+		}
+		if err := d.CopyIn(p, data); err != nil {
+			return nil, err
+		}
+		l.launch.Args = append(l.launch.Args, p)
+	}
+	l.launch.Args = append(l.launch.Args, l.rest...)
+	c, err := d.Launch(k, l.launch)
+	if err != nil {
+		return c, err
+	}
+	data := make([]byte, 4*l.output)
+	if err := d.CopyOut(data, out); err != nil {
+		return c, err
+	}
+	for i, want := range l.want {
+		got := float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:])))
+		if !(math.Abs(got-want) <= l.within*(1+math.Abs(want))) {
+			return c, fmt.Errorf("output %d is %g, and %g is right", i, got, want)
+		}
+	}
+	return c, nil
+}
+
+func randoms(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+func vectorAdd(n int) workload {
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	a, b := randoms(r, n), randoms(r, n)
+	want := make([]float64, n)
+	for i := range want {
+		want[i] = float64(a[i] + b[i])
+	}
+	return workload{kernel: "vector_add", name: fmt.Sprint(n), launch: Launch{Grid: [3]int{3}, Block: [3]int{64}},
+		inputs: []any{a, b}, output: n, rest: []any{int32(n)}, want: want}
+}
+
+func layerNorm(rows, width int) workload {
+	r := rand.New(rand.NewPCG(2, uint64(width)))
+	x, gain, bias := randoms(r, rows*width), randoms(r, width), randoms(r, width)
+	want := make([]float64, rows*width)
+	for row := range rows {
+		mean, variance := 0.0, 0.0
+		for _, v := range x[row*width:][:width] {
+			mean += float64(v) / float64(width)
+		}
+		for _, v := range x[row*width:][:width] {
+			variance += (float64(v) - mean) * (float64(v) - mean) / float64(width)
+		}
+		for i, v := range x[row*width:][:width] {
+			want[row*width+i] = (float64(v)-mean)/math.Sqrt(variance+1e-5)*float64(gain[i]) + float64(bias[i])
+		}
+	}
+	return workload{kernel: "layer_norm", name: fmt.Sprint(rows, "x", width), launch: Launch{Grid: [3]int{rows}, Block: [3]int{128}},
+		inputs: []any{x, gain, bias}, output: rows * width, rest: []any{int32(width)}, want: want, within: 1e-5}
+}
+
+// product returns a [m, k] times b, of which element (i, j) is b(i, j).
+func product64(a []float32, b func(i, j int) float32, m, n, k int) []float64 {
+	c := make([]float64, m*n)
+	for i := range m {
+		for j := range n {
+			for l := range k {
+				c[i*n+j] += float64(a[i*k+l]) * float64(b(l, j))
+			}
+		}
+	}
+	return c
+}
+
+func sgemm(m, n, k int) workload {
+	r := rand.New(rand.NewPCG(3, uint64(m*n*k)))
+	a, b := randoms(r, m*k), randoms(r, k*n)
+	return workload{kernel: "sgemm", name: fmt.Sprint(m, "x", n, "x", k), launch: Launch{Grid: [3]int{ceilDiv(n, 64), ceilDiv(m, 64)}, Block: [3]int{256}},
+		inputs: []any{a, b}, output: m * n, rest: []any{int32(m), int32(n), int32(k)},
+		want: product64(a, func(i, j int) float32 { return b[i*n+j] }, m, n, k), within: 1e-5}
+}
+
+// bfloats rounds x to bfloat16 in place, toward zero, and returns its bits.
+func bfloats(x []float32) []uint16 {
+	b := make([]uint16, len(x))
+	for i := range x {
+		b[i] = uint16(math.Float32bits(x[i]) >> 16)
+		x[i] = math.Float32frombits(uint32(b[i]) << 16)
+	}
+	return b
+}
+
+func mmaGemm(m, n, k int) workload {
+	r := rand.New(rand.NewPCG(4, uint64(m*n*k)))
+	a, b := randoms(r, m*k), randoms(r, n*k)
+	as, bs := bfloats(a), bfloats(b)
+	return workload{kernel: "mma_gemm", name: fmt.Sprint(m, "x", n, "x", k),
+		launch: Launch{Grid: [3]int{ceilDiv(n, 64), ceilDiv(m, 64)}, Block: [3]int{128}, Shared: 2 * 2 * 64 * 32 * 2},
+		inputs: []any{as, bs}, output: m * n, rest: []any{int32(m), int32(n), int32(k)},
+		want: product64(a, func(i, j int) float32 { return b[j*k+i] }, m, n, k), within: 1e-5}
+}
+
+func softmax(rows, width int) workload {
+	r := rand.New(rand.NewPCG(5, uint64(width)))
+	x := randoms(r, rows*width)
+	want := make([]float64, rows*width)
+	for row := range rows {
+		sum := 0.0
+		for _, v := range x[row*width:][:width] {
+			sum += math.Exp(float64(v))
+		}
+		for i, v := range x[row*width:][:width] {
+			want[row*width+i] = math.Exp(float64(v)) / sum
+		}
+	}
+	return workload{kernel: "softmax", name: fmt.Sprint(rows, "x", width), launch: Launch{Grid: [3]int{ceilDiv(rows, 4)}, Block: [3]int{128}},
+		inputs: []any{x}, output: rows * width, rest: []any{int32(rows), int32(width)}, want: want, within: 1e-6}
+}
+
+func transpose(height, width int) workload {
+	x := randoms(rand.New(rand.NewPCG(6, uint64(width))), height*width)
+	want := make([]float64, height*width)
+	for i := range height {
+		for j := range width {
+			want[j*height+i] = float64(x[i*width+j])
+		}
+	}
+	return workload{kernel: "transpose", name: fmt.Sprint(height, "x", width),
+		launch: Launch{Grid: [3]int{ceilDiv(width, 128), ceilDiv(height, 32)}, Block: [3]int{128}},
+		inputs: []any{x}, output: height * width, rest: []any{int32(height), int32(width)}, want: want}
+}
+
+func embeddingGradient(n, width, vocabulary int) workload {
+	r := rand.New(rand.NewPCG(7, uint64(width)))
+	blame, tokens, counts := randoms(r, n*width), make([]int32, n), make([]int32, vocabulary)
+	want := make([]float64, vocabulary*width)
+	for i := range tokens {
+		tokens[i] = r.Int32N(int32(vocabulary))
+		for j := range width {
+			want[int(tokens[i])*width+j] += float64(blame[i*width+j])
+		}
+	}
+	return workload{kernel: "embedding_gradient", name: fmt.Sprint(n, "x", width),
+		launch: Launch{Grid: [3]int{ceilDiv(n, 4)}, Block: [3]int{32, 4}}, inputs: []any{counts, blame, tokens},
+		output: vocabulary * width, zeroed: true, rest: []any{int32(n), int32(width)}, want: want, within: 1e-5}
+}
+
+// workloads are shapes for each kernel that are multiples of its tiles, that are not, and that are smaller than one.
+func workloads() []workload {
+	return []workload{
+		vectorAdd(512), vectorAdd(200), vectorAdd(7),
+		layerNorm(3, 256), layerNorm(2, 77), layerNorm(2, 1), layerNorm(2, 700),
+		sgemm(64, 64, 32), sgemm(70, 130, 21), sgemm(3, 5, 1),
+		mmaGemm(64, 128, 64), mmaGemm(70, 65, 72), mmaGemm(9, 3, 8),
+		softmax(8, 64), softmax(5, 33), softmax(1, 3), softmax(4, 200),
+		transpose(64, 128), transpose(33, 70),
+		embeddingGradient(20, 40, 7), embeddingGradient(3, 64, 2),
+	}
+}
+
+func TestRealKernelsGiveTheResultsOfTheirFormulas(t *testing.T) {
+	for _, l := range workloads() {
+		t.Run(l.kernel+"/"+l.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := l.run(kernelText(t, l.kernel), Options{Seed: 1}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+

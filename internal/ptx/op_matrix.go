@@ -1,0 +1,159 @@
+package ptx
+
+// Tensor cores: PTX ISA 8.8, sections 9.7.14.5 (mma.sync) and 9.7.14.5.15 (ldmatrix). Products are exact, and a sum is rounded once to
+// float32 after each instruction; a tensor core keeps fewer bits in between.
+
+// decodeLdmatrix decodes ldmatrix: 1, 2 or 4 matrices of 8x8 halves, row i of matrix j at the address of lane 8j+i. Each lane gets two
+// neighbours of a row of each matrix, or of a column with .trans.
+func decodeLdmatrix(r *reader) {
+	r.must("sync")
+	r.must("aligned")
+	r.must("m8n8")
+	n := map[string]int{"x1": 1, "x2": 2, "x4": 4}[r.must("x1 x2 x4")]
+	transposed := r.has("trans")
+	r.must("shared shared::cta")
+	r.typ("b16")
+	if !r.want(2) {
+		return
+	}
+	list := r.statement.args[0].list
+	if len(list) != n {
+		r.fail("a list of %d registers expected", n)
+		return
+	}
+	var to []int32
+	for _, a := range list {
+		to = append(to, r.target(a, b32, false))
+	}
+	r.place(1, shared)
+	r.collectAll()
+	r.touches(shared, n*4, 4)
+	m := memory{space: shared, size: 16, how: reading}
+	r.apply(func(w *warp, in *inst, _ uint32) {
+		var halves [4][8][8]uint64
+		for lane := range 8 * n {
+			region, offset := w.span(m, lane, w.rows[in.a][lane]+uint64(in.offset))
+			if region == nil || !w.admit(m, region, offset, lane, nil) {
+				return
+			}
+			w.traffic.shared(offset, m.size)
+			for i := range 8 {
+				halves[lane/8][lane%8][i] = get(region.data[offset+2*i:], 2)
+			}
+		}
+		for j, row := range to {
+			for lane := range lanes {
+				y, x := lane/4, lane%4*2
+				low, high := halves[j][y][x], halves[j][y][x+1]
+				if transposed {
+					low, high = halves[j][x][y], halves[j][x+1][y]
+				}
+				w.rows[row][lane] = low | high<<16
+			}
+		}
+		w.traffic.finish(&w.block.tallies[w.pc])
+	})
+}
+
+// mmaShape is d [16, 8] = a [16, k] b [k, 8] + c [16, 8], and how a warp's registers hold the matrices (PTX ISA 9.7.14.5.8 and .7).
+type mmaShape struct {
+	k     int
+	pack  int // numbers in a register of a and b
+	input *format
+}
+
+// decodeMma decodes mma.sync with float32 sums: m16n8k16 and m16n8k8 of f16 and bf16, m16n8k8 and m16n8k4 of tf32.
+func decodeMma(r *reader) {
+	r.must("sync")
+	r.must("aligned")
+	size := r.must("m16n8k16 m16n8k8 m16n8k4")
+	r.must("row")
+	r.must("col")
+	r.typ("f32")
+	t := r.typ("f16 bf16 tf32")
+	if r.typ("f16 bf16 tf32") != t {
+		r.fail("a and b must have the same type")
+	}
+	r.typ("f32")
+	s := mmaShape{k: map[string]int{"m16n8k16": 16, "m16n8k8": 8, "m16n8k4": 4}[size], pack: 2, input: formats[t]}
+	if t == tf32 {
+		s.pack = 1
+	}
+	if t == tf32 && s.k == 16 || t != tf32 && s.k == 4 {
+		r.fail("%v has no %s", t, size)
+	}
+	if !r.want(4) {
+		return
+	}
+	columns := s.k / (4 * s.pack) // that a lane holds a register of
+	d, a := r.registers(0, 4, f32, true), r.registers(1, 2*columns, b32, false)
+	b, c := r.registers(2, columns, b32, false), r.registers(3, 4, f32, false)
+	if r.err != nil {
+		return
+	}
+	r.collectAll()
+	r.count(tensorWork, float64(2*16*8*s.k)/lanes)
+	r.apply(func(w *warp, _ *inst, _ uint32) { s.multiply(w, d, a, b, c) })
+}
+
+// registers returns the rows of a list operand of n registers.
+func (r *reader) registers(i, n int, t scalar, result bool) []int32 {
+	list := r.statement.args[i].list
+	if len(list) != n {
+		r.fail("operand %d must be a list of %d registers", i, n)
+		return nil
+	}
+	var rows []int32
+	for _, a := range list {
+		if result {
+			rows = append(rows, r.target(a, t, false))
+		} else {
+			rows = append(rows, r.source(a, t, false))
+		}
+	}
+	return rows
+}
+
+// multiply computes all of d.
+func (s mmaShape) multiply(w *warp, d, a, b, c []int32) {
+	var x, y [16][16]float64 // a [row][k] and b [column][k]
+	element := func(row int32, lane, i int) float64 {
+		bits := w.rows[row][lane]
+		if s.pack == 2 {
+			return s.input.widen(bits >> (16 * i) & 0xffff)
+		}
+		return s.input.widen(bits &^ (1<<s.input.unused - 1)) // the unused bits of tf32 are ignored
+	}
+	for lane := range lanes {
+		group, place := lane/4, lane%4
+		for i := range s.pack {
+			for j := range a {
+				k := j/2*4*s.pack + place*s.pack + i
+				x[group+j%2*8][k] = element(a[j], lane, i)
+			}
+			for j := range b {
+				k := j*4*s.pack + place*s.pack + i
+				y[group][k] = element(b[j], lane, i)
+			}
+		}
+	}
+	var results [4]row
+	for lane := range lanes {
+		for i := range 4 {
+			p, q := &x[lane/4+i/2*8], &y[lane%4*2+i%2]
+			sum := float64(toFloat(w.rows[c[i]][lane]))
+			for k := range s.k {
+				sum += p[k] * q[k]
+			}
+			results[i][lane] = single.narrow(sum, nearest)
+		}
+	}
+	for i := range d {
+		w.rows[d[i]] = results[i]
+	}
+}
+
+func init() {
+	define("ldmatrix", decodeLdmatrix)
+	define("mma", decodeMma)
+}
