@@ -93,6 +93,41 @@ func TestPromptsTogetherAreAnsweredAsAlone(t *testing.T) {
 	}
 }
 
+// Evaluation looks at all positions of a finished text at once, which is another path to the same probabilities.
+func TestProbabilitiesAreThoseOfEvaluation(t *testing.T) {
+	g := newTestGenerator(t, Learned)
+	for _, prompt := range randomPrompts(30) {
+		choices := generate(t, g, [][]int32{prompt}, Sampling{Temperature: 1, TopP: 1}, 0)[0]
+		text := append(slices.Clone(prompt), tokens(choices)...)
+		last := len(text) - 1
+		targets := slices.Clone(text[1:])
+		for i := range len(prompt) - 1 {
+			targets[i] = -1
+		}
+		var b Batch
+		b.Reset()
+		b.Add(text[:last], targets)
+		r, err := g.executor.Run(&b, Evaluate, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range choices {
+			if want := math.Exp(-float64(r.NLL[i])); math.Abs(c.Probability-want) > 1e-5 {
+				t.Errorf("prompt %v: token %d has the probability %g, in evaluation %g", prompt, i, c.Probability, want)
+			}
+		}
+	}
+}
+
+func TestGenerateLeavesWhatStandsBehindAPrompt(t *testing.T) {
+	g := newTestGenerator(t, Learned)
+	text := []int32{2, 3, 4, -7, -7, -7, -7}
+	generate(t, g, [][]int32{text[:3]}, Sampling{TopP: 1}, 0)
+	if want := []int32{2, 3, 4, -7, -7, -7, -7}; !slices.Equal(text, want) {
+		t.Errorf("the memory of the prompt holds %v, want %v", text, want)
+	}
+}
+
 func TestGenerationEndsAtTheEndTokenTheLimitOrTheFullContext(t *testing.T) {
 	g := newTestGenerator(t, Learned)
 	seen := make(map[string]bool)
@@ -171,6 +206,11 @@ func TestRankIsTheSoftmaxInOrder(t *testing.T) {
 	for i := range want {
 		if got[i].Token != want[i].Token || math.Abs(got[i].Probability-want[i].Probability) > 1e-12 {
 			t.Fatalf("ranked as %v, want %v", got, want)
+		}
+	}
+	for i, c := range Rank(make([]float32, 100)) {
+		if c.Token != int32(i) {
+			t.Fatalf("of equals token %d comes at place %d, want the order of the ids", c.Token, i)
 		}
 	}
 	// Sizes at which e^x itself is infinite or zero.
