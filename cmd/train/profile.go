@@ -9,30 +9,41 @@ import (
 	"trainer/internal/fault"
 )
 
-// profile starts a CPU profile and returns how to end it.
-func profile(path string) (stop func(), err error) {
-	if path == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(path)
+// profile begins the profiles that have a path and returns how to end them. Their files are made first: a wrong path is found before the training.
+func profile(cpu, memory string) (finish func() error, err error) {
+	cpuFile, err := createProfile("-cpuprofile", cpu)
 	if err != nil {
-		return nil, fault.Usagef("-cpuprofile: %w", err)
+		return nil, err
 	}
-	return func() {
-		pprof.StopCPUProfile()
-		f.Close()
-	}, pprof.StartCPUProfile(f)
+	memoryFile, err := createProfile("-memprofile", memory)
+	if err != nil {
+		return nil, err
+	}
+	if cpuFile != nil {
+		err = pprof.StartCPUProfile(cpuFile)
+	}
+	return func() error {
+		var err error
+		if cpuFile != nil {
+			pprof.StopCPUProfile()
+			err = cpuFile.Close()
+		}
+		if memoryFile != nil {
+			runtime.GC()
+			err = errors.Join(err, pprof.Lookup("allocs").WriteTo(memoryFile, 0), memoryFile.Close())
+		}
+		return err
+	}, err
 }
 
-// memoryProfile writes what was allocated since the start.
-func memoryProfile(path string) error {
+// createProfile creates the file that a flag names, none where it is empty.
+func createProfile(flag, path string) (*os.File, error) {
 	if path == "" {
-		return nil
+		return nil, nil
 	}
 	f, err := os.Create(path)
 	if err != nil {
-		return fault.Usagef("-memprofile: %w", err)
+		return nil, fault.Usagef("%s: %w", flag, err)
 	}
-	runtime.GC()
-	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+	return f, nil
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"trainer/internal/arithmetic"
 	"trainer/internal/atomicfile"
@@ -53,7 +55,7 @@ type view interface {
 func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 	s := &session{arguments: a, flags: flags, view: newView(a)}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.begin(); err != nil {
+	if err := s.settle(); err != nil {
 		return err
 	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
@@ -61,42 +63,33 @@ func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 			a.out, format.Thousands(s.state.Step), askCommand(a.out, "")))
 		return nil
 	}
-	if err := s.prepare(); err != nil {
-		return err
-	}
-	stop, err := profile(a.cpuProfile)
+	finish, err := profile(a.cpuProfile, a.memoryProfile)
 	if err != nil {
 		return err
 	}
-	err = s.run(ctx)
-	stop()
-	return errors.Join(err, memoryProfile(a.memoryProfile))
+	defer func() { err = errors.Join(err, finish()) }()
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	return s.run(ctx)
 }
 
-// begin settles what is to be done. The folder comes first where it has flags to give, and else last, so that a mistake leaves none behind.
-func (s *session) begin() error {
+// settle decides by flags what is to be done. A run that is gone on with has flags to give.
+func (s *session) settle() error {
 	if !s.flags.Given("out") {
 		s.out = s.runFolder()
 	}
-	if s.resume {
+	if _, err := os.Stat(s.out); s.resume && err == nil {
 		if err := s.openFolder(); err != nil {
 			return err
 		}
 	}
-	if err := s.settle(s.flags); err != nil {
+	if err := s.arguments.settle(s.flags); err != nil {
 		return err
 	}
 	var err error
-	if s.device, err = device.Choose(s.arguments.device); err != nil {
-		return err
-	}
-	if err := s.readExamples(); err != nil {
-		return err
-	}
-	if s.folder == nil {
-		return s.openFolder()
-	}
-	return nil
+	s.device, err = device.Choose(s.arguments.device)
+	return err
 }
 
 func (s *session) close() error {
@@ -123,9 +116,6 @@ func (s *session) openFolder() error {
 	case err != nil:
 		return fmt.Errorf("%w; -overwrite would replace the run", err)
 	case state == nil:
-		if s.resume {
-			s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
-		}
 		return nil
 	case s.resume:
 		s.state = state
@@ -162,6 +152,21 @@ func (s *session) readExamples() error {
 	if s.data != "" && !s.flags.Given("context") {
 		s.config.Context = s.longest()
 	}
+	return s.checkRepeats()
+}
+
+// checkRepeats refuses an operation that no example is of: it is misspelt.
+func (s *session) checkRepeats() error {
+	known := make(map[string]bool)
+	for _, e := range s.trained {
+		known[e.Operation] = true
+	}
+	for operation, n := range s.options.Repeats {
+		if !known[operation] {
+			return fault.Usagef("-repeat %s=%d: no example is of that operation: expected %s", operation, n,
+				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
 	return nil
 }
 
@@ -176,8 +181,12 @@ func (s *session) longest() int {
 	return (longest + 3) / 4 * 4
 }
 
-// prepare makes the trainer, new or from the checkpoint.
+// prepare makes the trainer, new or from the checkpoint. A new run's folder comes after all that can be wrong with flags and data, which leave none
+// behind.
 func (s *session) prepare() error {
+	if err := s.readExamples(); err != nil {
+		return err
+	}
 	m, err := s.newModel()
 	if err != nil {
 		return err
@@ -190,8 +199,13 @@ func (s *session) prepare() error {
 	if err != nil {
 		return err
 	}
-	if err := s.removeResults(); err != nil {
-		return err
+	if s.folder == nil {
+		if err := s.openFolder(); err != nil {
+			return err
+		}
+	}
+	if s.resume && s.state == nil {
+		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
 	}
 	if s.trainer, err = train.New(m, s.tokenizer, trained, heldOut, s.options); err != nil {
 		return err
@@ -202,6 +216,9 @@ func (s *session) prepare() error {
 			return err
 		}
 		step = s.state.Step
+	}
+	if err := s.removeResults(); err != nil {
+		return err
 	}
 	seconds, err := s.folder.OpenMetrics(step)
 	if err != nil {
