@@ -132,7 +132,8 @@ func parseBPE(data []byte) (*BPE, error) {
 
 // check returns an error unless the document asks for what BPE does.
 func (d *bpeDocument) check() error {
-	if err := checkHead(d.Version, stage{"truncation", d.Truncation}, stage{"padding", d.Padding}, stage{"normalizer", d.Normalizer}); err != nil {
+	err := checkHead(d.Version, stage{"truncation", d.Truncation}, stage{"padding", d.Padding}, stage{"normalizer", d.Normalizer})
+	if err != nil {
 		return err
 	}
 	if d.PreTokenizer == nil || d.Decoder == nil {

@@ -127,7 +127,8 @@ func parse(data []byte) (Tokenizer, error) {
 	case kind.Model.Type == "":
 		return nil, errors.New(`"model" has no "type": not a tokenizer.json of Hugging Face tokenizers`)
 	}
-	return nil, fmt.Errorf("a tokenizer of type %s is not supported; supported are %s and byte-level %s", kind.Model.Type, wordLevelType, bpeType)
+	return nil, fmt.Errorf("a tokenizer of type %s is not supported; supported are %s and byte-level %s",
+		kind.Model.Type, wordLevelType, bpeType)
 }
 
 // checkText returns an error if data cannot be one of a tokenizer's files, all of which are text.

@@ -55,14 +55,16 @@ func TestLoadSaysWhatIsWrongWithGPT2Files(t *testing.T) {
 		{"empty vocabulary", "", merges, "vocab.json: the file is empty"},
 		{"vocabulary that is no JSON", "Ġ a", merges, "vocab.json: not the JSON of a vocabulary, a map from tokens to ids: line 1"},
 		{"list", "[]", merges, "vocab.json: not the JSON of a vocabulary"},
-		{"gap", `{"Ġ": 0, "a": 1, "Ġa": 3}`, merges, `vocab.json: the vocabulary gives "Ġa" the id 3, but its 3 tokens must have the ids 0 to 2`},
+		{"gap", `{"Ġ": 0, "a": 1, "Ġa": 3}`, merges,
+			`vocab.json: the vocabulary gives "Ġa" the id 3, but its 3 tokens must have the ids 0 to 2`},
 		{"empty token", `{"Ġ": 0, "a": 1, "Ġa": 2, "": 3}`, merges, `vocab.json: the vocabulary has an empty token`},
 		{"no merges", vocab, "", "merges.txt: the file is empty"},
 		{"merges that are no text", vocab, "\xff\xfe", "merges.txt: not valid UTF-8"},
 		{"merge of one", vocab, merges + "a\n", `merges.txt: line 3 is "a", expected two tokens with a space between`},
 		{"merge of three", vocab, "Ġ a a\n", `merges.txt: line 1 is "Ġ a a", expected two tokens`},
 		{"empty line", vocab, "#version: 0.2\n\nĠ a\n", `merges.txt: line 2 is "", expected two tokens`},
-		{"unknown token", vocab, "#version: 0.2\nĠ a\nĠ b\n", `vocab.json with merges.txt: line 3 merges "Ġ" and "b", but the vocabulary has no token "b"`},
+		{"unknown token", vocab, "#version: 0.2\nĠ a\nĠ b\n",
+			`vocab.json with merges.txt: line 3 merges "Ġ" and "b", but the vocabulary has no token "b"`},
 		{"merge twice", vocab, "Ġ a\nĠ a\n", `line 2 merges "Ġ" and "a" as line 1 does`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

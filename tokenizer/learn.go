@@ -12,7 +12,7 @@ const MinVocabSize = len(specialTokens) + 256
 // minCount times. The result depends on the words and their counts alone. vocabSize is at least MinVocabSize.
 func (t *BPETrainer) Train(vocabSize, minCount int) *BPE {
 	if vocabSize < MinVocabSize {
-		panic(fmt.Sprintf("tokenizer: a vocabulary of %d tokens, expected at least %d: the special tokens and the bytes", vocabSize, MinVocabSize))
+		panic(fmt.Sprintf("tokenizer: a vocabulary of %d tokens, expected %d or more", vocabSize, MinVocabSize))
 	}
 	tokens := append([]string{}, specialTokens[:]...)
 	var byteIDs [256]int32
@@ -21,30 +21,18 @@ func (t *BPETrainer) Train(vocabSize, minCount int) *BPE {
 		tokens = append(tokens, string([]byte{b}))
 	}
 	l := newLearner(t, byteIDs)
-	ids := make(map[string]int32)
-	for id, token := range tokens {
-		ids[token] = int32(id)
-	}
 	var merges []merge
-	done := make(map[pair]bool)
 	for len(tokens) < vocabSize {
 		p, ok := l.mostFrequent(int64(max(minCount, 1)))
 		if !ok {
 			break
 		}
-		token := tokens[p.left] + tokens[p.right]
-		id, known := ids[token] // by way of another pair
-		if !known {
-			id = int32(len(tokens))
-			tokens = append(tokens, token)
-			ids[token] = id
-		}
-		// A pair comes back when one of its tokens is made in a second way. Encode merges it at once by the rule there is.
-		if !done[p] {
-			done[p] = true
-			merges = append(merges, merge{p, id})
-		}
-		l.merge(p, id)
+		// The token is new: what is merged so far merges a stretch of bytes alike wherever no merge crosses its ends, so that
+		// there is one way only to make it.
+		m := merge{p, int32(len(tokens))}
+		tokens = append(tokens, tokens[p.left]+tokens[p.right])
+		merges = append(merges, m)
+		l.merge(m)
 	}
 	return newBPE(tokens, merges, specials(0))
 }
@@ -61,7 +49,7 @@ type learner struct {
 // occurrences is where a pair of neighbours is found.
 type occurrences struct {
 	pair
-	count int64   // in all texts. It stays as it was when the pair is merged, so that a pair that comes back is first again.
+	count int64   // in all texts; of no account once the pair is merged
 	words []int32 // that have it, or had it before a merge
 	grown bool    // it is in learner.grown
 }
@@ -113,34 +101,32 @@ func (l *learner) mostFrequent(minCount int64) (pair, bool) {
 	return pair{}, false
 }
 
-// merge replaces a pair by a token in all words, and updates the pairs around it.
-func (l *learner) merge(p pair, id int32) {
-	o := l.pairs[p]
-	places := o.words
-	o.words = nil
-	for _, w := range places {
-		l.words[w] = l.mergeWord(l.words[w], w, p, id)
+// merge makes a merge in all words, and updates the pairs around it.
+func (l *learner) merge(m merge) {
+	for _, w := range l.pairs[m.pair].words {
+		l.words[w] = l.mergeWord(l.words[w], w, m)
 	}
+	delete(l.pairs, m.pair)
 	l.requeue()
 }
 
-// mergeWord is merge for the tokens of word w.
-func (l *learner) mergeWord(ids []int32, w int32, p pair, id int32) []int32 {
+// mergeWord makes a merge in the tokens of word w.
+func (l *learner) mergeWord(ids []int32, w int32, m merge) []int32 {
 	merged := ids[:0]
 	for i := 0; i < len(ids); i++ {
-		if ids[i] != p.left || i+1 == len(ids) || ids[i+1] != p.right {
+		if ids[i] != m.left || i+1 == len(ids) || ids[i+1] != m.right {
 			merged = append(merged, ids[i])
 			continue
 		}
 		if n := len(merged); n > 0 {
-			l.remove(pair{merged[n-1], p.left}, w)
-			l.add(pair{merged[n-1], id}, w)
+			l.remove(pair{merged[n-1], m.left}, w)
+			l.add(pair{merged[n-1], m.id}, w)
 		}
 		if i+2 < len(ids) {
-			l.remove(pair{p.right, ids[i+2]}, w)
-			l.add(pair{id, ids[i+2]}, w)
+			l.remove(pair{m.right, ids[i+2]}, w)
+			l.add(pair{m.id, ids[i+2]}, w)
 		}
-		merged = append(merged, id)
+		merged = append(merged, m.id)
 		i++
 	}
 	return merged

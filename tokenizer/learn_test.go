@@ -47,12 +47,8 @@ func trainSlowly(texts []string, vocabSize, minCount int) *BPE {
 		if best == (pair{}) {
 			break
 		}
-		token := tokens[best.left] + tokens[best.right]
-		id := slices.Index(tokens, token)
-		if id < 0 {
-			id = len(tokens)
-			tokens = append(tokens, token)
-		}
+		id := len(tokens)
+		tokens = append(tokens, tokens[best.left]+tokens[best.right])
 		merges = append(merges, merge{best, int32(id)})
 		for word, ids := range split {
 			for i := 0; i+1 < len(ids); i++ {
@@ -70,7 +66,7 @@ func trainSlowly(texts []string, vocabSize, minCount int) *BPE {
 func TestMergesAreThoseOfCountingAnewEachTime(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	for range 100 {
-		// Few letters make ties, runs and tokens that are made in two ways.
+		// Few letters make ties and runs.
 		var text strings.Builder
 		for range random.IntN(200) {
 			text.WriteByte("aaabbc \n"[random.IntN(8)])
@@ -169,5 +165,22 @@ func TestNoTextGivesTheBytes(t *testing.T) {
 	var trainer BPETrainer
 	if got := trainer.Train(1000, 1).VocabSize(); got != MinVocabSize {
 		t.Errorf("%d tokens, want %d", got, MinVocabSize)
+	}
+}
+
+func TestNoTokenIsLearnedTwice(t *testing.T) {
+	random := rand.New(rand.NewPCG(11, 12))
+	for range 300 {
+		var text strings.Builder
+		for range random.IntN(300) {
+			text.WriteByte("aabbc "[random.IntN(6)])
+		}
+		var trainer BPETrainer
+		if err := trainer.Add(strings.NewReader(text.String())); err != nil {
+			t.Fatal(err)
+		}
+		if b := trainer.Train(1000, 1); len(b.ids) != len(b.tokens) {
+			t.Fatalf("%q: %d different tokens of %d", text.String(), len(b.ids), len(b.tokens))
+		}
 	}
 }

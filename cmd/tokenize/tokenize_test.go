@@ -113,7 +113,8 @@ func TestEncodeWritesIDsAsWordsOrJSON(t *testing.T) {
 func TestTrainSaysWhatItLearned(t *testing.T) {
 	folder := workshop(t)
 	out := succeed(t, folder, "", "train", "-vocab", "262", "-out", "two", "prose.txt", "prose.txt")
-	if !strings.HasPrefix(out, fmt.Sprintf("learned 4 merges from %d bytes in ", 2*len(prose))) || !strings.HasSuffix(out, "262 tokens in two/tokenizer.json\n") {
+	begin := fmt.Sprintf("learned 4 merges from %d bytes in ", 2*len(prose))
+	if !strings.HasPrefix(out, begin) || !strings.HasSuffix(out, "262 tokens in two/tokenizer.json\n") {
 		t.Errorf("output is %q", out)
 	}
 	out = succeed(t, folder, "", "train", "-vocab", "9999", "-min-count", "3", "-out", "few", "prose.txt")
