@@ -20,10 +20,13 @@ layer_norm(float *y, const float *x, const float *gain, const float *bias, int w
     x += (size_t)blockIdx.x * width;
     y += (size_t)blockIdx.x * width;
     float sum = 0.0f;
+#pragma unroll 1
     for (int i = threadIdx.x; i < width; i += blockDim.x) sum += x[i];
     float mean = block_sum(sum, partial) / width;
     float squares = 0.0f;
+#pragma unroll 1
     for (int i = threadIdx.x; i < width; i += blockDim.x) squares += (x[i] - mean) * (x[i] - mean);
     float scale = rsqrtf(block_sum(squares, partial) / width + 1e-5f);
+#pragma unroll 1
     for (int i = threadIdx.x; i < width; i += blockDim.x) y[i] = (x[i] - mean) * scale * gain[i] + bias[i];
 }

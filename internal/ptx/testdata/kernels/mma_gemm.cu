@@ -15,6 +15,7 @@ __device__ void copy16(void *to, const void *from, bool inside) {
 }
 
 __device__ void load_tile(__nv_bfloat16 *to, const __nv_bfloat16 *from, int row0, int rows, int k0, int k) {
+#pragma unroll 1
     for (int i = threadIdx.x; i < tile * depth / 8; i += 128) {
         int r = i / (depth / 8), chunk = i % (depth / 8);
         bool inside = row0 + r < rows && k0 + chunk * 8 < k;
@@ -46,6 +47,7 @@ mma_gemm(float *c, const __nv_bfloat16 *a, const __nv_bfloat16 *b, int m, int n,
     load_tile(ring, a, row0, m, 0, k);
     load_tile(ring + tile * depth, b, column0, n, 0, k);
     asm volatile("cp.async.commit_group;" ::: "memory");
+#pragma unroll 1
     for (int step = 0; step < steps; step++) {
         if (step + 1 < steps) {
             __nv_bfloat16 *next = ring + (step + 1) % stages * 2 * tile * depth;

@@ -9,15 +9,18 @@ sgemm(float *c, const float *__restrict__ a, const float *__restrict__ b, int m,
     int ty = threadIdx.x / 16 * 4, tx = threadIdx.x % 16 * 4;
     float sum[4][4] = {};
     for (int k0 = 0; k0 < k; k0 += depth) {
+#pragma unroll 1
         for (int i = threadIdx.x; i < tile * depth; i += 256) {
             int r = i / depth, d = i % depth;
             as[d][r] = row + r < m && k0 + d < k ? a[(size_t)(row + r) * k + k0 + d] : 0.0f;
         }
+#pragma unroll 1
         for (int i = threadIdx.x; i < tile * depth; i += 256) {
             int d = i / tile, col = i % tile;
             bs[d][col] = k0 + d < k && column + col < n ? b[(size_t)(k0 + d) * n + column + col] : 0.0f;
         }
         __syncthreads();
+#pragma unroll 2
         for (int d = 0; d < depth; d++) {
             float4 x = *(float4 *)&as[d][ty], y = *(float4 *)&bs[d][tx];
             float xs[4] = {x.x, x.y, x.z, x.w}, ys[4] = {y.x, y.y, y.z, y.w};

@@ -5,10 +5,13 @@ extern "C" __global__ void softmax(float *y, const float *x, int rows, int width
     x += (size_t)row * width;
     y += (size_t)row * width;
     float top = __int_as_float(0xff800000);
+#pragma unroll 1
     for (int i = lane; i < width; i += 32) top = fmaxf(top, x[i]);
     for (int offset = 16; offset > 0; offset /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffff, top, offset));
     float sum = 0.0f;
+#pragma unroll 1
     for (int i = lane; i < width; i += 32) sum += expf(x[i] - top);
     for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(0xffffffff, sum, offset);
+#pragma unroll 1
     for (int i = lane; i < width; i += 32) y[i] = expf(x[i] - top) / sum;
 }
