@@ -46,7 +46,10 @@ func Load(dir string) (*Model, error) {
 	if err != nil {
 		return nil, fault.Dataf("%s: %w", path, err)
 	}
-	return m, m.readWeights(filepath.Join(dir, WeightsFile))
+	if err := m.readWeights(filepath.Join(dir, WeightsFile)); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func (m *Model) readWeights(path string) error {

@@ -1,0 +1,88 @@
+package model
+
+import (
+	"math"
+	"testing"
+)
+
+// found runs FirstNonFinite on a batch of m and returns the name of the stage, "" for none.
+func found(t *testing.T, m *Model) (stage string, backward bool) {
+	t.Helper()
+	e := newExecutor(t, m)
+	f, err := e.FirstNonFinite(batchOf(mixedExamples(m.Config)...), 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f == nil {
+		return "", false
+	}
+	return m.Stages[f.Stage].Name, f.Backward
+}
+
+func TestFiniteNumbersAreNotBlamed(t *testing.T) {
+	for name, c := range kinds() {
+		if stage, _ := found(t, newModel(t, c)); stage != "" {
+			t.Errorf("%s: %q is blamed", name, stage)
+		}
+	}
+}
+
+func TestAWeightThatIsNotFiniteIsBlamedOnItsStage(t *testing.T) {
+	for name, c := range kinds() {
+		for i := range newModel(t, c).Parameters {
+			for _, value := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+				m := newModel(t, c)
+				p := &m.Parameters[i]
+				p.Value[len(p.Value)-1] = float32(value)
+				if stage, backward := found(t, m); stage != m.Stages[p.Stage].Name || backward {
+					t.Errorf("%s: %g in %s is blamed on %q, backward %v", name, value, p.Name, stage, backward)
+				}
+			}
+		}
+	}
+}
+
+func TestAnActivationThatOverflowsIsBlamedOnItsStage(t *testing.T) {
+	for name, c := range kinds() {
+		for parameter, want := range map[string]string{
+			"transformer.h.0.attn.c_attn.weight": "attention 1",
+			"transformer.h.1.attn.c_attn.weight": "attention 2",
+			"transformer.h.0.mlp.c_fc.weight":    "mlp 1",
+			"transformer.h.1.mlp.c_proj.weight":  "mlp 2",
+			"transformer.ln_f.weight":            "output",
+		} {
+			m := newModel(t, c)
+			for i := range m.Parameter(parameter).Value {
+				m.Parameter(parameter).Value[i] = math.MaxFloat32
+			}
+			if stage, backward := found(t, m); stage != want || backward {
+				t.Errorf("%s: huge %s is blamed on %q, backward %v, want %q", name, parameter, stage, backward, want)
+			}
+		}
+	}
+}
+
+func TestAGradientThatOverflowsIsBlamedOnItsStageInTheBackwardPass(t *testing.T) {
+	for name, c := range kinds() {
+		if c.TiedHead {
+			continue // huge embeddings would overflow on the way forward
+		}
+		m := newModel(t, c)
+		// Logits are of ordinary size; what flows back from them is multiplied by the huge head alone.
+		for i := range m.Parameter("transformer.ln_f.weight").Value {
+			m.Parameter("transformer.ln_f.weight").Value[i] = 1e-38
+			m.Parameter("transformer.ln_f.bias").Value[i] = 0
+		}
+		for i := range m.Parameter("lm_head.weight").Value {
+			m.Parameter("lm_head.weight").Value[i] = float32(math.Copysign(3e38, float64(m.Parameter("lm_head.weight").Value[i])))
+		}
+		e := newExecutor(t, m)
+		f, err := e.FirstNonFinite(batchOf(mixedExamples(c)...), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f == nil || m.Stages[f.Stage].Name != "output" || !f.Backward {
+			t.Errorf("%s: found %+v, want the backward pass of the output", name, f)
+		}
+	}
+}
