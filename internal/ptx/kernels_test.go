@@ -219,7 +219,7 @@ func workloads() []workload {
 	return []workload{
 		vectorAdd(512), vectorAdd(200), vectorAdd(7),
 		layerNorm(3, 256), layerNorm(2, 77), layerNorm(2, 1), layerNorm(2, 700),
-		sgemm(64, 64, 32), sgemm(70, 130, 21), sgemm(3, 5, 1), sgemm(68, 67, 17), sgemm(1, 4, 3), sgemm(6, 6, 2),
+		sgemm(64, 64, 32), sgemm(70, 130, 21), sgemm(3, 5, 1), sgemm(68, 67, 17), sgemm(1, 4, 3), sgemm(6, 8, 2),
 		mmaGemm(64, 128, 64), mmaGemm(70, 65, 72), mmaGemm(9, 3, 8),
 		mmaGemm(3, 2, 8), mmaGemm(12, 9, 8), mmaGemm(20, 10, 8), mmaGemm(28, 17, 8), mmaGemm(30, 18, 8), mmaGemm(31, 25, 8), mmaGemm(29, 26, 8),
 		softmax(8, 64), softmax(5, 33), softmax(1, 3), softmax(4, 200),
