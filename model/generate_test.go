@@ -77,7 +77,8 @@ func TestPromptsTogetherAreAnsweredAsAlone(t *testing.T) {
 			for i, p := range prompts {
 				alone := generate(t, g, [][]int32{p}, s, 3)[0]
 				if !slices.Equal(tokens(together[i]), tokens(alone)) {
-					t.Fatalf("%s, %s: prompt %v is continued by %v together with others, by %v alone", positions, name, p, tokens(together[i]), tokens(alone))
+					t.Fatalf("%s, %s: prompt %v is continued by %v together with others, by %v alone",
+						positions, name, p, tokens(together[i]), tokens(alone))
 				}
 				for j, c := range alone {
 					if d := math.Abs(c.Probability - together[i][j].Probability); d > 1e-5 {
@@ -149,7 +150,8 @@ func TestGenerationEndsAtTheEndTokenTheLimitOrTheFullContext(t *testing.T) {
 			case len(list) == room:
 				seen["context"] = true
 			default:
-				t.Errorf("prompt %v is continued by %v, which ends neither by the end token nor after %d tokens nor at the context of 9", prompts[i], list, limit)
+				t.Errorf("prompt %v is continued by %v, which ends neither by the end token nor after %d tokens nor at the context of 9",
+					prompts[i], list, limit)
 			}
 			if len(list) > room || limit > 0 && len(list) > limit {
 				t.Errorf("prompt %v is continued by %d tokens, more than there is room for", prompts[i], len(list))
@@ -243,7 +245,7 @@ func TestSamplesHaveTheDistribution(t *testing.T) {
 		}
 		return want
 	}
-	square := func(v float64) float64 { return v * v }
+	square, root := func(v float64) float64 { return v * v }, math.Sqrt
 	for _, c := range []struct {
 		name string
 		s    Sampling
@@ -251,7 +253,7 @@ func TestSamplesHaveTheDistribution(t *testing.T) {
 	}{
 		{"as predicted", Sampling{Temperature: 1, TopP: 1}, normalize(0.4, 0.3, 0.15, 0.1, 0.05)},
 		{"temperature 0.5", Sampling{Temperature: 0.5, TopP: 1}, normalize(square(0.4), square(0.3), square(0.15), square(0.1), square(0.05))},
-		{"temperature 2", Sampling{Temperature: 2, TopP: 1}, normalize(math.Sqrt(0.4), math.Sqrt(0.3), math.Sqrt(0.15), math.Sqrt(0.1), math.Sqrt(0.05))},
+		{"temperature 2", Sampling{Temperature: 2, TopP: 1}, normalize(root(0.4), root(0.3), root(0.15), root(0.1), root(0.05))},
 		{"top-k 2", Sampling{Temperature: 1, TopP: 1, TopK: 2}, normalize(0.4, 0.3)},
 		{"top-k of more than there are", Sampling{Temperature: 1, TopP: 1, TopK: 100}, normalize(0.4, 0.3, 0.15, 0.1, 0.05)},
 		{"top-p 0.39", Sampling{Temperature: 1, TopP: 0.39}, normalize(0.4)},
@@ -302,7 +304,9 @@ func TestChooseLeavesTheCandidatesAsTheyAre(t *testing.T) {
 func TestTemperature0AndTopK1AreGreedy(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 0))
 	for range 100 {
-		for _, s := range []Sampling{{TopP: 1}, {Temperature: 100, TopK: 1, TopP: 1}, {Temperature: 1e-3, TopP: 1}, {Temperature: 1, TopP: math.SmallestNonzeroFloat64}} {
+		for _, s := range []Sampling{
+			{TopP: 1}, {Temperature: 100, TopK: 1, TopP: 1}, {Temperature: 1e-3, TopP: 1}, {Temperature: 1, TopP: math.SmallestNonzeroFloat64},
+		} {
 			if got := choose(ranked, s, random); got != ranked[0] {
 				t.Fatalf("%+v chose %v, want the likeliest", s, got)
 			}

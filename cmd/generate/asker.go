@@ -54,14 +54,13 @@ func newAsker(a *arguments) (*asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(a.model, tokenizer.FileName)
-	t, err := tokenizer.Load(path)
+	t, err := tokenizer.Load(a.model)
 	if err != nil {
 		return nil, err
 	}
 	if c := m.Config; t.VocabSize() != c.VocabSize || int(t.EOS()) != c.EOS {
-		return nil, fault.Dataf("%s has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
-			path, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
+		return nil, fault.Dataf("%s: the tokenizer has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
+			a.model, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
 	}
 	backend := cpu.New(a.threads, kernel.Best())
 	return &asker{

@@ -238,21 +238,26 @@ func TestStandardInputHasOnePromptALine(t *testing.T) {
 		}
 		got = append(got, r.Prompt+": "+r.Answer)
 	}
-	if len(got) != 3 || got[0] != "two plus two equals: four" || got[1] != "three plus four equals: seven" || !strings.HasPrefix(got[2], "four plus five: ") {
+	if len(got) != 3 || got[0] != "two plus two equals: four" || got[1] != "three plus four equals: seven" ||
+		!strings.HasPrefix(got[2], "four plus five: ") {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestALineThatCannotBeAnsweredDoesNotStopTheOthers(t *testing.T) {
 	out, errs, code := command(t, "one plus tow equals\ntwo plus two equals\n", "-model", trainedDir, "-quiet")
-	if out != "four\n" || code != fault.ExitUsage || errs != "generate: standard input:1: unknown word \"tow\" (word 3): did you mean \"two\"?\n" {
+	const want = "generate: standard input:1: unknown word \"tow\" (word 3): did you mean \"two\"?\n"
+	if out != "four\n" || code != fault.ExitUsage || errs != want {
 		t.Errorf("exit code %d, output %q, error %q", code, out, errs)
 	}
 }
 
 func TestTalkGoesOnUntilQuit(t *testing.T) {
 	asker := newTestAsker(t, func(*arguments) {})
-	for _, in := range []string{"two plus two equals\n\nplease\nfive plus four equals\n quit \nsix plus six equals\n", "two plus two equals\nplease\nfive plus four equals"} {
+	for _, in := range []string{
+		"two plus two equals\n\nplease\nfive plus four equals\n quit \nsix plus six equals\n",
+		"two plus two equals\nplease\nfive plus four equals",
+	} {
 		var out, errs bytes.Buffer
 		if err := talk(context.Background(), asker, quietPrinter{&out}, strings.NewReader(in), &errs); err != nil {
 			t.Fatal(err)
@@ -260,8 +265,10 @@ func TestTalkGoesOnUntilQuit(t *testing.T) {
 		if out.String() != "four\nnine\n" {
 			t.Errorf("%q: answers are %q, want four and nine", in, out.String())
 		}
-		if !strings.Contains(errs.String(), `unknown word "please" (word 1)`) || !strings.HasPrefix(errs.String(), asker.dir) || !strings.Contains(errs.String(), "\n> ") {
-			t.Errorf("%q: besides the answers is said\n%s", in, errs.String())
+		for _, want := range []string{asker.dir, "\n> ", `unknown word "please" (word 1)`} {
+			if !strings.Contains(errs.String(), want) {
+				t.Errorf("%q: besides the answers is said, without %q,\n%s", in, want, errs.String())
+			}
 		}
 	}
 }
@@ -331,7 +338,10 @@ func TestEvaluationEqualsThatOfTheTrainer(t *testing.T) {
 	}
 
 	shown := answer(t, "-eval", path)
-	for _, want := range []string{"Exact match on " + path, "plus           100 of     100   100.00 %", got.Wrong[0].Question, "expected " + got.Wrong[0].Expected} {
+	first := got.Wrong[0]
+	for _, want := range []string{
+		"Exact match on " + path, "plus           100 of     100   100.00 %", first.Question, "expected " + first.Expected,
+	} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the text lacks %q:\n%s", want, shown)
 		}
@@ -479,7 +489,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		code      int
 		want      string
 	}{
-		{[]string{"two"}, 3, "there is no trained model in runs/calculator: train one with `go run ./cmd/train`, or name another folder with -model"},
+		{[]string{"two"}, 3, "there is no trained model in runs/calculator: train one with `go run ./cmd/train`, or name another"},
 		{[]string{"-model", "runs/mine", "two"}, 3, "there is no trained model in runs/mine: train one with `go run ./cmd/train -out runs/mine`"},
 		{append(on, "two", "plus", "thre"), 2, `unknown word "thre" (word 3): did you mean "three"?`},
 		{append(on, " "), 2, "the prompt is empty"},
@@ -502,7 +512,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		{append(on, "-eval", bad, "-top-k", "3"), 2, "leave out -top-k"},
 		{[]string{"-model", broken("config.json", cut), "two"}, 3, "config.json: line "},
 		{[]string{"-model", broken("config.json", replace(`"n_embd": 32`, `"n_embd": 64`)), "two"}, 3, "model.safetensors: "},
-		{[]string{"-model", broken("config.json", replace(`"eos_token_id": 1`, `"eos_token_id": null`)), "two"}, 3, "the files are not of one model"},
+		{[]string{"-model", broken("config.json", replace(`_id": 1`, `_id": null`)), "two"}, 3, "the files are not of one model"},
 		{[]string{"-model", broken("model.safetensors", cut), "two"}, 3, "model.safetensors: "},
 		{[]string{"-model", broken("tokenizer.json", cut), "two"}, 3, "tokenizer.json"},
 	} {
@@ -514,10 +524,14 @@ func TestMistakesAreExplained(t *testing.T) {
 }
 
 func TestHelpListsEveryFlag(t *testing.T) {
-	out, _, code := command(t, "", "-h")
-	for _, want := range []string{"Examples\n", "-model", "-temperature", "-top-k", "-top-p", "-seed", "-max-tokens", "-eval", "-device", "-threads", "-top ", "-quiet", "-json", "Exit codes"} {
-		if code != 0 || !strings.Contains(out, want) {
-			t.Errorf("exit code %d, and %q is missing in\n%s", code, want, out)
+	out, errs, code := command(t, "", "-h")
+	if code != 0 || errs != "" || !strings.Contains(out, "\nExamples\n") || !strings.Contains(out, "\nExit codes\n") {
+		t.Fatalf("exit code %d, error %q, output\n%s", code, errs, out)
+	}
+	const flags = "-model -temperature -top-k -top-p -seed -max-tokens -eval -device -threads -top -quiet -json"
+	for name := range strings.FieldsSeq(flags) {
+		if !strings.Contains(out, "\n  "+name+" ") {
+			t.Errorf("%s is missing in\n%s", name, out)
 		}
 	}
 }

@@ -52,7 +52,8 @@ func (a *asker) score(path string) (*score, error) {
 	}
 	s := &score{file: path}
 	for i, e := range list {
-		right := slices.EqualFunc(answers[i], encoded[i].IDs[encoded[i].AnswerStart:], func(c model.Choice, id int32) bool { return c.Token == id })
+		expected := encoded[i].IDs[encoded[i].AnswerStart:]
+		right := slices.EqualFunc(answers[i], expected, func(c model.Choice, id int32) bool { return c.Token == id })
 		s.count(e.Operation, right)
 		if !right {
 			s.wrong = append(s.wrong, mistake{e.Question, e.Answer, a.text(answers[i])})

@@ -77,7 +77,8 @@ func (v *screen) table(b *strings.Builder, tokens []chosen) {
 			}
 			name := fmt.Sprintf("%s %-*s", mark, width, c.Token)
 			bar := format.Bar(c.Probability, max(10, min(40, v.terminal.Width-width-24)))
-			line := fmt.Sprintf("  %3s  %s  %9s  %s", number, v.terminal.Paint(style, name), format.Percent(c.Probability), v.terminal.Paint(cli.Bar, bar))
+			line := fmt.Sprintf("  %3s  %s  %9s  %s",
+				number, v.terminal.Paint(style, name), format.Percent(c.Probability), v.terminal.Paint(cli.Bar, bar))
 			b.WriteString(strings.TrimRight(line, " ") + "\n")
 		}
 	}
@@ -95,7 +96,8 @@ func (v *screen) score(s *score) error {
 	}
 	fmt.Fprintf(&b, "\n%s\n\n", v.terminal.Paint(cli.Title, "Exact match on "+s.file))
 	row := func(name string, t tally) {
-		fmt.Fprintf(&b, "  %-*s  %7s of %7s  %9s\n", width, name, format.Thousands(t.right), format.Thousands(t.total), format.Percent(t.exactMatch()))
+		fmt.Fprintf(&b, "  %-*s  %7s of %7s  %9s\n",
+			width, name, format.Thousands(t.right), format.Thousands(t.total), format.Percent(t.exactMatch()))
 	}
 	for _, t := range s.byOperation {
 		row(t.operation, t)

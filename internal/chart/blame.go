@@ -43,8 +43,8 @@ func drawBlame(h *history) *vgsvg.Canvas {
 	return svg
 }
 
-// stack returns the upper edge of each stage's area, from one end of the axis to the other through n points: the averaged share of the stage
-// and all later ones.
+// stack returns the upper edge of each stage's area, from one end of the axis to the other through n points: the averaged share of
+// the stage and all later ones.
 func stack(h *history, n int) []plotter.XYs {
 	edges := make([]plotter.XYs, len(h.blame))
 	for i := len(h.blame) - 1; i >= 0; i-- {

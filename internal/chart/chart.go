@@ -23,8 +23,8 @@ const (
 	BlameFile   = "blame.svg"
 )
 
-// Write reads metrics.jsonl in the folder dir and writes loss.svg, the loss and the accuracy by step, and blame.svg, the share of each stage in
-// the squared gradient norm. A file that is missing, holds no step or has a malformed line is an error of class data.
+// Write reads metrics.jsonl in the folder dir and writes loss.svg, the loss and the accuracy by step, and blame.svg, the share of each
+// stage in the squared gradient norm. A file that is missing, holds no step or has a malformed line is an error of class data.
 func Write(dir string) error {
 	h, err := readHistory(filepath.Join(dir, MetricsFile))
 	if err != nil {
@@ -56,7 +56,8 @@ func encode(c *vgsvg.Canvas) ([]byte, error) {
 	if _, err := c.WriteTo(&svg); err != nil {
 		return nil, err
 	}
-	return bytes.ReplaceAll(svg.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
+	const measured = "font-family:Liberation Sans"
+	return bytes.ReplaceAll(svg.Bytes(), []byte(measured+";"), []byte(measured+",Arial,Helvetica,sans-serif;")), nil
 }
 
 // newCanvas returns a white SVG and the area to draw in.

@@ -25,7 +25,8 @@ func metrics(t testing.TB, n int, stages ...string) string {
 	for step := 1; step <= n; step++ {
 		noise := 1 + 0.3*math.Sin(float64(step*step))
 		loss := 3.5 * math.Exp(-float64(step)/300) * noise
-		fmt.Fprintf(&text, `{"step":%d,"loss":%g,"accuracy":%g,"lr":0.003,"gradient_norm":1,"blame":{`, step, loss, 1-math.Exp(-float64(step)/500))
+		accuracy := 1 - math.Exp(-float64(step)/500)
+		fmt.Fprintf(&text, `{"step":%d,"loss":%g,"accuracy":%g,"lr":0.003,"gradient_norm":1,"blame":{`, step, loss, accuracy)
 		for i, s := range stages {
 			fmt.Fprintf(&text, "%s%q:%g", map[bool]string{true: ","}[i > 0], s, 1/float64(len(stages)))
 		}
@@ -87,7 +88,9 @@ func texts(svg string) []string {
 
 func TestChartsHaveTitlesAxesAndALegendInTheOrderOfTheStages(t *testing.T) {
 	loss, blame := drawn(t, metrics(t, 3000, calculator...))
-	for _, want := range []string{"Loss", "nats per token, log scale", "step", "3,000", "Accuracy", "right answers (%)", "training batches, averaged", "held-out examples"} {
+	for _, want := range []string{
+		"Loss", "nats per token, log scale", "step", "3,000", "Accuracy", "right answers (%)", "training batches, averaged", "held-out examples",
+	} {
 		if !slices.Contains(texts(loss), want) {
 			t.Errorf("loss.svg lacks the text %q: it has %q", want, texts(loss))
 		}
@@ -282,7 +285,9 @@ func TestTicksOfLossesAndStepsAreReadable(t *testing.T) {
 			t.Errorf("losses from 10^%g to 10^%g are marked %s, want %s", c.low, c.high, got, c.want)
 		}
 	}
-	for end, want := range map[float64]string{1: "0 1", 2: "0 1 2", 12000: "0 2,000 4,000 6,000 8,000 10,000 12,000", 1.3e6: "0 500,000 1,000,000"} {
+	for end, want := range map[float64]string{
+		1: "0 1", 2: "0 1 2", 12000: "0 2,000 4,000 6,000 8,000 10,000 12,000", 1.3e6: "0 500,000 1,000,000",
+	} {
 		var got []string
 		for _, tick := range stepTicks(0, end) {
 			got = append(got, tick.Label)

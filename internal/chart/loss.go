@@ -28,8 +28,8 @@ func drawLoss(h *history) *vgsvg.Canvas {
 	return svg
 }
 
-// lossFloor is the least loss on the logarithmic axis, on which 0 has no place. A model that is sure and right has losses down to about 1e-7,
-// the precision of float32.
+// lossFloor is the least loss on the logarithmic axis, on which 0 has no place. A model that is sure and right has losses down to about
+// 1e-7, the precision of float32.
 const lossFloor = 1e-7
 
 // lossPanel draws logarithms on a linear axis: on a logarithmic one the package would place the axis label as if it were linear.

@@ -33,7 +33,8 @@ var (
 	faint = rgb(0xdddddd)
 )
 
-// palette are colours that stay apart for colour-blind readers (Okabe and Ito 2008), in an order in which neighbours differ in lightness too.
+// palette are colours that stay apart for colour-blind readers (Okabe and Ito 2008, and a grey), in an order in which neighbours differ in
+// lightness too.
 var palette = []color.NRGBA{
 	rgb(0x009e73), // bluish green
 	rgb(0xf0e442), // yellow
@@ -118,7 +119,8 @@ func percentTicks(float64, float64) []plot.Tick {
 	return ticks
 }
 
-// logTicks marks powers of ten between two logarithms. Where there are few, 2 and 5 times them have a number too, and the other digits a mark.
+// logTicks marks powers of ten between two logarithms. Where there are few, 2 and 5 times them have a number too, and the other digits a
+// mark.
 func logTicks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	few := high-low < 2.5
