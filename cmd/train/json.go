@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,9 +11,8 @@ import (
 
 // jsonView prints one JSON object a line, whose first field is its type.
 type jsonView struct {
-	out    io.Writer
-	stages []string
-
+	out           io.Writer
+	session       *session
 	line, metrics []byte // reused
 }
 
@@ -20,11 +20,13 @@ type fields map[string]any
 
 // print writes an object of a type. Fields that do not encode are a bug.
 func (v *jsonView) print(kind string, f fields) {
-	text, err := json.Marshal(f)
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // "<pad>" is a token, and nothing goes into a page
+	if err := e.Encode(f); err != nil {
 		panic(fmt.Sprintf("%s: %v", kind, err))
 	}
-	v.write(kind, text)
+	v.write(kind, bytes.TrimSpace(text.Bytes()))
 }
 
 // write puts the type in front of the fields of a JSON object, which has some.
@@ -36,10 +38,10 @@ func (v *jsonView) write(kind string, object []byte) {
 func (v *jsonView) note(text string) { v.print("note", fields{"text": text}) }
 
 func (v *jsonView) started(s *session) {
+	v.session = s
 	stages := make([]fields, len(s.trainer.Model.Stages))
 	for i, stage := range s.trainer.Model.Stages {
 		stages[i] = fields{"name": stage.Name, "weights": stage.Weights}
-		v.stages = append(v.stages, stage.Name)
 	}
 	v.print("start", fields{
 		"device": s.trainer.Device(), "device_reason": s.device.Reason, "stages": stages, "parameters": s.config.NumParameters(),
@@ -61,11 +63,11 @@ func (v *jsonView) after(list []answer, r *result) {
 
 func (v *jsonView) Followed(f *train.Followed) {
 	blame := make(fields)
-	for i, share := range f.Blame {
-		blame[v.stages[i]] = share
+	for i, stage := range v.session.trainer.Model.Stages {
+		blame[stage.Name] = f.Blame[i]
 	}
 	v.print("followed", fields{
-		"step": f.Step, "question": f.Question, "target": f.Target, "probability_before": f.Before, "probability_after": f.After,
+		"step": f.Step, "question": f.Question, "target": f.Target, "top": v.session.words(f.Top), "probability_before": f.Before, "probability_after": f.After,
 		"nll": f.NLL(), "loss": f.Loss, "blame": blame,
 		"weight": fields{"parameter": f.Weight.Parameter, "index": f.Weight.Index, "before": f.Weight.Before, "after": f.Weight.After,
 			"gradient": f.Weight.Gradient, "clip_scale": f.Weight.Scale, "learning_rate": f.Weight.LearningRate,

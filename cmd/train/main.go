@@ -1,7 +1,9 @@
 // Command train teaches a transformer from examples and shows how it happens. Without flags it makes the word calculator: random weights become a
 // model that answers "two plus three equals" with "five".
 //
-// flags.go holds what can be chosen, session.go prepares and runs the training, screen.go and lines.go tell about it.
+//	flags -> session: run folder, examples, model, trainer -> train.Run -> view: text, JSON or one line; summary.json and charts
+//
+// flags.go holds what can be chosen, session.go prepares and runs the training; screen.go, with progress.go and story.go, tells about it.
 package main
 
 import (

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -22,12 +23,15 @@ type screen struct {
 	last     string // the story of the last step, which waits for the end
 }
 
+// print prints text, without the blanks that columns leave at the end of a line.
 func (v *screen) print(layout string, values ...any) {
-	text := fmt.Sprintf(layout, values...)
+	text := trailingBlanks.ReplaceAllString(fmt.Sprintf(layout, values...), "\n")
 	if v.progress == nil || !v.progress.print(text) {
 		io.WriteString(v.out, text)
 	}
 }
+
+var trailingBlanks = regexp.MustCompile(` +\n`)
 
 func (v *screen) title(text string) string { return "\n" + v.terminal.Paint(cli.Title, text) + "\n" }
 func (v *screen) faint(text string) string { return v.terminal.Paint(cli.Faint, text) }

@@ -39,7 +39,7 @@ func (f *Flags) readConfig(path string) error {
 // fill sets a flag as the file says, unless the command line has set it.
 func (f *Flags) fill(defined *flag.Flag, v setting) error {
 	if want := expected(defined); want != "" && !slices.Contains(tomlKinds[want], fmt.Sprintf("%T", v.value)) {
-		return fmt.Errorf("%s = %v is %s: expected %s", v.key, v.value, kindOf(v.value), want)
+		return fmt.Errorf("%s is %s: expected %s", v.key, kindOf(v.value), want)
 	}
 	text, err := flagText(v.value)
 	if err != nil {
@@ -90,7 +90,7 @@ func parseConfig(text, path string) ([]setting, error) {
 	if _, err := toml.Decode(text, &values); err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			return nil, fault.Usagef("%s:%d: %s: expected TOML, such as steps = 1000", path, syntax.Position.Line, syntax.Message)
+			return nil, fault.Usagef("%s:%d: %s: expected TOML, such as steps = 1000", path, syntax.Position.Line, strings.TrimSuffix(syntax.Message, "."))
 		}
 		return nil, fault.Usagef("%s: %w", path, err)
 	}
