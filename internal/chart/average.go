@@ -51,17 +51,18 @@ func extremes(series plotter.XYs, n int) plotter.XYs {
 	return out
 }
 
-// moving returns the average of each point and of the reach points on either side. Towards the ends there are fewer on both sides, so that
-// the line begins and ends where the series does.
+// moving returns the average of each point and of the reach points on either side. At the beginning there are fewer on both sides, so that
+// the line begins where the series does; at the end there are fewer behind, so that it does not end in the noise of a single point.
 func moving(series plotter.XYs, reach int) plotter.XYs {
 	out := make(plotter.XYs, len(series))
 	for i := range series {
-		r := min(reach, i, len(series)-1-i)
+		r := min(reach, i)
+		window := series[i-r : min(i+r+1, len(series))]
 		var sum float64
-		for _, p := range series[i-r : i+r+1] {
+		for _, p := range window {
 			sum += p.Y
 		}
-		out[i] = plotter.XY{X: series[i].X, Y: sum / float64(2*r+1)}
+		out[i] = plotter.XY{X: series[i].X, Y: sum / float64(len(window))}
 	}
 	return out
 }
