@@ -24,7 +24,7 @@ type Result struct {
 	Loss      float32   // Σ weight·nll, with Evaluate and Train
 	NLL       []float32 // [R] -log p of each target, with Evaluate and Train
 	Hits      []float32 // [R] 1 where the target was the likeliest token, with Evaluate and Train
-	Gradients []float32 // of the loss, in the layout of Model.Weights, with Train
+	Gradients []float32 // of the loss, in the layout of Model.Weights, gaps included, with Train
 }
 
 // Executor runs a model on a backend, with one compiled program for each shape of batch that comes by. It is for one goroutine at a time;
@@ -85,6 +85,9 @@ func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
 			return nil, err
 		}
 	}
+	if r.Gradients != nil {
+		e.clearGaps(r.Gradients)
+	}
 	loss, err := p.loss.read(1)
 	if err != nil {
 		return nil, err
@@ -93,6 +96,14 @@ func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
 		r.Loss = loss[0]
 	}
 	return r, nil
+}
+
+// clearGaps zeroes what is between the gradients of the parameters: programs of other shapes use that memory.
+func (e *Executor) clearGaps(gradients []float32) {
+	for i := range e.model.Parameters {
+		p := &e.model.Parameters[i]
+		clear(gradients[p.Begin+p.Size() : p.end()])
+	}
 }
 
 // program returns the compiled program of a shape and mode.

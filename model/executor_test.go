@@ -1,0 +1,89 @@
+package model
+
+import (
+	"fmt"
+	"testing"
+
+	"trainer/internal/cpu"
+	"trainer/internal/cpu/kernel"
+)
+
+func TestASteadyRunAllocatesNothing(t *testing.T) {
+	m := newModel(t, Calculator(35))
+	for _, threads := range []int{1, 2} {
+		backend := cpu.New(threads, kernel.Best())
+		defer backend.Close()
+		e := NewExecutor(m, backend)
+		for _, mode := range []Mode{Predict, Evaluate, Train} {
+			b, list := &Batch{}, mixedExamples(m.Config)
+			step := func() {
+				b.Reset()
+				for _, one := range list {
+					b.Add(one.tokens, one.targets)
+				}
+				if _, err := e.Run(b, mode, 0.1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			step() // compiles the program
+			if n := testing.AllocsPerRun(50, step); n != 0 {
+				t.Errorf("%d threads, mode %d: a run allocates %g times, want never", threads, mode, n)
+			}
+		}
+	}
+}
+
+func TestTheSameBatchGivesTheSameBits(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		var first Result
+		for i := range 3 {
+			m := newModel(t, Calculator(35))
+			backend := cpu.New(threads, kernel.Best())
+			defer backend.Close()
+			r := run(t, NewExecutor(m, backend), batchOf(mixedExamples(m.Config)...), Train, 0.1)
+			if i == 0 {
+				first = r
+				continue
+			}
+			what := fmt.Sprintf("%d threads, run %d", threads, i)
+			sameBits(t, what+": loss", []float32{r.Loss}, []float32{first.Loss})
+			sameBits(t, what+": gradients", r.Gradients, first.Gradients)
+		}
+	}
+}
+
+// Programs of other shapes and modes use the same memory.
+func TestOneExecutorRunsAllShapesAndModesInAnyOrder(t *testing.T) {
+	m := newModel(t, kinds()["rotary, tied true"])
+	shared := newExecutor(t, m)
+	small, large := mixedExamples(m.Config)[:2], append(mixedExamples(m.Config), mixedExamples(m.Config)...)
+	for _, list := range [][]example{small, large, small, large} {
+		for _, mode := range []Mode{Train, Predict, Evaluate, Train} {
+			got := run(t, shared, batchOf(list...), mode, 0.1)
+			want := run(t, newExecutor(t, m), batchOf(list...), mode, 0.1)
+			sameBits(t, "loss", []float32{got.Loss}, []float32{want.Loss})
+			sameBits(t, "logits", got.Logits, want.Logits)
+			sameBits(t, "NLL", got.NLL, want.NLL)
+			sameBits(t, "gradients", got.Gradients, want.Gradients)
+		}
+	}
+}
+
+// Weights are trained in place: an executor computes with what they are now.
+func TestAnExecutorSeesNewWeights(t *testing.T) {
+	m := newModel(t, kinds()["learned, tied false"])
+	e := newExecutor(t, m)
+	b := batchOf(mixedExamples(m.Config)...)
+	old := run(t, e, b, Train, 0.1)
+	const rate = 0.01
+	var squares float64
+	for i, g := range old.Gradients {
+		m.Weights[i] -= rate * g
+		squares += float64(g) * float64(g)
+	}
+	// To first order the loss falls by the rate times the squared norm of the gradient.
+	fall, want := float64(old.Loss-run(t, e, b, Train, 0.1).Loss), rate*squares
+	if fall < 0.8*want || fall > 1.2*want {
+		t.Errorf("the loss falls by %g, want about %g", fall, want)
+	}
+}
