@@ -284,7 +284,7 @@ func (s *session) run(ctx context.Context) error {
 	err = s.trainer.Run(ctx, plan, s.view)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
-		return fmt.Errorf("%w at step %s of %s, and everything is saved; go on with: %s",
+		return fmt.Errorf("%w at step %s of %s, which is saved; go on with: %s",
 			err, format.Thousands(s.trainer.StepsTaken()), format.Thousands(s.options.Steps), resumeCommand(s.out))
 	}
 	if err != nil {
