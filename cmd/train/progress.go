@@ -69,7 +69,7 @@ func (s *smoothed) left() string {
 }
 
 func (s *smoothed) numbers() string {
-	return fmt.Sprintf("loss %.4f  accuracy %s  lr %.2e  %s tokens/s", s.loss, format.Percent(s.accuracy), s.lr, format.Thousands(int(s.speed)))
+	return fmt.Sprintf("loss %s  accuracy %s  lr %.2e  %s tokens/s", lossText(s.loss), format.Percent(s.accuracy), s.lr, format.Thousands(int(s.speed)))
 }
 
 // blameLine lists the stages with their share, as many as fit.

@@ -180,7 +180,7 @@ func (v *screen) Stepped(m *train.Metrics) {
 
 // Evaluated prints a line that stays.
 func (v *screen) Evaluated(step int, e *train.Evaluation) {
-	v.print("  step %-8s held out: loss %.4f, answers right %s\n", format.Thousands(step), e.Loss, v.bold(format.Percent(e.Accuracy())))
+	v.print("  step %-8s held out: loss %s, answers right %s\n", format.Thousands(step), lossText(e.Loss), v.bold(format.Percent(e.Accuracy())))
 }
 
 // Saved says nothing: checkpoints are frequent.
@@ -222,9 +222,9 @@ func (v *screen) after(list []answer, r *result) {
 func (v *screen) summary(r *result) {
 	heldOut := ""
 	if r.HeldOutLoss != nil {
-		heldOut = fmt.Sprintf(", held out %.4f", *r.HeldOutLoss)
+		heldOut = fmt.Sprintf(", held out %s", lossText(*r.HeldOutLoss))
 	}
-	v.print("\n  final loss %s%s after %s in %.1f s\n", v.bold(fmt.Sprintf("%.4f", r.FinalLoss)), heldOut, count(r.Steps, "step"), r.Seconds)
+	v.print("\n  final loss %s%s after %s in %.1f s\n", v.bold(lossText(r.FinalLoss)), heldOut, count(r.Steps, "step"), r.Seconds)
 	v.print("%s", v.title("Files in "+v.session.out))
 	for _, line := range [][2]string{
 		{model.WeightsFile, "the weights; config.json and tokenizer.json beside them"},

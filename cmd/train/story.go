@@ -20,7 +20,7 @@ func (v *screen) story(f *train.Followed) string {
 	row("question", "%s", clipped(f.Question, room))
 	row("prediction", "%s", clipped(wordList(v.session.words(f.Top)), room))
 	row("target", "%s, which the model gave %s", v.bold(f.Target), format.Percent(f.Before))
-	row("loss", "%s = -log %.4g   %s", v.bold(fmt.Sprintf("%.4f", f.NLL())), f.Before, v.faint("how wrong: 0 is sure and right"))
+	row("loss", "%s = -log %.4g   %s", v.bold(lossText(f.NLL())), f.Before, v.faint("how wrong: 0 is sure and right"))
 	row("blame", "%s", v.faint("how strongly the loss depends on the weights of each stage,"))
 	row("", "%s", v.faint("as its share of the squared gradient"))
 	for i, stage := range v.session.trainer.Model.Stages {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -47,4 +48,12 @@ func count(n int, thing string) string {
 		thing += "s"
 	}
 	return format.Thousands(n) + " " + thing
+}
+
+// lossText writes a loss with what can be seen of it: four digits behind the point, until there are only zeros.
+func lossText(loss float64) string {
+	if loss != 0 && math.Abs(loss) < 0.001 {
+		return fmt.Sprintf("%.1e", loss)
+	}
+	return fmt.Sprintf("%.4f", loss)
 }

@@ -39,8 +39,8 @@ func (quietView) after(_ []answer, r *result) {
 	if r.HeldOutAccuracy != nil {
 		heldOut = "held-out accuracy " + format.Percent(*r.HeldOutAccuracy)
 	}
-	fmt.Printf("%s, trained %s, final loss %.4f, %s steps, %.1f s\n",
-		heldOut, format.Percent(r.TrainAccuracy), r.FinalLoss, format.Thousands(r.Steps), r.Seconds)
+	fmt.Printf("%s, trained %s, final loss %s, %s steps, %.1f s\n",
+		heldOut, format.Percent(r.TrainAccuracy), lossText(r.FinalLoss), format.Thousands(r.Steps), r.Seconds)
 }
 
 // askCommand is the command line that asks the model of a run folder: a prompt, or to talk without one.
