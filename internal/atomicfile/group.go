@@ -82,9 +82,17 @@ func (g *Group) Abort() {
 	}
 }
 
-// Recover finishes what a Group in the folder dir was killed at: a commit is carried through, anything before it is
-// removed. It is to be called before the files are read. A kill during Recover does no harm.
-func Recover(dir string) error { return recoverDir(disk{}, dir) }
+// Recover finishes what a Group or a Write in the folder dir was killed at: a commit is carried through, anything before it is
+// removed. It is to be called before the files are read, and while nobody writes. A kill during Recover does no harm.
+func Recover(dir string) error {
+	if err := recoverDir(disk{}, dir); err != nil {
+		return err
+	}
+	if err := removeTemporaries(disk{}, dir); err != nil {
+		return explain(dir, "what a cut-off save left there stays", err)
+	}
+	return nil
+}
 
 func recoverDir(fsys filesystem, dir string) error {
 	names, err := fsys.list(filepath.Join(dir, committed))

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"syscall"
 )
 
@@ -27,8 +28,7 @@ func Write(path string, content func(w io.Writer) error) error {
 func write(fsys filesystem, path string, content func(w io.Writer) error) error {
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
-	// A name of its own, so that writers of the same path do not meet.
-	temporary := filepath.Join(dir, "."+base+"."+rand.Text()[:8]+".tmp")
+	temporary := filepath.Join(dir, temporaryName(base))
 	if err := stage(fsys, temporary, content); err != nil {
 		return explain(path, "the file is as before", err)
 	}
@@ -40,6 +40,23 @@ func write(fsys filesystem, path string, content func(w io.Writer) error) error 
 		return explain(path, "the file is replaced, but a power cut may undo that", err)
 	}
 	return nil
+}
+
+// temporaryName is under which the new content of a file is built: a name of its own, so that writers of the same path do not meet.
+func temporaryName(base string) string { return "." + base + "." + rand.Text()[:8] + ".tmp" }
+
+// temporaries matches the names that temporaryName gives.
+var temporaries = regexp.MustCompile(`^\..+\.[2-7A-Z]{8}\.tmp$`)
+
+// removeTemporaries removes what a kill during write has left in a folder.
+func removeTemporaries(fsys filesystem, dir string) error {
+	names, err := fsys.list(dir)
+	for _, name := range names {
+		if err == nil && temporaries.MatchString(name) {
+			err = fsys.remove(filepath.Join(dir, name))
+		}
+	}
+	return err
 }
 
 // stage creates a file whose content is on disk when it returns. After an error or a panic of content there is no file.

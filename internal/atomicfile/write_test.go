@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -81,5 +82,21 @@ func TestWriteSaysThatTheFolderIsMissing(t *testing.T) {
 	err := Write(path, func(io.Writer) error { return nil })
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestRecoverRemovesWhatAKilledWriteLeft(t *testing.T) {
+	dir := t.TempDir()
+	kept := []string{".hidden", ".notes.tmp", "file", "file.ABCDEFGH.tmp"}
+	for _, name := range append(kept, temporaryName("file")) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Recover(dir); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := (disk{}).list(dir); err != nil || !slices.Equal(names, kept) {
+		t.Errorf("the folder has %q, error %v; want %q", names, err, kept)
 	}
 }
