@@ -1,0 +1,124 @@
+//go:build unix
+
+package main
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestKilledFiftyTimesAlwaysResumes(t *testing.T) {
+	const steps = 2000
+	kills := 50
+	if testing.Short() {
+		kills = 5
+	}
+	flags := []string{"-data", "sums.txt", "-out", "run", "-layers", "1", "-d-model", "8", "-heads", "2", "-batch", "8", "-threads", "1",
+		"-steps", "2000", "-evaluate-every", "100"}
+	random := rand.New(rand.NewPCG(1, 2))
+	dir := workplace(t)
+	folder := filepath.Join(dir, "run")
+	inSave := 0
+	between := 10 * time.Millisecond // from a checkpoint to the next, as measured last
+	for kill := range kills {
+		p := start(t, dir, append(flags, "-resume", "-save-every", "7")...)
+		if kill%5 < 2 { // while it starts
+			time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond))))
+		} else { // on the way from a checkpoint to another
+			saves := 1 + random.IntN(2)
+			for range saves {
+				before := time.Now()
+				if !p.await("checkpoint") {
+					t.Fatalf("the run ended before kill %d: exit code %d, %s", kill, p.end(), &p.stderr)
+				}
+				between = time.Since(before)
+			}
+			time.Sleep(time.Duration(random.Int64N(int64(min(between, 100*time.Millisecond) + 1))))
+		}
+		p.kill()
+		if p.stderr.Len() > 0 {
+			t.Fatalf("kill %d: %s", kill, &p.stderr)
+		}
+		if cutOff, err := filepath.Glob(filepath.Join(folder, ".checkpoint-*")); err == nil && len(cutOff) > 0 {
+			inSave++
+		}
+	}
+	t.Logf("%d of %d kills were in the middle of a save", inSave, kills)
+	// The rest of the run saves at its end only, and so does the run that it is compared with: the flag is a part of the state.
+	succeed(t, dir, append(flags, "-resume", "-save-every", "0", "-quiet")...)
+	whole := workplace(t)
+	succeed(t, whole, append(flags, "-save-every", "0", "-quiet")...)
+	sameCheckpoint(t, folder, filepath.Join(whole, "run"))
+	checkSteps(t, folder, steps)
+	for name := range contents(t, dir) {
+		if strings.Contains(name, "/.") {
+			t.Errorf("%s was left behind", name)
+		}
+	}
+}
+
+func TestSignalSavesAndSaysHowToGoOn(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := workplace(t)
+		p := start(t, dir, withoutQuiet(small("-steps", "3000", "-save-every", "0"))...)
+		if !p.await("step") {
+			t.Fatalf("no step was taken: %s", &p.stderr)
+		}
+		p.cmd.Process.Signal(signal)
+		if code := p.end(); code != 130 {
+			t.Errorf("%v: exit code %d, want 130", signal, code)
+		}
+		for _, text := range []string{"train: interrupted at step ", " of 3,000", "saved", "; go on with: go run ./cmd/train -resume -out run\n"} {
+			if !strings.Contains(p.stderr.String(), text) {
+				t.Errorf("%v: error %q does not say %q", signal, &p.stderr, text)
+			}
+		}
+		succeed(t, dir, "-resume", "-out", "run", "-quiet")
+		sameCheckpoint(t, filepath.Join(dir, "run"), uninterrupted(t, "-steps", "3000", "-save-every", "0"))
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	dir := workplace(t)
+	p := start(t, dir, withoutQuiet(small("-steps", "1000000", "-save-every", "7"))...)
+	if !p.await("checkpoint") {
+		t.Fatalf("no checkpoint: %s", &p.stderr)
+	}
+	// Nobody reads on: the process hangs in writing a line, and cannot save.
+	time.Sleep(200 * time.Millisecond)
+	p.cmd.Process.Signal(syscall.SIGINT)
+	time.Sleep(200 * time.Millisecond)
+	if err := p.cmd.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Fatalf("the first signal ended the process: %v", err)
+	}
+	p.cmd.Process.Signal(syscall.SIGINT)
+	ended := make(chan error)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the process goes on after a second signal")
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	fail(t, 130, []string{"saved"}, dir, withoutQuiet(small("-resume", "-steps", "1000000", "-stop-after", "1"))...)
+}
+
+func TestSecondTrainerIsKeptOut(t *testing.T) {
+	dir := workplace(t)
+	p := start(t, dir, withoutQuiet(small("-steps", "1000000"))...)
+	if !p.await("checkpoint") {
+		t.Fatalf("no checkpoint: %s", &p.stderr)
+	}
+	for _, flag := range []string{"-resume", "-overwrite", "-quiet"} {
+		fail(t, 1, []string{"run folder run is in use by process " + strconv.Itoa(p.cmd.Process.Pid), "started"}, dir, small(flag)...)
+	}
+	p.kill() // which frees the folder
+	succeed(t, dir, small("-overwrite")...)
+}
