@@ -20,7 +20,7 @@ func (v *screen) story(f *train.Followed) string {
 	row("question", "%s", clipped(f.Question, room))
 	row("prediction", "%s", clipped(wordList(v.session.words(f.Top)), room))
 	row("target", "%s, which the model gave %s", v.bold(f.Target), format.Percent(f.Before))
-	row("loss", "%s = -log %.4g   %s", v.bold(lossText(f.NLL())), f.Before, v.faint("how wrong: 0 is sure and right"))
+	row("loss", "%s = -log %.7g   %s", v.bold(lossText(f.NLL())), f.Before, v.faint("how wrong: 0 is sure and right"))
 	row("blame", "%s", v.faint("how strongly the loss depends on the weights of each stage,"))
 	row("", "%s", v.faint("as its share of the squared gradient"))
 	for i, stage := range v.session.trainer.Model.Stages {
@@ -36,9 +36,9 @@ func (v *screen) story(f *train.Followed) string {
 // weight shows how the step moved a weight. Every number is one that the optimizer used.
 func (v *screen) weight(row func(name, layout string, values ...any), w *train.FollowedWeight) {
 	row("one weight", "%s%v, the most to blame", strings.TrimPrefix(w.Parameter, "transformer."), w.Index)
-	row("", "gradient   %+.6f%s", w.Gradient, v.faint(" of the batch's loss"))
+	row("", "gradient   %+.4g%s", w.Gradient, v.faint(" of the batch's loss"))
 	if w.Scale < 1 {
-		row("", "           %+.6f%s", w.Gradient*w.Scale, v.faint(" after clipping the whole gradient"))
+		row("", "           %+.4g%s", w.Gradient*w.Scale, v.faint(" after clipping the whole gradient"))
 	}
 	name := "gradient"
 	if w.Size > 0 {
