@@ -43,6 +43,7 @@ type decoder struct {
 	specials  map[string]int32
 	dynamic   []int // indices of the constants that hold the address of extern shared memory
 	jumps     []jump
+	reached   int      // the latest place that a label has
 	calls     []string // functions that are being expanded, to refuse recursion
 	end       *label   // of the function that is being expanded; nil in the kernel
 }
@@ -102,7 +103,9 @@ func (d *decoder) kernel(m *module, f *function, top *names) error {
 	if err := d.scope(f.body, n); err != nil {
 		return err
 	}
-	d.emit(inst{flow: exit, guard: -1}, origin{line: f.line, op: "end"})
+	if n := len(p.code); n == 0 || p.code[n-1].flow != exit || p.code[n-1].guard >= 0 || d.reached == n {
+		d.emit(inst{flow: exit, guard: -1}, origin{line: f.line, op: "end"})
+	}
 	p.dynamic = alignUp(p.shared, 16)
 	for _, i := range d.dynamic {
 		p.constants[i].value = uint64(p.dynamic)
@@ -146,7 +149,7 @@ func (d *decoder) scope(s *scope, outer *names) error {
 		case st.nested != nil:
 			err = d.scope(st.nested, n)
 		case st.label != "":
-			n.labels[st.label].pc = len(d.program.code)
+			d.put(n.labels[st.label])
 		case st.base() == "call":
 			err = d.call(st, n)
 		default:
@@ -203,7 +206,7 @@ func (d *decoder) call(st *statement, n *names) error {
 		return fmt.Errorf("in %s, called at line %d: %w", f.name, st.line, err)
 	}
 	d.calls = d.calls[:len(d.calls)-1]
-	d.end.pc = len(d.program.code)
+	d.put(d.end)
 	d.end = end
 	return nil
 }
@@ -243,6 +246,12 @@ func (d *decoder) instruction(st *statement, n *names) error {
 func (d *decoder) emit(in inst, o origin) {
 	d.program.code = append(d.program.code, in)
 	d.program.origins = append(d.program.origins, o)
+}
+
+// put gives a label the place of the next instruction.
+func (d *decoder) put(l *label) {
+	l.pc = len(d.program.code)
+	d.reached = l.pc
 }
 
 func (d *decoder) newRow() int32 {

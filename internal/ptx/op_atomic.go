@@ -60,14 +60,14 @@ func updateOf(operation string, t scalar) update {
 	if t == f64 {
 		return two(func(a, b uint64) uint64 { return double(math.Float64frombits(a) + math.Float64frombits(b)) })
 	}
-	sum := floatForm{typ: t, format: formats[t], pairs: t == f16x2 || t == bf16x2, operate: floatRules["add"].operate}
+	sum := floatForm{typ: t, format: formats[t], pairs: t == f16x2, operate: floatRules["add"].operate}
 	return two(func(a, b uint64) uint64 { return sum.whole(a, b, 0) })
 }
 
 // atomicTypes are the types that each operation has.
 var atomicTypes = map[string]string{
 	"exch": "b32 b64", "cas": "b16 b32 b64", "and": "b32 b64", "or": "b32 b64", "xor": "b32 b64", "inc": "u32", "dec": "u32",
-	"min": "u32 s32 u64 s64", "max": "u32 s32 u64 s64", "add": "u32 s32 u64 f32 f64 f16 f16x2 bf16 bf16x2",
+	"min": "u32 s32 u64 s64", "max": "u32 s32 u64 s64", "add": "u32 s32 u64 f32 f64 f16 f16x2",
 }
 
 // decodeAtomic decodes atom, which returns what was there, and red, which does not.
@@ -106,7 +106,7 @@ func decodeAtomic(r *reader) {
 		result = r.d(t)
 	}
 	if t.float() {
-		r.countFloat(floatForm{typ: t, pairs: t == f16x2 || t == bf16x2}, floatRules["add"])
+		r.countFloat(floatForm{typ: t, pairs: t == f16x2}, floatRules["add"])
 	}
 	m := memory{space: s, size: t.bytes(), how: updating}
 	r.touches(s, m.size, m.size)

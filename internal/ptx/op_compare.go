@@ -128,7 +128,7 @@ func (r *reader) test(operator, combination string, ftz bool, t scalar) test {
 // decodeSetp decodes setp: p|q = comparison and its opposite, or for pairs the comparisons of both numbers.
 func decodeSetp(r *reader) {
 	operator, combination, ftz := r.decodeTest()
-	t := r.typ("b16 b32 b64 " + integers + " " + allFloats)
+	t := r.typ("b16 b32 b64 " + integers + " " + sm80Floats)
 	test := r.test(operator, combination, ftz, t)
 	if r.err != nil {
 		return
@@ -138,7 +138,7 @@ func decodeSetp(r *reader) {
 	if targets.second != "" {
 		q = r.predicateTarget(targets.second)
 	}
-	pairs := t == f16x2 || t == bf16x2
+	pairs := t == f16x2
 	r.apply(func(w *warp, in *inst, mask uint32) {
 		result, second := test.of(w, in, mask, pairs, 0)
 		if pairs && q >= 0 {
@@ -154,11 +154,11 @@ func decodeSetp(r *reader) {
 // decodeSet decodes set: the result is 1 (floats) or all ones (integers) where the comparison holds, else 0.
 func decodeSet(r *reader) {
 	operator, combination, ftz := r.decodeTest()
-	d := r.typ("u16 s16 u32 s32 f32 f16 f16x2 bf16 bf16x2")
-	t := r.typ("b16 b32 b64 " + integers + " " + allFloats)
+	d := r.typ("u16 s16 u32 s32 f32 f16 f16x2")
+	t := r.typ("b16 b32 b64 " + integers + " " + sm80Floats)
 	test := r.test(operator, combination, ftz, t)
-	pairs := t == f16x2 || t == bf16x2
-	if pairs != (d == f16x2 || d == bf16x2) {
+	pairs := t == f16x2
+	if pairs != (d == f16x2) {
 		r.fail("a pair is compared to a pair")
 	}
 	if r.err != nil {

@@ -149,8 +149,8 @@ func decodeCvt(r *reader) {
 	c.relu = r.has("relu")
 	c.ftz = r.has("ftz")
 	c.sat = r.has("sat")
-	const types = "u8 s8 u16 s16 u32 s32 u64 s64 f16 bf16 f32 f64"
-	c.to = r.typ(types + " tf32 f16x2 bf16x2")
+	const types = "u8 s8 u16 s16 u32 s32 u64 s64 f16 f32 f64"
+	c.to = r.typ(types + " bf16 tf32 f16x2 bf16x2")
 	c.from = r.typ(types)
 	if r.err != nil {
 		return
@@ -179,10 +179,12 @@ func decodeCvt(r *reader) {
 
 // checkCvt refuses what PTX does not allow: a rounding where none happens, none where one does.
 func (r *reader) checkCvt(c conversion, mode string) {
-	narrows := c.to.float() && c.from.float() && c.from.bytes() > c.to.bytes() || c.to == tf32 || c.to == bf16 && c.from == f16
+	narrows := c.to.float() && c.from.float() && c.from.bytes() > c.to.bytes() || c.to == tf32
 	switch {
-	case c.to == tf32 && (c.from != f32 || mode != "rna" && mode != "rn" && mode != "rz"):
-		r.fail("a conversion to .tf32 is one of .rna.tf32.f32")
+	case c.to == tf32 && (c.from != f32 || mode != "rna"):
+		r.fail("a conversion to .tf32 is .rna.tf32.f32")
+	case c.to == bf16 && c.from != f32:
+		r.fail("a conversion to .bf16 is from .f32")
 	case mode == "rna" && c.to != tf32:
 		r.fail(".rna is for .tf32 alone")
 	case c.from.float() && !c.to.float() && !c.whole:

@@ -106,7 +106,7 @@ func decodeFloat(r *reader) {
 	}
 	halves := f.typ != f32 && f.typ != f64
 	switch {
-	case f.ftz && (f.typ == f64 || (f.typ == bf16 || f.typ == bf16x2) && name != "ex2"):
+	case f.ftz && (f.typ == f64 || f.typ == bf16 || f.typ == bf16x2):
 		r.fail(".ftz is not for %v", f.typ)
 	case f.sat && (f.typ == f64 || f.typ == bf16 || f.typ == bf16x2), f.relu && !halves:
 		r.fail(".sat and .relu are not for %v", f.typ)
@@ -247,17 +247,18 @@ type floatRule struct {
 
 const (
 	allFloats    = "f32 f64 f16 f16x2 bf16 bf16x2"
+	sm80Floats   = "f32 f64 f16 f16x2" // for what bf16 needs sm_90
 	allRoundings = "rn rz rm rp"
 )
 
 var floatRules = map[string]floatRule{
-	"add": {operands: 2, types: allFloats, roundings: allRoundings, clamps: true, flops: 1,
+	"add": {operands: 2, types: sm80Floats, roundings: allRoundings, clamps: true, flops: 1,
 		operate:   func(a, b, _ float64, r rounding) float64 { return signOfZero(oddSum(a, b), a, b, r) },
 		operate64: func(a, b, _ float64, r rounding) float64 { return directed(a+b, a, 1, b, r) }},
-	"sub": {operands: 2, types: allFloats, roundings: allRoundings, clamps: true, flops: 1,
+	"sub": {operands: 2, types: sm80Floats, roundings: allRoundings, clamps: true, flops: 1,
 		operate:   func(a, b, _ float64, r rounding) float64 { return signOfZero(oddSum(a, -b), a, -b, r) },
 		operate64: func(a, b, _ float64, r rounding) float64 { return directed(a-b, a, 1, -b, r) }},
-	"mul": {operands: 2, types: allFloats, roundings: allRoundings, clamps: true, flops: 1,
+	"mul": {operands: 2, types: sm80Floats, roundings: allRoundings, clamps: true, flops: 1,
 		operate:   func(a, b, _ float64, _ rounding) float64 { return a * b },
 		operate64: func(a, b, _ float64, r rounding) float64 { return directed(a*b, a, b, 0, r) }},
 	"fma": {operands: 3, types: allFloats, roundings: allRoundings, rounded: true, clamps: true, flops: 2, operate: fusedSum, operate64: fusedSum64},
@@ -273,7 +274,7 @@ var floatRules = map[string]floatRule{
 		operate64: func(a, _, _ float64, r rounding) float64 { return directedRoot(a, r) }},
 	"rsqrt": {operands: 1, types: "f32", approximate: "approx", rounded: true, special: true, flops: 1,
 		operate: func(a, _, _ float64, _ rounding) float64 { return 1 / math.Sqrt(a) }},
-	"ex2": {operands: 1, types: "f32 f16 f16x2 bf16 bf16x2", approximate: "approx", rounded: true, special: true, flops: 1,
+	"ex2": {operands: 1, types: "f32 f16 f16x2", approximate: "approx", rounded: true, special: true, flops: 1,
 		operate: func(a, _, _ float64, _ rounding) float64 { return math.Exp2(a) }},
 	"lg2": {operands: 1, types: "f32", approximate: "approx", rounded: true, special: true, flops: 1,
 		operate: func(a, _, _ float64, _ rounding) float64 { return math.Log2(a) }},
@@ -281,7 +282,7 @@ var floatRules = map[string]floatRule{
 		operate: func(a, _, _ float64, _ rounding) float64 { return math.Sin(a) }},
 	"cos": {operands: 1, types: "f32", approximate: "approx", rounded: true, special: true, flops: 1,
 		operate: func(a, _, _ float64, _ rounding) float64 { return math.Cos(a) }},
-	"tanh": {operands: 1, types: "f32 f16 f16x2 bf16 bf16x2", approximate: "approx", rounded: true, special: true, flops: 1,
+	"tanh": {operands: 1, types: "f32 f16 f16x2", approximate: "approx", rounded: true, special: true, flops: 1,
 		operate: func(a, _, _ float64, _ rounding) float64 { return math.Tanh(a) }},
 	"min": {operands: 2, types: allFloats, nan: true, flops: 1, operate: smallest},
 	"max": {operands: 2, types: allFloats, nan: true, flops: 1, operate: largest},

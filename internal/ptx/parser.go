@@ -404,6 +404,9 @@ func (p *parser) registers(s *scope) error {
 			}
 			s.ranges = append(s.ranges, registerRange{name.text, count, typ})
 		} else {
+			if _, special := specialRegisters[name.text]; special {
+				return syntaxError(name.line, "register %s cannot be declared: PTX defines it", name.text)
+			}
 			if _, twice := s.registers[name.text]; twice {
 				return syntaxError(name.line, "register %s is already declared", name.text)
 			}
