@@ -36,7 +36,7 @@ var asked = []string{
 	"ninety nine plus ninety nine equals",
 }
 
-// chooseQuestions takes the calculator's questions, or five examples of other data, held out ones first.
+// chooseQuestions takes the calculator's questions, or as many examples of other data: held out ones, and trained ones where those are few.
 func (s *session) chooseQuestions() []question {
 	var questions []question
 	if s.data == "" {
@@ -46,15 +46,15 @@ func (s *session) chooseQuestions() []question {
 		}
 		return questions
 	}
-	list, heldOut := s.heldOut, true
-	if len(list) == 0 {
-		list, heldOut = s.trained, false
+	spread := func(list []examples.Example, heldOut bool) {
+		n := min(len(asked)-len(questions), len(list))
+		for i := range n {
+			e := list[i*len(list)/n]
+			questions = append(questions, question{e.Question, e.Answer, heldOut})
+		}
 	}
-	n := min(5, len(list))
-	for i := range n {
-		e := list[i*len(list)/n]
-		questions = append(questions, question{e.Question, e.Answer, heldOut})
-	}
+	spread(s.heldOut, true)
+	spread(s.trained, false)
 	return questions
 }
 
