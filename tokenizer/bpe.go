@@ -57,31 +57,27 @@ func newBPE(tokens []string, merges []merge, added []addedToken) *BPE {
 		tokens: tokens, ids: make(map[string]int32, len(tokens)), added: added, special: make([]bool, len(tokens)),
 		merges: merges, ranks: make(map[pair]int32, len(merges)), eos: NoToken,
 	}
-	isAdded := make([]bool, len(tokens))
-	for _, a := range added {
-		isAdded[a.ID] = true
-		b.special[a.ID] = a.Special
-		b.matchers[matcherOf(a)].add(a)
-	}
 	for i := range b.byteIDs {
 		b.byteIDs[i] = NoToken
 	}
 	for id, token := range tokens {
-		// An added token may have the bytes of an ordinary one, which is the one that words are made of.
-		if _, ok := b.ids[token]; ok && isAdded[id] {
-			continue
-		}
 		b.ids[token] = int32(id)
 		if len(token) == 1 {
 			b.byteIDs[token[0]] = int32(id)
 		}
 	}
+	for _, a := range added {
+		b.ids[a.Content] = a.ID // rather than that of an ordinary token of the same bytes, which no text has then
+		b.special[a.ID] = a.Special
+		b.matchers[matcherOf(a)].add(a)
+	}
 	for rank, m := range merges {
 		b.ranks[m.pair] = int32(rank)
 	}
-	for _, name := range slices.Backward(endings[:]) {
-		if id, ok := b.ids[name]; ok && isAdded[id] {
-			b.eos = id
+	for _, name := range endings {
+		if i := slices.IndexFunc(added, func(a addedToken) bool { return a.Content == name }); i >= 0 {
+			b.eos = added[i].ID
+			break
 		}
 	}
 	b.encoders.New = func() any { return newEncoder(b) }

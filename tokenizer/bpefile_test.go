@@ -77,11 +77,11 @@ func TestParseReadsEveryFormOfABPE(t *testing.T) {
 		t.Fatalf("encoded as %s, EOS %d", got, want.EOS())
 	}
 	for name, content := range map[string]string{
-		"merges as pairs":    edit(t, `["Ġ a"]`, `[["Ġ", "a"]]`),
-		"no type, as GPT-2":  edit(t, `"type": "BPE", `, ``),
-		"empty strings":      edit(t, `"continuing_subword_prefix": null`, `"continuing_subword_prefix": ""`, `"dropout": null`, `"dropout": 0`),
-		"added in vocab":     edit(t, `"Ġa": 2}`, `"Ġa": 2, "<|endoftext|>": 3}`),
-		"no post-processor":  edit(t, `"post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}`,
+		"merges as pairs":   edit(t, `["Ġ a"]`, `[["Ġ", "a"]]`),
+		"no type, as GPT-2": edit(t, `"type": "BPE", `, ``),
+		"empty strings":     edit(t, `"continuing_subword_prefix": null`, `"continuing_subword_prefix": ""`, `"dropout": null`, `"dropout": 0`),
+		"added in vocab":    edit(t, `"Ġa": 2}`, `"Ġa": 2, "<|endoftext|>": 3}`),
+		"no post-processor": edit(t, `"post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}`,
 			`"post_processor": null`),
 		"no use_regex":       edit(t, `, "use_regex": true`, ``),
 		"byte order of keys": edit(t, `"normalizer": null,`, ``, `"version": "1.0",`, `"version": "1.0", "normalizer": null,`),

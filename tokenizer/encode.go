@@ -109,9 +109,7 @@ func (b *BPE) chunks(text string) [][]segment {
 			add(segment{s.text[:cut], NoToken})
 			s.text = s.text[cut:]
 		}
-		if s.text != "" {
-			add(s)
-		}
+		add(s)
 	}
 	if group != nil {
 		groups = append(groups, group)

@@ -37,7 +37,7 @@ type candidate struct {
 	id       int32 // of the merged token
 }
 
-func (c candidate) before(d candidate) bool {
+func (c candidate) Before(d candidate) bool {
 	return c.rank < d.rank || c.rank == d.rank && c.at < d.at
 }
 

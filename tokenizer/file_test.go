@@ -125,6 +125,13 @@ func TestConfigNamesTheSpecialTokensAndTheContext(t *testing.T) {
 	}
 }
 
+func TestConfigLeavesOutTokensThatTheVocabularyLacks(t *testing.T) {
+	config := string(ConfigJSON(newBPE([]string{"a"}, nil, nil), 0))
+	if strings.Contains(config, "pad_token") || strings.Contains(config, "eos_token") {
+		t.Errorf("config names a token that is not there:\n%s", config)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	w, err := NewWord([]string{"plus", "naïve"})
 	if err != nil {

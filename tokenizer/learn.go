@@ -60,7 +60,7 @@ type frequency struct {
 	*occurrences
 }
 
-func (f frequency) before(g frequency) bool {
+func (f frequency) Before(g frequency) bool {
 	switch {
 	case f.count != g.count:
 		return f.count > g.count

@@ -1,14 +1,14 @@
 package tokenizer
 
 // queue is a binary heap: pop returns the first of its elements by their order.
-type queue[T interface{ before(T) bool }] []T
+type queue[T interface{ Before(T) bool }] []T
 
 func (q *queue[T]) push(element T) {
 	list := append(*q, element)
 	i := len(list) - 1
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !element.before(list[parent]) {
+		if !element.Before(list[parent]) {
 			break
 		}
 		list[i] = list[parent]
@@ -25,10 +25,10 @@ func (q *queue[T]) pop() T {
 	list = list[:len(list)-1]
 	for i := 0; len(list) > 0; {
 		child := 2*i + 1
-		if child+1 < len(list) && list[child+1].before(list[child]) {
+		if child+1 < len(list) && list[child+1].Before(list[child]) {
 			child++
 		}
-		if child >= len(list) || !list[child].before(last) {
+		if child >= len(list) || !list[child].Before(last) {
 			list[i] = last
 			break
 		}
