@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -37,7 +39,7 @@ func (v *screen) title(text string) string { return "\n" + v.terminal.Paint(cli.
 func (v *screen) faint(text string) string { return v.terminal.Paint(cli.Faint, text) }
 func (v *screen) bold(text string) string  { return v.terminal.Paint(cli.Bold, text) }
 
-func (v *screen) note(text string) { v.print("%s\n", text) }
+func (v *screen) note(text string) { v.print("%s\n", strings.Join(wrapped(text, v.terminal.Width), "\n")) }
 
 // bar draws a share of width columns.
 func (v *screen) bar(share float64, width int) string {
@@ -208,14 +210,15 @@ func (v *screen) after(list []answer, r *result) {
 	}
 	v.print("%s", v.title("Right answers"))
 	v.print("  %-10s  %s\n", "", v.faint(fmt.Sprintf("%-27s  %-27s", "held out", "trained on")))
-	for _, score := range r.trained.ByOperation {
-		v.scores(score.Operation, operationScore(r.heldOut, score.Operation), score)
+	operations := operationsOf(r)
+	for _, operation := range operations {
+		v.scores(operation, operationScore(r.heldOut, operation), operationScore(r.trained, operation))
 	}
-	if len(r.trained.ByOperation) > 1 {
+	if len(operations) > 1 {
 		v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total}, train.Score{Right: r.trained.Right, Total: r.trained.Total})
 	}
 	v.summary(r)
-	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, list[0].text), askCommand(v.session.out, ""))
+	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, shortest(list)), askCommand(v.session.out, ""))
 }
 
 // summary says how the training ended and where everything is.
@@ -235,6 +238,23 @@ func (v *screen) summary(r *result) {
 	}
 }
 
+// shortest is the shortest question.
+func shortest(list []answer) string {
+	return slices.MinFunc(list, func(a, b answer) int { return len(a.text) - len(b.text) }).text
+}
+
+// operationsOf are the operations of all examples, by name.
+func operationsOf(r *result) []string {
+	operations := make(map[string]bool)
+	for _, e := range []*train.Evaluation{r.trained, r.heldOut} {
+		for _, s := range e.ByOperation {
+			operations[s.Operation] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(operations))
+}
+
+// operationScore is the score on an operation, of no examples where there are none.
 func operationScore(e *train.Evaluation, operation string) train.Score {
 	for _, s := range e.ByOperation {
 		if s.Operation == operation {
