@@ -77,14 +77,14 @@ func (f *Folder) RecentLoss(n int) (float64, error) {
 func (f *Folder) Log(m *Metrics) error {
 	f.line = append(m.AppendJSON(f.line[:0]), '\n')
 	_, err := f.buffer.Write(f.line)
-	return err
+	return f.explain(err)
 }
 
 // LogEvaluation appends an evaluation to metrics.jsonl.
 func (f *Folder) LogEvaluation(step int, e *Evaluation) error {
 	f.line = append(e.appendJSON(f.line[:0], step), '\n')
 	_, err := f.buffer.Write(f.line)
-	return err
+	return f.explain(err)
 }
 
 // flush brings metrics.jsonl to the disk.
@@ -93,7 +93,16 @@ func (f *Folder) flush() error {
 		return nil
 	}
 	if err := f.buffer.Flush(); err != nil {
-		return err
+		return f.explain(err)
 	}
-	return f.metrics.Sync()
+	return f.explain(f.metrics.Sync())
+}
+
+// explain words an error of writing metrics.jsonl, which ends the run. What could not be written is dropped: Close would fail of it again.
+func (f *Folder) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	f.buffer.Reset(io.Discard)
+	return atomicfile.Explain(f.Path(MetricsFile), "the last checkpoint is kept", err)
 }

@@ -34,7 +34,7 @@ func begin(fsys filesystem, dir string) (*Group, error) {
 		return nil, err
 	}
 	if err := fsys.mkdir(filepath.Join(dir, staging)); err != nil {
-		return nil, explain(dir, kept, err)
+		return nil, Explain(dir, kept, err)
 	}
 	return &Group{fsys: fsys, dir: dir}, nil
 }
@@ -49,7 +49,7 @@ func (g *Group) Write(name string, content func(w io.Writer) error) error {
 	}
 	if err := stage(g.fsys, filepath.Join(g.dir, staging, name), content); err != nil {
 		g.Abort()
-		return explain(filepath.Join(g.dir, name), kept, err)
+		return Explain(filepath.Join(g.dir, name), kept, err)
 	}
 	g.names = append(g.names, name)
 	return nil
@@ -67,7 +67,7 @@ func (g *Group) Commit() error {
 	}
 	if err != nil {
 		g.Abort()
-		return explain(g.dir, kept, err)
+		return Explain(g.dir, kept, err)
 	}
 	g.ended = true
 	return rollForward(g.fsys, g.dir, g.names)
@@ -89,7 +89,7 @@ func Recover(dir string) error {
 		return err
 	}
 	if err := removeTemporaries(disk{}, dir); err != nil {
-		return explain(dir, "what a cut-off save left there stays", err)
+		return Explain(dir, "what a cut-off save left there stays", err)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func recoverDir(fsys filesystem, dir string) error {
 		return fmt.Errorf("cannot see whether a save into %s was cut short: %w", dir, err)
 	}
 	if err := removeDir(fsys, filepath.Join(dir, staging)); err != nil {
-		return explain(dir, kept, err)
+		return Explain(dir, kept, err)
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func rollForward(fsys filesystem, dir string, names []string) error {
 		err = fsys.remove(from)
 	}
 	if err != nil {
-		return explain(dir, "the new checkpoint is complete in "+committed+" and will be put in place at the next start", err)
+		return Explain(dir, "the new checkpoint is complete in "+committed+" and will be put in place at the next start", err)
 	}
 	return nil
 }

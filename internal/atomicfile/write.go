@@ -30,14 +30,14 @@ func write(fsys filesystem, path string, content func(w io.Writer) error) error 
 	dir = filepath.Clean(dir)
 	temporary := filepath.Join(dir, temporaryName(base))
 	if err := stage(fsys, temporary, content); err != nil {
-		return explain(path, "the file is as before", err)
+		return Explain(path, "the file is as before", err)
 	}
 	if err := fsys.rename(temporary, path); err != nil {
 		fsys.remove(temporary)
-		return explain(path, "the file is as before", err)
+		return Explain(path, "the file is as before", err)
 	}
 	if err := fsys.syncDir(dir); err != nil {
-		return explain(path, "the file is replaced, but a power cut may undo that", err)
+		return Explain(path, "the file is replaced, but a power cut may undo that", err)
 	}
 	return nil
 }
@@ -89,8 +89,8 @@ func stage(fsys filesystem, path string, content func(w io.Writer) error) (err e
 	return nil
 }
 
-// explain wraps err, which came of saving path, with what it means for the user and what to do.
-func explain(path, outcome string, err error) error {
+// Explain wraps err, which came of saving path, with what it means for the user and what to do. outcome says what became of what was there.
+func Explain(path, outcome string, err error) error {
 	var cause string
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
