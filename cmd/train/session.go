@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,7 +120,11 @@ func (s *session) openFolder() error {
 		return nil
 	case s.resume:
 		s.state = state
-		return s.flags.Restore(state.Arguments, changeable...)
+		err := s.flags.Restore(state.Arguments, changeable...)
+		if fault.ExitCode(err) == fault.ExitData {
+			err = fmt.Errorf("%s: %w", s.folder.Path(train.StateFile), err)
+		}
+		return err
 	case state.Step < state.Options.Steps:
 		return fault.Usagef("%s holds an unfinished run, at step %s of %s: go on with it by -resume, replace it by -overwrite, "+
 			"or choose another folder by -out", s.out, format.Thousands(state.Step), format.Thousands(state.Options.Steps))
@@ -255,9 +260,13 @@ func (s *session) newModel() (*model.Model, error) {
 		s.config = m.Config
 		return m, nil
 	}
+	ofData, path := s.tokenizer.JSON(), s.folder.Path(tokenizer.FileName)
 	var err error
-	if s.tokenizer, err = tokenizer.Load(s.folder.Path(tokenizer.FileName)); err != nil {
+	if s.tokenizer, err = tokenizer.Load(path); err != nil {
 		return nil, err
+	}
+	if !bytes.Equal(s.tokenizer.JSON(), ofData) {
+		return nil, fault.Dataf("%s has another vocabulary than the data: expected both as the run was begun with them", path)
 	}
 	m, err := model.Load(s.out)
 	if err != nil {
