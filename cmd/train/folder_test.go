@@ -144,7 +144,7 @@ func TestFinishedRunHasNothingToResume(t *testing.T) {
 	succeed(t, dir, small()...)
 	before := contents(t, dir)
 	o := succeed(t, dir, "-resume", "-out", "run")
-	if !strings.Contains(o.stdout, "Nothing is left to do: the run in run has taken all its 60 steps. Ask it with: go run ./cmd/generate -model run") {
+	if !strings.Contains(o.stdout, "Nothing is left to do: the run in run has taken all its 60 steps.\nAsk it with: go run ./cmd/generate -model run") {
 		t.Errorf("printed %q", o.stdout)
 	}
 	sameContents(t, contents(t, dir), before)

@@ -39,7 +39,7 @@ func (v *screen) title(text string) string { return "\n" + v.terminal.Paint(cli.
 func (v *screen) faint(text string) string { return v.terminal.Paint(cli.Faint, text) }
 func (v *screen) bold(text string) string  { return v.terminal.Paint(cli.Bold, text) }
 
-func (v *screen) note(text string) { v.print("%s\n", strings.Join(wrapped(text, v.terminal.Width), "\n")) }
+func (v *screen) note(text string) { v.print("%s\n", text) }
 
 // bar draws a share of width columns.
 func (v *screen) bar(share float64, width int) string {

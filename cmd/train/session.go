@@ -60,8 +60,8 @@ func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 		return err
 	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
-		s.view.note(fmt.Sprintf("Nothing is left to do: the run in %s has taken all its %s steps. Ask it with: %s",
-			a.out, format.Thousands(s.state.Step), askCommand(a.out, "")))
+		s.view.note(fmt.Sprintf("Nothing is left to do: the run in %s has taken all its %s steps.", a.out, format.Thousands(s.state.Step)))
+		s.view.note("Ask it with: " + askCommand(a.out, ""))
 		return nil
 	}
 	finish, err := profile(a.cpuProfile, a.memoryProfile)
