@@ -14,21 +14,24 @@ func TestASteadyRunAllocatesNothing(t *testing.T) {
 		backend := cpu.New(threads, kernel.Best())
 		defer backend.Close()
 		e := NewExecutor(m, backend)
-		for _, mode := range []Mode{Predict, Evaluate, Train} {
-			b, list := &Batch{}, mixedExamples(m.Config)
-			step := func() {
-				b.Reset()
-				for _, one := range list {
-					b.Add(one.tokens, one.targets)
-				}
-				if _, err := e.Run(b, mode, 0.1); err != nil {
-					t.Fatal(err)
+		b, list := &Batch{}, mixedExamples(m.Config)
+		// Every mode, with batches of two shapes in turns.
+		step := func() {
+			for _, mode := range []Mode{Predict, Evaluate, Train} {
+				for _, n := range []int{2, len(list)} {
+					b.Reset()
+					for _, one := range list[:n] {
+						b.Add(one.tokens, one.targets)
+					}
+					if _, err := e.Run(b, mode, 0.1); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
-			step() // compiles the program
-			if n := testing.AllocsPerRun(50, step); n != 0 {
-				t.Errorf("%d threads, mode %d: a run allocates %g times, want never", threads, mode, n)
-			}
+		}
+		step() // compiles the programs
+		if n := testing.AllocsPerRun(50, step); n != 0 {
+			t.Errorf("%d threads: runs allocate %g times, want never", threads, n)
 		}
 	}
 }

@@ -42,6 +42,20 @@ func TestAWeightThatIsNotFiniteIsBlamedOnItsStage(t *testing.T) {
 	}
 }
 
+// A broken weight is a broken model, though this batch has no need of it.
+func TestAWeightThatTheBatchDoesNotReadIsBlamedToo(t *testing.T) {
+	m := newModel(t, kinds()["learned, tied false"])
+	m.Parameter("transformer.wpe.weight").Value[8*m.Config.Width] = float32(math.NaN())
+	b := batchOf(newExamples(m.Config, 8)...) // positions 0 to 7
+	f, err := newExecutor(t, m).FirstNonFinite(b, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f == nil || m.Stages[f.Stage].Name != "positions" || f.Backward {
+		t.Errorf("found %+v, want the positions", f)
+	}
+}
+
 func TestAnActivationThatOverflowsIsBlamedOnItsStage(t *testing.T) {
 	for name, c := range kinds() {
 		for parameter, want := range map[string]string{

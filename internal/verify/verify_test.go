@@ -176,6 +176,29 @@ func TestAnotherTokenInTheTextIsFoundUnlessTwoWereAsLikely(t *testing.T) {
 	}
 }
 
+// The reference goes on to its length whatever the tokens are.
+func TestAnEndTokenDoesNotEndTheText(t *testing.T) {
+	var end int64
+	dir := altered(t, "ref_f32.safetensors", func(name string, shape []int, values any) (any, []int) {
+		if name == "greedy" {
+			end = values.([]int64)[9]
+		}
+		return values, shape
+	})
+	path := filepath.Join(dir, model.ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), `"eos_token_id": 0`, fmt.Sprintf(`"eos_token_id": %d`, end), 1)
+	if err := os.WriteFile(path, []byte(changed), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := failures(report(t, dir, kernel.Best(), 1)); got != nil || changed == string(text) {
+		t.Errorf("with the end token %d the tensors %q fail", end, got)
+	}
+}
+
 func TestAWrongWeightOfTheModelFailsAlmostEverything(t *testing.T) {
 	dir := altered(t, "model.safetensors", func(name string, shape []int, values any) (any, []int) {
 		if name == "transformer.h.0.attn.c_attn.weight" {
