@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"trainer/internal/peak"
 )
 
 // examplesATurn is how many examples a side trains on before it is the other's turn: some hundred milliseconds at any batch size.
@@ -25,6 +27,8 @@ type steps struct {
 	Allocations   float64            `json:"allocations_per_step"`
 	Compiling     int                `json:"steps_that_compiled"` // of the last allocationSteps
 	LossDeviation float64            `json:"loss_deviation"`      // the largest between the sides in the first steps, relative
+
+	peak float64 // best speed of matrix products on all threads between the turns, in operations a second
 }
 
 const allocationSteps = 100
@@ -53,7 +57,7 @@ func duel(ctx context.Context, w *workload, p *peer, batch int, a *arguments) (*
 		if round > 0 {
 			times["ours"] = append(times["ours"], mine.Milliseconds[unhurried:]...)
 		}
-		row.GFLOP = us.gflop(batches)
+		row.GFLOP, row.peak = us.gflop(batches), max(row.peak, peak.GEMM(a.threads))
 		if p == nil {
 			continue
 		}

@@ -18,7 +18,6 @@ import (
 
 	"trainer/internal/cli"
 	"trainer/internal/fault"
-	"trainer/internal/peak"
 )
 
 // arguments is what can be chosen.
@@ -59,7 +58,6 @@ func run(ctx context.Context, a *arguments) error {
 		return err
 	}
 	r := &report{Machine: machine(a.threads), Rounds: a.rounds}
-	r.Peak = peak.GEMM(a.threads) / float64(a.threads) / 1e9
 	peer, err := startPeer(ctx, w, dir, a.threads)
 	if err != nil {
 		r.NoPeer = err.Error()
@@ -67,15 +65,17 @@ func run(ctx context.Context, a *arguments) error {
 		defer peer.close()
 		r.PyTorch = peer.version
 	}
+	var best float64
 	for _, batch := range []int{64, 256, 1024} {
 		fmt.Fprintf(os.Stderr, "batch %d ...\n", batch)
 		row, err := duel(ctx, w, peer, batch, a)
 		if err != nil {
 			return err
 		}
-		row.PeakShare = row.GFLOP / (row.Ours / 1e3) / (float64(a.threads) * r.Peak)
 		r.Steps = append(r.Steps, *row)
+		best = max(best, row.peak)
 	}
+	r.setPeak(best, a.threads)
 	if r.PeerMemory, err = peer.close(); err != nil {
 		return err
 	}

@@ -25,6 +25,15 @@ type report struct {
 	Command    *command `json:"command"`
 }
 
+// setPeak notes the speed of matrix products on all threads, in operations a second, and how near to it the steps were.
+func (r *report) setPeak(best float64, threads int) {
+	r.Peak = best / float64(threads) / 1e9
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		s.PeakShare = s.GFLOP / (s.Ours / 1e3) / (best / 1e9)
+	}
+}
+
 // machine describes what this runs on.
 func machine(threads int) string {
 	s := fmt.Sprintf("%s/%s, %d threads, %s kernels, %s, %s", runtime.GOOS, runtime.GOARCH, threads, kernel.Best().Name, runtime.Version(),
@@ -56,7 +65,7 @@ func (r *report) print(w io.Writer) {
 	} else {
 		fmt.Fprintf(w, "%s; both sides train on the same examples from the same weights, %d turns each; medians\n", r.PyTorch, r.Rounds)
 	}
-	fmt.Fprintf(w, "Limit: %.0f GFLOP/s a thread, measured in matrix products [256, 256]·[256, 256] that stay in the caches\n\n", r.Peak)
+	fmt.Fprintf(w, "Limit: %.0f GFLOP/s a thread, the best that matrix products [256, 256]·[256, 256] in the caches did between turns\n\n", r.Peak)
 	r.printSteps(w)
 	fmt.Fprintf(w, "\nfirst step %.0f ms after the start of the process; memory at most %s", r.Command.FirstStep, megabytes(r.Command.Memory))
 	if r.PeerMemory > 0 {
