@@ -3,8 +3,8 @@ package tokenizer
 import "strings"
 
 const (
-	// maxCached is how many words an encoder remembers. English prose of 1 MB has 26,000 different ones; more make the
-	// cache outgrow the processor's.
+	// maxCached is how many words an encoder remembers, about 4 MB with their ids: 1 MB of English verse has 15,000
+	// different ones.
 	maxCached = 1 << 15
 	// maxCachedLength bounds a remembered word, in bytes: longer ones rarely come again.
 	maxCachedLength = 64

@@ -7,8 +7,8 @@ import "unicode/utf8"
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// written out, because package regexp has no lookahead and takes twenty times as long. A byte that is not UTF-8 counts as
-// one character that is no letter, number or space.
+// written out, because package regexp has no lookahead. A byte that is not UTF-8 counts as one character that is no letter,
+// number or space.
 func wordLength(text string) int {
 	if text == "" {
 		return 0
