@@ -22,8 +22,20 @@ func replaced(texts ...string) func(data []byte) []byte {
 	}
 }
 
+// copied is a copy of a working folder.
+func copied(t testing.TB, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
 func TestDamagedCheckpointIsRefusedAndKeptAsItIs(t *testing.T) {
+	t.Parallel()
 	cut := func(n int) func([]byte) []byte { return func(data []byte) []byte { return data[:n] } }
+	whole := stopped(t)
 	headerLength := func(data []byte) int { return 8 + int(binary.LittleEndian.Uint64(data)) }
 	for _, test := range []struct {
 		name, file string
@@ -66,7 +78,7 @@ func TestDamagedCheckpointIsRefusedAndKeptAsItIs(t *testing.T) {
 		{"tokenizer gives an id twice", "tokenizer.json", replaced(`"plus": 3`, `"plus": 5`), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := stopped(t)
+			dir := copied(t, whole)
 			path := filepath.Join(dir, "run", test.file)
 			data, err := os.ReadFile(path)
 			if err != nil {
@@ -83,8 +95,10 @@ func TestDamagedCheckpointIsRefusedAndKeptAsItIs(t *testing.T) {
 }
 
 func TestMissingFileOfACheckpointIsNamed(t *testing.T) {
+	t.Parallel()
+	whole := stopped(t)
 	for _, name := range []string{"model.safetensors", "config.json", "tokenizer.json"} {
-		dir := stopped(t)
+		dir := copied(t, whole)
 		if err := os.Remove(filepath.Join(dir, "run", name)); err != nil {
 			t.Fatal(err)
 		}
@@ -95,6 +109,7 @@ func TestMissingFileOfACheckpointIsNamed(t *testing.T) {
 }
 
 func TestResultsOfAFinishedRunSurviveARefusedResume(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	succeed(t, dir, small()...)
 	if err := os.WriteFile(filepath.Join(dir, "sums.txt"), []byte(sums()+"one plus one equals two\n"), 0o666); err != nil {

@@ -31,6 +31,7 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 }
 
 func TestFullDiskKeepsTheLastCheckpoint(t *testing.T) {
+	t.Parallel()
 	flags := []string{"-steps", "1500", "-save-every", "100"}
 	whole := uninterrupted(t, flags...)
 	// It depends on the size whether the disk is full for the metrics or for a file of the checkpoint.
@@ -56,6 +57,7 @@ func TestFullDiskKeepsTheLastCheckpoint(t *testing.T) {
 }
 
 func TestReadOnlyFolderIsNamed(t *testing.T) {
+	t.Parallel()
 	dir := stopped(t)
 	folder := filepath.Join(dir, "run")
 	if err := os.Rename(folder, filepath.Join(dir, "copy")); err != nil {
@@ -81,6 +83,7 @@ func TestReadOnlyFolderIsNamed(t *testing.T) {
 }
 
 func TestFolderWithoutPermissionIsNamed(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() == 0 {
 		t.Skip("root may write everywhere")
 	}

@@ -25,6 +25,7 @@ func stopped(t testing.TB, more ...string) string {
 }
 
 func TestUnfinishedRunIsOnlyReplacedOnRequest(t *testing.T) {
+	t.Parallel()
 	dir := stopped(t)
 	before := contents(t, dir)
 	fail(t, 2, []string{"run holds an unfinished run, at step 20 of 60", "-resume", "-overwrite", "-out"}, dir, small()...)
@@ -34,6 +35,7 @@ func TestUnfinishedRunIsOnlyReplacedOnRequest(t *testing.T) {
 }
 
 func TestFinishedRunIsReplacedAndThatIsSaid(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	succeed(t, dir, small("-steps", "70")...)
 	o := succeed(t, dir, withoutQuiet(small())...)
@@ -45,6 +47,7 @@ func TestFinishedRunIsReplacedAndThatIsSaid(t *testing.T) {
 }
 
 func TestResumeWithoutACheckpointStartsAtTheBeginning(t *testing.T) {
+	t.Parallel()
 	for _, folder := range []string{"", "run"} {
 		dir := workplace(t)
 		if err := os.MkdirAll(filepath.Join(dir, folder), 0o777); err != nil {
@@ -59,9 +62,10 @@ func TestResumeWithoutACheckpointStartsAtTheBeginning(t *testing.T) {
 }
 
 func TestResumedRunEqualsAnUninterruptedOne(t *testing.T) {
+	t.Parallel()
 	for _, flags := range [][]string{
-		{}, {"-batch", "64", "-accumulate", "2", "-threads", "2"}, {"-optimizer", "sgd", "-lr", "0.1"}, {"-positions", "sinusoidal", "-tied"},
-		{"-positions", "rotary", "-loss", "all"}, {"-repeat", "plus=3", "-schedule", "linear", "-final-lr", "1e-4"},
+		{}, {"-batch", "64", "-accumulate", "2", "-threads", "2", "-positions", "sinusoidal"}, {"-optimizer", "sgd", "-lr", "0.1", "-tied"},
+		{"-positions", "rotary", "-loss", "all", "-repeat", "plus=3", "-schedule", "linear", "-final-lr", "1e-4"},
 	} {
 		dir := stopped(t, flags...)
 		fail(t, 130, []string{"interrupted at step 41 of 60"}, dir, "-resume", "-out", "run", "-stop-after", "41", "-quiet")
@@ -93,6 +97,7 @@ func checkSteps(t testing.TB, folder string, steps int) {
 }
 
 func TestResumedRunRefusesContradictionsByName(t *testing.T) {
+	t.Parallel()
 	dir := stopped(t)
 	before := contents(t, dir)
 	for _, test := range []struct {
@@ -120,6 +125,7 @@ func TestResumedRunRefusesContradictionsByName(t *testing.T) {
 }
 
 func TestResumedRunRefusesOtherData(t *testing.T) {
+	t.Parallel()
 	dir := stopped(t)
 	other := strings.Replace(sums(), "one plus one equals two", "one plus one equals three", 1)
 	if err := os.WriteFile(filepath.Join(dir, "sums.txt"), []byte(other), 0o666); err != nil {
@@ -131,6 +137,7 @@ func TestResumedRunRefusesOtherData(t *testing.T) {
 }
 
 func TestDataMayMoveBetweenTheProcessesOfARun(t *testing.T) {
+	t.Parallel()
 	dir := stopped(t)
 	if err := os.Rename(filepath.Join(dir, "sums.txt"), filepath.Join(dir, "moved.txt")); err != nil {
 		t.Fatal(err)
@@ -140,6 +147,7 @@ func TestDataMayMoveBetweenTheProcessesOfARun(t *testing.T) {
 }
 
 func TestFinishedRunHasNothingToResume(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	succeed(t, dir, small()...)
 	before := contents(t, dir)
@@ -151,6 +159,7 @@ func TestFinishedRunHasNothingToResume(t *testing.T) {
 }
 
 func TestFinishedRunGoesOnWithMoreSteps(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	succeed(t, dir, small("-schedule", "constant")...)
 	succeed(t, dir, "-resume", "-out", "run", "-steps", "90", "-quiet")
@@ -168,6 +177,7 @@ func TestFinishedRunGoesOnWithMoreSteps(t *testing.T) {
 }
 
 func TestRunFolderIsNamedAfterTheData(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	succeed(t, dir, "-data", "sums.txt", "-steps", "1", "-quiet")
 	if _, err := os.Stat(filepath.Join(dir, "runs", "sums", "model.safetensors")); err != nil {
@@ -176,6 +186,7 @@ func TestRunFolderIsNamedAfterTheData(t *testing.T) {
 }
 
 func TestRunInAFileIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	before := contents(t, dir)
 	fail(t, 1, []string{"run folder", "sums.txt", "not a directory"}, dir, "-data", "sums.txt", "-out", "sums.txt", "-steps", "1")

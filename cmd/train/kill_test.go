@@ -13,6 +13,7 @@ import (
 )
 
 func TestKilledFiftyTimesAlwaysResumes(t *testing.T) {
+	t.Parallel()
 	const steps = 2000
 	kills := 50
 	if testing.Short() {
@@ -63,6 +64,7 @@ func TestKilledFiftyTimesAlwaysResumes(t *testing.T) {
 }
 
 func TestSignalSavesAndSaysHowToGoOn(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		dir := workplace(t)
 		p := start(t, dir, withoutQuiet(small("-steps", "3000", "-save-every", "0"))...)
@@ -84,6 +86,7 @@ func TestSignalSavesAndSaysHowToGoOn(t *testing.T) {
 }
 
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	p := start(t, dir, withoutQuiet(small("-steps", "1000000", "-save-every", "7"))...)
 	if !p.await("checkpoint") {
@@ -111,6 +114,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestSecondTrainerIsKeptOut(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	p := start(t, dir, withoutQuiet(small("-steps", "1000000"))...)
 	if !p.await("checkpoint") {

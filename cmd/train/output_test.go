@@ -8,6 +8,7 @@ import (
 )
 
 func TestJSONTellsTheRunInOrder(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	o := succeed(t, dir, withoutQuiet(small("-json", "-steps", "10", "-evaluate-every", "4", "-save-every", "5"))...)
 	var order []string
@@ -32,6 +33,7 @@ func TestJSONTellsTheRunInOrder(t *testing.T) {
 }
 
 func TestJSONHasTheFieldsThatScriptsRead(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	o := succeed(t, dir, withoutQuiet(small("-json", "-steps", "3"))...)
 	fields := map[string]string{
@@ -56,6 +58,7 @@ func TestJSONHasTheFieldsThatScriptsRead(t *testing.T) {
 }
 
 func TestQuietPrintsOneLine(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	line := regexp.MustCompile(`^held-out accuracy [\d.]+ %, trained [\d.]+ %, final loss \d+\.\d{4}, 60 steps, [\d.]+ s\n$`)
 	if o := succeed(t, dir, small()...); !line.MatchString(o.stdout) {
@@ -86,6 +89,7 @@ func checkPlain(t *testing.T, text string) {
 }
 
 func TestPipedOutputIsPlainAndTellsTheWholeStory(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t, "long.txt", strings.Repeat(strings.Repeat("one plus ", 30)+"one equals "+strings.Repeat("one ", 30)+"\n"+sums(), 2))
 	for _, arguments := range [][]string{
 		{"-steps", "200"}, {"-optimizer", "sgd"}, {"-held-out", "0"}, {"-layers", "4", "-positions", "sinusoidal"}, {"-positions", "rotary", "-tied"},
@@ -108,6 +112,7 @@ func TestPipedOutputIsPlainAndTellsTheWholeStory(t *testing.T) {
 }
 
 func TestHelpListsEveryFlagOnceInGroups(t *testing.T) {
+	t.Parallel()
 	o := succeed(t, t.TempDir(), "-h")
 	checkPlain(t, o.stdout)
 	for name := range defaults().flags().Values() {

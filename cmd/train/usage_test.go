@@ -12,6 +12,7 @@ func nothingCreated(t *testing.T, dir string, before map[string]string) {
 }
 
 func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	before := contents(t, dir)
 	for _, test := range []struct {
@@ -74,6 +75,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 }
 
 func TestConfigurationFileSetsFlagsAndTheCommandLineWins(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t, "run.toml", `# a run
 data = "sums.txt"
 steps = 7
@@ -99,6 +101,7 @@ out = "configured"
 }
 
 func TestMistakeInTheConfigurationFileIsNamedByLine(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		text string
 		says []string
@@ -129,6 +132,7 @@ func TestMistakeInTheConfigurationFileIsNamedByLine(t *testing.T) {
 }
 
 func TestMistakeInTheDataIsNamedByLineAndNothingIsCreated(t *testing.T) {
+	t.Parallel()
 	good := strings.Repeat("one plus one equals two\n", 16)
 	dir := workplace(t, "empty.txt", "", "blank.txt", "\n \n", "bad.txt", good+"one plus one is two\n"+good,
 		"question.txt", good+"one plus one equals\n", "unknown.txt", "one plus one equals two\none plus six equals seven\n", "good.txt", good,
@@ -156,6 +160,7 @@ func TestMistakeInTheDataIsNamedByLineAndNothingIsCreated(t *testing.T) {
 }
 
 func TestCUDAIsNotReplacedByTheCPU(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	before := contents(t, dir)
 	for _, device := range []string{"cuda", "cuda:1"} {
@@ -168,6 +173,7 @@ func TestCUDAIsNotReplacedByTheCPU(t *testing.T) {
 }
 
 func TestAutomaticDeviceIsExplained(t *testing.T) {
+	t.Parallel()
 	dir := workplace(t)
 	start := objects(t, succeed(t, dir, withoutQuiet(small("-json"))...).stdout)[0]
 	if device, reason := start["device"].(string), start["device_reason"].(string); !strings.HasPrefix(device, "CPU") || !strings.Contains(reason, "CUDA") {
