@@ -3,6 +3,7 @@ package ptx
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"math"
 	"os"
@@ -72,17 +73,6 @@ func (f form) ptx() string {
 func (f form) run(t *testing.T) []uint64 {
 	t.Helper()
 	text := f.ptx()
-	if folder := os.Getenv("PTX_FORMS"); folder != "" { // to have ptxas look at the texts
-		name := strings.Map(func(r rune) rune {
-			if strings.ContainsRune(" $,;{}|[]!", r) {
-				return '_'
-			}
-			return r
-		}, f.text+"_"+f.kinds)
-		if err := os.WriteFile(filepath.Join(folder, name+".ptx"), []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
 	var in []byte
 	for _, c := range f.cases {
 		for _, operand := range c[1:] {
@@ -100,11 +90,24 @@ func (f form) run(t *testing.T) []uint64 {
 // launchText runs the only kernel of a text with an output of n zero bytes and inputs as arguments, and returns the output.
 func launchText(t *testing.T, text string, l Launch, n int, inputs ...[]byte) []byte {
 	t.Helper()
+	keepText(t, text)
 	out, _, err := tryText(text, l, n, inputs...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	return out
+}
+
+// keepText writes the text to the folder that PTX_TEXTS names, where it is set: to have ptxas look at what the tests run.
+func keepText(t *testing.T, text string) {
+	folder := os.Getenv("PTX_TEXTS")
+	if folder == "" {
+		return
+	}
+	name := fmt.Sprintf("%s-%08x.ptx", strings.ReplaceAll(t.Name(), "/", "-"), crc32.ChecksumIEEE([]byte(text)))
+	if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func tryText(text string, l Launch, n int, inputs ...[]byte) ([]byte, *Counters, error) {

@@ -12,9 +12,9 @@ func (r *reader) takeSpace(choices string) space { return spaceNames[r.oneOf(cho
 
 // takeHints takes what caches are told, which changes no result.
 func (r *reader) takeHints(operators string) {
-	r.oneOf(operators)
-	r.oneOf("L1::evict_normal L1::evict_unchanged L1::evict_first L1::evict_last L1::no_allocate")
-	r.oneOf("L2::evict_normal L2::evict_first L2::evict_last")
+	if operator := r.oneOf(operators); operator == "" || operator == "nc" {
+		r.oneOf("L1::evict_normal L1::evict_unchanged L1::evict_first L1::evict_last L1::no_allocate")
+	}
 	r.oneOf("L2::64B L2::128B L2::256B")
 }
 
