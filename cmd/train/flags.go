@@ -119,7 +119,8 @@ func defaultThreads(batch int) int { return max(1, min(runtime.NumCPU(), batch/8
 // passing are the flags that are about this process alone: a resumed run does not take them over.
 var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "quiet", "json", "cpuprofile", "memprofile"}
 
-// changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by content.
+// changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
+// content.
 var changeable = []string{"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "threads", "save-every"}
 
 // runArguments are the values of the flags that a resumed run takes over.
@@ -152,7 +153,8 @@ func (a *arguments) settle(f *cli.Flags) error {
 	case !(a.target >= 0 && a.target <= 1):
 		return fault.Usagef("-target-accuracy %g: expected a share of 0 (never stop) to 1", a.target)
 	case a.evaluateEvery < 0 || a.saveEvery < 0 || a.stopAfter < 0:
-		return fault.Usagef("-evaluate-every %d -save-every %d -stop-after %d: expected steps, 0 (never) or more", a.evaluateEvery, a.saveEvery, a.stopAfter)
+		return fault.Usagef("-evaluate-every %d -save-every %d -stop-after %d: expected steps, 0 (never) or more",
+			a.evaluateEvery, a.saveEvery, a.stopAfter)
 	case a.resume && a.overwrite:
 		return fault.Usagef("-resume and -overwrite: expected one of them: go on with the run in the folder, or replace it")
 	case a.quiet && a.json:
@@ -181,7 +183,8 @@ func (a *arguments) runFolder() string {
 // The flags behind the names that packages model and train give to what they refuse. An error of train begins with the name.
 var (
 	modelFlags = strings.NewReplacer("layers (n_layer)", "-layers", "heads (n_head)", "-heads", "width (n_embd)", "-d-model",
-		"context (n_positions)", "-context", "MLP width (n_inner)", "the MLP, 4 times -d-model,", "positions (position_embedding)", "-positions")
+		"context (n_positions)", "-context", "MLP width (n_inner)", "the MLP, 4 times -d-model,",
+		"positions (position_embedding)", "-positions")
 	trainFlags = map[string]string{"learning rate": "-lr", "final learning rate": "-final-lr", "warm-up of": "-warmup",
 		"weight decay": "-weight-decay", "repeats of": "-repeat"}
 )

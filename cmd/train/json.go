@@ -67,7 +67,8 @@ func (v *jsonView) Followed(f *train.Followed) {
 		blame[stage.Name] = f.Blame[i]
 	}
 	v.print("followed", fields{
-		"step": f.Step, "question": f.Question, "target": f.Target, "top": v.session.words(f.Top), "probability_before": f.Before, "probability_after": f.After,
+		"step": f.Step, "question": f.Question, "target": f.Target, "top": v.session.words(f.Top),
+		"probability_before": f.Before, "probability_after": f.After,
 		"nll": f.NLL(), "loss": f.Loss, "blame": blame,
 		"weight": fields{"parameter": f.Weight.Parameter, "index": f.Weight.Index, "before": f.Weight.Before, "after": f.Weight.After,
 			"gradient": f.Weight.Gradient, "clip_scale": f.Weight.Scale, "learning_rate": f.Weight.LearningRate,
@@ -76,7 +77,8 @@ func (v *jsonView) Followed(f *train.Followed) {
 }
 
 func (v *jsonView) Evaluated(step int, e *train.Evaluation) {
-	v.print("evaluation", fields{"step": step, "held_out_loss": e.Loss, "held_out_accuracy": e.Accuracy(), "held_out_by_operation": byOperation(e)})
+	v.print("evaluation", fields{"step": step,
+		"held_out_loss": e.Loss, "held_out_accuracy": e.Accuracy(), "held_out_by_operation": byOperation(e)})
 }
 
 func answerFields(list []answer) []fields {

@@ -1,5 +1,5 @@
-// Command train teaches a transformer from examples and shows how it happens. Without flags it makes the word calculator: random weights become a
-// model that answers "two plus three equals" with "five".
+// Command train teaches a transformer from examples and shows how it happens. Without flags it makes the word calculator: random weights
+// become a model that answers "two plus three equals" with "five".
 //
 //	flags -> session: run folder, examples, model, trainer -> train.Run -> view: text, JSON or one line; summary.json and charts
 //

@@ -69,7 +69,8 @@ func (s *smoothed) left() string {
 }
 
 func (s *smoothed) numbers() string {
-	return fmt.Sprintf("loss %s  accuracy %s  lr %.2e  %s tokens/s", lossText(s.loss), format.Percent(s.accuracy), s.lr, format.Thousands(int(s.speed)))
+	return fmt.Sprintf("loss %s  accuracy %s  lr %.2e  %s tokens/s",
+		lossText(s.loss), format.Percent(s.accuracy), s.lr, format.Thousands(int(s.speed)))
 }
 
 // blameLine lists the stages with their share, as many as fit.
@@ -159,7 +160,8 @@ func newLiveProgress(v *screen) *liveProgress {
 	return p
 }
 
-// below are what writes the lines under the bar: the numbers, and the blame of each stage as a bar, or on one line where there is no room for more.
+// below are what writes the lines under the bar: the numbers, and the blame of each stage as a bar, or all on one line where there is no
+// room for more.
 func (v *screen) below() []func(s *smoothed) string {
 	lines := []func(s *smoothed) string{func(s *smoothed) string { return v.bold(s.numbers()) }}
 	stages := v.session.trainer.Model.Stages

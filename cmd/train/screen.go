@@ -69,8 +69,8 @@ func (v *screen) started(s *session) {
 	v.row("data", cli.Plain, fmt.Sprintf("%s: %s, to train on %s and hold out %s", data, count(len(s.trained)+len(s.heldOut), "example"),
 		format.Thousands(len(s.trained)), format.Thousands(len(s.heldOut))))
 	v.row("words", cli.Plain, fmt.Sprintf("a vocabulary of %s, in sequences of at most %d", count(c.VocabSize, "token"), c.Context))
-	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, learning rate %g, seed %d", count(o.Steps, "step"), count(o.Batch*o.Accumulate, "example"),
-		optimizerNames[o.Optimizer], o.LearningRate, o.Seed))
+	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, learning rate %g, seed %d",
+		count(o.Steps, "step"), count(o.Batch*o.Accumulate, "example"), optimizerNames[o.Optimizer], o.LearningRate, o.Seed))
 	v.row("folder", cli.Plain, s.out)
 	if s.replaced {
 		v.row("", cli.Faint, "the finished run in it is replaced")
@@ -182,7 +182,8 @@ func (v *screen) Stepped(m *train.Metrics) {
 
 // Evaluated prints a line that stays.
 func (v *screen) Evaluated(step int, e *train.Evaluation) {
-	v.print("  step %-8s held out: loss %s, answers right %s\n", format.Thousands(step), lossText(e.Loss), v.bold(format.Percent(e.Accuracy())))
+	v.print("  step %-8s held out: loss %s, answers right %s\n",
+		format.Thousands(step), lossText(e.Loss), v.bold(format.Percent(e.Accuracy())))
 }
 
 // Saved says nothing: checkpoints are frequent.
@@ -203,7 +204,8 @@ func (v *screen) after(list []answer, r *result) {
 		if a.heldOut {
 			known = "never seen before"
 		}
-		v.print("  %-*s %s %s  %s\n", width, clipped(a.text, width), v.faint("→"), v.verdict(a, v.terminal.Width-width-len(known)-9), v.faint(known))
+		v.print("  %-*s %s %s  %s\n", width, clipped(a.text, width), v.faint("→"),
+			v.verdict(a, v.terminal.Width-width-len(known)-9), v.faint(known))
 		if !a.right {
 			v.print("  %-*s   %s\n", width, "", v.faint(clipped("right is "+a.expected, v.terminal.Width-width-5)))
 		}
@@ -215,7 +217,8 @@ func (v *screen) after(list []answer, r *result) {
 		v.scores(operation, operationScore(r.heldOut, operation), operationScore(r.trained, operation))
 	}
 	if len(operations) > 1 {
-		v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total}, train.Score{Right: r.trained.Right, Total: r.trained.Total})
+		v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total},
+			train.Score{Right: r.trained.Right, Total: r.trained.Total})
 	}
 	v.summary(r)
 	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, shortest(list)), askCommand(v.session.out, ""))

@@ -90,7 +90,8 @@ func parseConfig(text, path string) ([]setting, error) {
 	if _, err := toml.Decode(text, &values); err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			return nil, fault.Usagef("%s:%d: %s: expected TOML, such as steps = 1000", path, syntax.Position.Line, strings.TrimSuffix(syntax.Message, "."))
+			return nil, fault.Usagef("%s:%d: %s: expected TOML, such as steps = 1000",
+				path, syntax.Position.Line, strings.TrimSuffix(syntax.Message, "."))
 		}
 		return nil, fault.Usagef("%s: %w", path, err)
 	}

@@ -83,8 +83,8 @@ func (f *Flags) Config(g *Group) {
 	g.String(&f.config, "config", "TOML `file` of flags by name: steps = 1000; the command line wins")
 }
 
-// Parse reads the arguments, then the configuration file for what they leave open. Errors are usage errors that name the flag, or the file, line and
-// key. It returns flag.ErrHelp when help was asked for.
+// Parse reads the arguments, then the configuration file for what they leave open. Errors are usage errors that name the flag, or the file,
+// line and key. It returns flag.ErrHelp when help was asked for.
 func (f *Flags) Parse(arguments []string) error {
 	if err := f.FlagSet.Parse(arguments); errors.Is(err, flag.ErrHelp) {
 		return err
@@ -101,8 +101,8 @@ func (f *Flags) Parse(arguments []string) error {
 // Given says whether a flag was given on the command line or in the configuration file.
 func (f *Flags) Given(name string) bool { return f.set[name] }
 
-// Restore gives flags the values that an earlier run was begun with. A flag that was given must have that value, unless it is named among the
-// changeable ones. Errors are usage errors where a flag contradicts, and of class data where a value is none.
+// Restore gives flags the values that an earlier run was begun with. A flag that was given must have that value, unless it is named among
+// the changeable ones. Errors are usage errors where a flag contradicts, and of class data where a value is none.
 func (f *Flags) Restore(values map[string]string, changeable ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value, defined := values[name], f.Lookup(name)
@@ -114,8 +114,8 @@ func (f *Flags) Restore(values map[string]string, changeable ...string) error {
 				return fault.Dataf("the run was begun with an impossible flag: %w", err)
 			}
 		case defined.Value.String() != value && !slices.Contains(changeable, name):
-			return fault.Usagef("-%s %s: the run was begun with -%s %s, and that cannot change on the way: leave the flag out, or begin another run with -out",
-				name, defined.Value, name, value)
+			return fault.Usagef("-%s %s: the run was begun with -%s %s, and that cannot change on the way: "+
+				"leave the flag out, or begin another run with -out", name, defined.Value, name, value)
 		}
 	}
 	return nil
@@ -202,7 +202,8 @@ func (f *Flags) Help(w io.Writer) {
 			fmt.Fprintf(w, "  %-24s %s%s\n", strings.TrimSpace("-"+name+" "+kind), usage, defaultOf(defined))
 		}
 	}
-	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint   4 device not available\n  130 interrupted, after a clean save\n")
+	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint   4 device not available\n"+
+		"  130 interrupted, after a clean save\n")
 }
 
 // kinds are names for people of the kinds of values that package flag names.

@@ -12,8 +12,8 @@ import (
 	"trainer/internal/fault"
 )
 
-// Main runs a command and ends the process with the exit code of its error, which it prints. The first interrupt or termination signal ends the
-// context, so that the command can save; the second ends the process at once.
+// Main runs a command and ends the process with the exit code of its error, which it prints. The first interrupt or termination signal ends
+// the context, so that the command can save; the second ends the process at once.
 func Main(flags *Flags, run func(ctx context.Context) error) {
 	finish(flags, os.Args[1:], func() error { return run(interruptible()) })
 }
