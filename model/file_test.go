@@ -63,8 +63,11 @@ func TestTheSameModelIsTheSameFile(t *testing.T) {
 	}
 }
 
+// change returns what is to be written for a tensor.
+type change func(name string, value []float32, shape []int) (string, []float32, []int)
+
 // rewritten returns a weights file in which change gets every tensor of m, to be written under the returned name and shape; "" drops it.
-func rewritten(t *testing.T, m *Model, change func(name string, value []float32, shape []int) (string, []float32, []int), more ...safetensors.Tensor) []byte {
+func rewritten(t *testing.T, m *Model, change change, more ...safetensors.Tensor) []byte {
 	t.Helper()
 	tensors := more
 	for _, p := range m.Parameters {
@@ -139,9 +142,9 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 		{"a file cut in the header's length", nil, weights[:5], WeightsFile, "5 bytes"},
 		{"a file cut in the header", nil, weights[:100], WeightsFile, "cut short"},
 		{"a file cut in a shape", nil, weights[:bytes.Index(weights, []byte(`"shape":[19`))+11], WeightsFile, "cut short"},
-		{"a file cut before the data", nil, weights[:header], WeightsFile, ""},
-		{"a file cut in the data", nil, weights[:len(weights)-1], WeightsFile, ""},
-		{"a file with more behind it", nil, append(bytes.Clone(weights), 0), WeightsFile, ""},
+		{"a file cut before the data", nil, weights[:header], WeightsFile, "only 0 follow the header"},
+		{"a file cut in the data", nil, weights[:len(weights)-1], WeightsFile, "the file is cut short"},
+		{"a file with more behind it", nil, append(bytes.Clone(weights), 0), WeightsFile, "want none after them"},
 		{"a header that is no JSON", nil, bytes.Replace(weights, []byte(`"shape"`), []byte(`"shape'`), 1), WeightsFile, "JSON"},
 		{"a pickle", nil, []byte("PK\x03\x04 this is not what it is called"), WeightsFile, "not a safetensors file"},
 		{"a missing tensor", nil, rewritten(t, m, func(name string, value []float32, shape []int) (string, []float32, []int) {
@@ -150,7 +153,8 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 			}
 			return name, value, shape
 		}), WeightsFile, cfc},
-		{"an unknown tensor", nil, rewritten(t, m, unchanged, safetensors.New("extra", []float32{1}, 1)), WeightsFile, "tensor extra is not part of the model"},
+		{"an unknown tensor", nil, rewritten(t, m, unchanged, safetensors.New("extra", []float32{1}, 1)), WeightsFile,
+			"tensor extra is not part of the model"},
 		{"a transposed tensor", nil, with(cfc, func(value []float32, shape []int) ([]float32, []int) {
 			return value, []int{shape[1], shape[0]}
 		}), WeightsFile, "has shape [50 36], want [36 50]"},
@@ -165,9 +169,12 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 		{"more layers than weights", config(func(c *Config) { c.Layers = 3 }), weights, WeightsFile, `no tensor "transformer.h.2.`},
 		{"fewer layers than weights", config(func(c *Config) { c.Layers = 1 }), weights, WeightsFile, "tensor transformer.h.1."},
 		{"another width", config(func(c *Config) { c.Width = 39 }), weights, WeightsFile, "has shape [19 36], want [19 39]"},
-		{"another context", config(func(c *Config) { c.Context = 8 }), weights, WeightsFile, `"transformer.wpe.weight" has shape [9 36], want [8 36]`},
-		{"a head where there should be none", config(func(c *Config) { c.TiedHead = true }), weights, WeightsFile, "tensor lm_head.weight is not part"},
-		{"positions where there should be none", config(func(c *Config) { c.Positions = Rotary }), weights, WeightsFile, "tensor transformer.wpe.weight is not part"},
+		{"another context", config(func(c *Config) { c.Context = 8 }), weights, WeightsFile,
+			`"transformer.wpe.weight" has shape [9 36], want [8 36]`},
+		{"a head where there should be none", config(func(c *Config) { c.TiedHead = true }), weights, WeightsFile,
+			"tensor lm_head.weight is not part"},
+		{"positions where there should be none", config(func(c *Config) { c.Positions = Rotary }), weights, WeightsFile,
+			"tensor transformer.wpe.weight is not part"},
 		{"an impossible configuration", config(func(c *Config) { c.Heads = 5 }), weights, ConfigFile, "does not divide"},
 		{"a configuration cut short", m.Config.Marshal()[:50], weights, ConfigFile, "JSON"},
 	} {
