@@ -202,7 +202,6 @@ func view[T float32 | int32](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/elementSize)
 }
 
-// Bytes views float32 or int32 data as bytes.
 // Bytes views float32 or int32 as memory.
 func Bytes[T float32 | int32](data []T) []byte {
 	if len(data) == 0 {
