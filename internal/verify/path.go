@@ -12,13 +12,13 @@ import (
 	"trainer/train"
 )
 
-// numbers are computed tensors by the names that they have in the reference files.
+// numbers are computed tensors, row-major, by the names that they have in the reference files.
 type numbers map[string][]float32
 
 // path is a way through the code that computes a batch.
 type path interface {
-	// run returns the loss, the mean over the targets that are not -1, the logits [N, V] where all targets are wanted, and the gradients in the order of the parameters.
-	// What it returns is overwritten by the next run.
+	// run returns the loss, which is the mean over the targets that are not -1, the logits [N, V] where all targets are wanted, and the
+	// gradients in the order of the parameters. The next run overwrites what it returns.
 	run(tokens, targets []int32) (*pass, error)
 }
 

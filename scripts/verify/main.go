@@ -1,7 +1,7 @@
 // Command verify compares the trainer's numbers with those of PyTorch on one model: logits, losses, gradients, training steps and text. It prints a
 // table and a verdict; a deviation above the tolerance is exit code 1.
 //
-// Package internal/verify does the work and describes the reference folder.
+// Package internal/verify does the work and describes the reference folder; reference.py makes one of any model, such as one that cmd/train trained.
 package main
 
 import (
@@ -19,7 +19,8 @@ func main() {
 	folder, kernels, threads := "model/testdata/reference", kernel.Best().Name, 1
 	f := cli.New("verify", "Compares the trainer with PyTorch: logits, losses, every gradient, ten steps of AdamW, text.",
 		"go run ./scripts/verify                      the reference that comes with the source, from its root",
-		"go run ./scripts/verify -ref folder -kernels go -threads 2",
+		"go run ./scripts/verify -kernels go -threads 2",
+		"python3 scripts/verify/reference.py runs/first /tmp/reference && go run ./scripts/verify -ref /tmp/reference",
 	)
 	g := f.Group("What is compared")
 	g.String(&folder, "ref", "`folder` with a model and what PyTorch computes with it")

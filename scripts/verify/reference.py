@@ -105,6 +105,8 @@ def main():
     torch.use_deterministic_algorithms(True)
 
     config = json.loads((arguments.model / "config.json").read_text())
+    if config["model_type"] != "gpt2":
+        parser.error(f"{arguments.model} is a model of type {config['model_type']}: expected gpt2, since transformers computes no other of ours")
     inputs = make_inputs(config["vocab_size"], config["n_positions"], arguments.seed)
     fixed_positions = config.get("position_embedding") == "sinusoidal"
     arguments.out.mkdir(parents=True, exist_ok=True)
