@@ -104,6 +104,9 @@ def main():
     arguments = parser.parse_args()
     torch.use_deterministic_algorithms(True)
 
+    for name in "config.json", "model.safetensors":
+        if not (arguments.model / name).is_file():
+            parser.error(f"{arguments.model / name}: no such file: expected the folder of a GPT-2, such as a run of cmd/train")
     config = json.loads((arguments.model / "config.json").read_text())
     if config["model_type"] != "gpt2":
         parser.error(f"{arguments.model} is a model of type {config['model_type']}: expected gpt2, since transformers computes no other of ours")
