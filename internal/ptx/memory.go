@@ -101,18 +101,18 @@ func unlock(held *sync.Mutex) {
 // admit checks a lane's access to memory that span found: bytes read must hold values, no cp.async may be writing them, and there
 // may be no race. value holds the bytes that a write is about to write.
 func (w *warp) admit(m memory, r *region, offset, lane int, value []byte) bool {
+	if r.space == shared && w.block.flights > 0 && w.block.isFlying(offset, m.size) {
+		w.fail(lane, "%v of %d bytes at %s: a cp.async that was not waited for writes there", m.how, m.size, r.describe(offset))
+		return false
+	}
 	if m.how != writing {
 		if bad := r.unwritten(offset, m.size); bad >= 0 {
 			w.fail(lane, "%v of %d bytes at %s: byte %d was never written", m.how, m.size, r.describe(offset), bad-offset)
 			return false
 		}
 	}
-	if r.pages == nil {
+	if r.pages == nil { // no other thread comes here
 		return true
-	}
-	if r.space == shared && w.block.flights > 0 && w.block.isFlying(offset, m.size) {
-		w.fail(lane, "%v of %d bytes at %s: a cp.async that was not waited for writes there", m.how, m.size, r.describe(offset))
-		return false
 	}
 	return w.touch(r, offset, m.size, lane, m.how, value)
 }

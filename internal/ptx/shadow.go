@@ -132,14 +132,17 @@ func (c *cell) readsFollowed(w *warp, lane int) bool {
 // before says which earlier access a conflict is with.
 func (c *cell) before(w *warp, how access) string {
 	origins := w.block.kernel.origins
-	if c.writerBlock != nobody && c.writerBlock != w.block.index {
+	earlier := writing
+	if c.atomic {
+		earlier = updating
+	}
+	switch {
+	case c.writerBlock != nobody && c.writerBlock != w.block.index:
 		at := coordinates(int(c.writerBlock), w.block.launch.grid)
-		return fmt.Sprintf("write at line %d by block (%d,%d,%d)", origins[c.writePC].line, at[0], at[1], at[2])
-	}
-	if c.writerBlock != nobody && (how == reading || c.readerBlock == nobody) {
-		return fmt.Sprintf("write at line %d by warp %d, lane %d", origins[c.writePC].line, c.writer/lanes, c.writer%lanes)
-	}
-	if c.readerBlock != w.block.index {
+		return fmt.Sprintf("%v at line %d by block (%d,%d,%d)", earlier, origins[c.writePC].line, at[0], at[1], at[2])
+	case how == reading || c.readerBlock == nobody:
+		return fmt.Sprintf("%v at line %d by warp %d, lane %d", earlier, origins[c.writePC].line, c.writer/lanes, c.writer%lanes)
+	case c.readerBlock != w.block.index:
 		return fmt.Sprintf("read at line %d by another block", origins[c.readPC].line)
 	}
 	return fmt.Sprintf("read at line %d by warps %#x, lanes %#x", origins[c.readPC].line, c.readWarps, c.readLanes)

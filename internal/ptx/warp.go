@@ -125,7 +125,11 @@ func (w *warp) run(quantum int) {
 				return
 			}
 		case barrier:
-			if w.reach(in, mask, w.live) && mask != 0 {
+			if mask == 0 {
+				w.pc++
+			} else if mask != w.active {
+				w.fail(-1, "lanes %#x execute the barrier and lanes %#x do not: all lanes of a warp must", mask, w.active&^mask)
+			} else if w.reach(mask, w.live) {
 				w.arrive(in)
 				if w.waiting {
 					return
@@ -135,7 +139,7 @@ func (w *warp) run(quantum int) {
 		case collective:
 			if mask == 0 {
 				w.pc++
-			} else if w.reach(in, mask, in.members(w, in, mask)) {
+			} else if w.reach(mask, in.members(w, in, mask)) {
 				in.run(w, in, mask)
 				w.pc++
 			}
@@ -214,17 +218,13 @@ func (w *warp) converge() {
 
 // reach reports whether all the lanes of members that have not exited are at the instruction together, in mask. If not, those of
 // mask wait for them, and others go on; if no others can, that is a fault.
-func (w *warp) reach(in *inst, mask, members uint32) bool {
+func (w *warp) reach(mask, members uint32) bool {
 	if w.fault != nil {
 		return false
 	}
 	if skipped := w.active &^ mask; skipped != 0 {
 		w.park(group{pc: w.pc + 1, mask: skipped})
 		w.active = mask
-	}
-	if mask == 0 {
-		w.resume()
-		return false
 	}
 	missing := members & w.live &^ mask
 	if missing == 0 {
