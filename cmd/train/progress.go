@@ -108,8 +108,8 @@ func (p *lineProgress) stepped(m *train.Metrics) {
 	p.smooth.steps = p.screen.session.options.Steps
 	p.smooth.add(m)
 	if m.Step%max(1, p.smooth.steps/progressLines) == 0 || m.Step == p.smooth.steps {
-		p.screen.print("  step %-8s %s  %s\n  %13s %s\n", format.Thousands(m.Step), p.smooth.numbers(), p.smooth.left(),
-			"", p.smooth.blameLine(p.screen.terminal.Width-16))
+		p.screen.print("  step %-8s %s\n  %-13s %s\n", format.Thousands(m.Step), p.smooth.numbers(), p.smooth.left(),
+			p.smooth.blameLine(p.screen.terminal.Width-16))
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -69,8 +68,11 @@ func quoted(argument string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+=:,@", r)
 	}
-	if strings.TrimFunc(argument, plain) == "" {
+	switch {
+	case argument != "" && strings.TrimFunc(argument, plain) == "":
 		return argument
+	case !strings.ContainsAny(argument, "\"$`\\!"):
+		return `"` + argument + `"`
 	}
-	return strconv.Quote(argument)
+	return "'" + strings.ReplaceAll(argument, "'", `'\''`) + "'"
 }
