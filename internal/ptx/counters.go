@@ -145,7 +145,8 @@ func (c *Counters) DivergentBranches() uint64 {
 	return uint64(c.sum(func(_ *origin, t *tally) float64 { return float64(t.divergent) }))
 }
 
-// Coverage is how many of the kernel's instructions at least one lane executed, of how many, and the lines of the others.
+// Coverage is how many of the kernel's instructions at least one lane executed, of how many, and the lines of the others. Where the
+// guard never held, the instruction was not executed: a branch that was never taken is among the others.
 func (c *Counters) Coverage() (executed, total int, missed []int) {
 	for i, t := range c.tallies {
 		if t.lanes > 0 {
@@ -180,10 +181,13 @@ func (c *Counters) String() string {
 // printMap writes the entries of m that are not 0, by name.
 func printMap[N uint64 | float64](s *strings.Builder, title string, m map[string]N) {
 	fmt.Fprintf(s, "  %-12s", title)
+	none := "  none"
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if m[name] != 0 {
 			fmt.Fprintf(s, "  %s %.0f", name, float64(m[name]))
+			none = ""
 		}
 	}
+	s.WriteString(none)
 	s.WriteByte('\n')
 }
