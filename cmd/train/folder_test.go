@@ -46,6 +46,19 @@ func TestFinishedRunIsReplacedAndThatIsSaid(t *testing.T) {
 	checkSteps(t, filepath.Join(dir, "run"), 60)
 }
 
+func TestRunThatReachedItsTargetIsFinished(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	// Asked about what it has learned by heart, the model reaches any target well before the last step.
+	target := small("-steps", "1000000", "-lr", "0.01", "-warmup", "0", "-schedule", "constant", "-eval-data", "sums.txt", "-evaluate-every", "5",
+		"-target-accuracy", "0.05")
+	o := succeed(t, dir, target...)
+	if strings.Contains(o.stdout, "1,000,000 steps") || strings.HasPrefix(o.stdout, "held-out accuracy 0") {
+		t.Errorf("the run did not stop at its target: %s", o.stdout)
+	}
+	succeed(t, dir, target...)
+}
+
 func TestResumeWithoutACheckpointStartsAtTheBeginning(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"", "run"} {

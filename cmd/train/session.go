@@ -125,12 +125,18 @@ func (s *session) openFolder() error {
 			err = fmt.Errorf("%s: %w", s.folder.Path(train.StateFile), err)
 		}
 		return err
-	case state.Step < state.Options.Steps:
+	case !s.finished(state):
 		return fault.Usagef("%s holds an unfinished run, at step %s of %s: go on with it by -resume, replace it by -overwrite, "+
 			"or choose another folder by -out", s.out, format.Thousands(state.Step), format.Thousands(state.Options.Steps))
 	}
 	s.replaced = true
 	return nil
+}
+
+// finished says whether the run in the folder has come to its end: to its last step, or earlier to its target accuracy, which only its result tells.
+func (s *session) finished(state *train.State) bool {
+	_, err := os.Stat(s.folder.Path(train.SummaryFile))
+	return state.Step >= state.Options.Steps || err == nil
 }
 
 // readExamples reads or makes the examples, and the vocabulary of a new run.
