@@ -79,6 +79,8 @@ func TestAsynchronousCopiesArriveWhenTheyAreWaitedFor(t *testing.T) {
 		{"what lies beyond the source size is zero and not read", begin + "mov.u64 %rd3, 16; cp.async.cg.shared.global [%r3], [%rd3], 16, 0; cp.async.wait_all; ld.shared.u32 %r1, [%r3];bar.sync 0;", 0, constantly(0)},
 		{"part of the source", begin + "cp.async.cg.shared.global [%r3], [%rd2], 16, 8; cp.async.wait_all; ld.shared.v4.u32 {%r10, %r11, %r12, %r13}, [%r3]; add.u32 %r12, %r12, %r13; shl.b32 %r12, %r12, 16; add.u32 %r1, %r11, %r12;bar.sync 0;", 0,
 			func(i int) uint32 { return first(i) + 1 }},
+		{"a source size of 7", begin + "cp.async.cg.shared.global [%r3], [%rd2], 16, 7; cp.async.wait_all; ld.shared.u32 %r10, [%r3+4]; ld.shared.u32 %r11, [%r3+8]; add.u32 %r1, %r10, %r11; bar.sync 0;", 0,
+			func(i int) uint32 { return first(i) + 1 }},
 		{"an older group may be used while a newer one flies", begin + `
 cp.async.cg.shared.global [%r3], [%rd2], 16; cp.async.commit_group;
 cp.async.cg.shared.global [%r3+512], [%rd2], 16; cp.async.commit_group;

@@ -90,56 +90,62 @@ func decodeAsyncCopy(r *reader, cg bool) {
 	if len(args) == 4 {
 		count = r.source(args[3], u32, false)
 	}
-	read := memory{space: global, size: size, how: reading}
-	write := memory{space: shared, size: size, how: writing}
+	form := asyncForm{to: to, from: from, count: count, toOffset: uint64(toOffset), fromOffset: uint64(fromOffset), size: size}
 	r.touches(shared, size, 4)
 	r.touches(global, size, 4)
 	r.apply(func(w *warp, _ *inst, mask uint32) {
 		var held *sync.Mutex
-		for ; mask != 0; mask &= mask - 1 {
-			lane := bits.TrailingZeros32(mask)
-			n := int(w.rows[count][lane])
-			if n > size {
-				w.fail(lane, "cp.async copies %d bytes of %d: the source size must be at most the size", n, size)
-				break
-			}
-			target, place := w.span(write, lane, w.rows[to][lane]+uint64(toOffset))
-			if target == nil || !w.admit(write, target, place, lane, nil) {
-				break
-			}
-			flight := asyncCopy{lane: lane, group: w.copies.groups[lane], offset: place, n: size}
-			address := w.rows[from][lane] + uint64(fromOffset)
-			if address&uint64(size-1) != 0 {
-				w.fail(lane, "cp.async of %d bytes from global address %#x: the address must be a multiple of %d", size, address, size)
-				break
-			}
-			for at := 0; at < n; at += 4 { // the rest is zeros and is not read
-				read.size = min(4, n-at)
-				if read.size == 3 {
-					w.fail(lane, "cp.async of %d bytes of %d: a source size that is no multiple of 4 is supported for 1 and 2 more alone", n, size)
-					break
-				}
-				source, offset := w.span(read, lane, address+uint64(at))
-				if source == nil {
-					break
-				}
-				held = w.lock(source, offset, held)
-				if !w.admit(read, source, offset, lane, nil) {
-					break
-				}
-				w.traffic.global(address+uint64(at), read.size)
-				copy(flight.data[at:], source.data[offset:offset+read.size])
-			}
-			if w.fault != nil {
-				break
-			}
-			w.copies.open = append(w.copies.open, flight)
-			w.block.fly(place, size, true)
-			w.traffic.shared(place, size)
+		for ; mask != 0 && w.fault == nil; mask &= mask - 1 {
+			held = form.issue(w, bits.TrailingZeros32(mask), held)
 		}
 		unlock(held)
 		w.traffic.finish(&w.block.tallies[w.pc])
 	})
+}
+
+// asyncForm is a cp.async with its operands: rows of the addresses in shared and global memory and of the source size.
+type asyncForm struct {
+	to, from, count      int32
+	toOffset, fromOffset uint64
+	size                 int
+}
+
+// issue starts a lane's copy: it reads the source, as many bytes as count says, and zeros for the rest. It holds the lock of the
+// page read last, and returns it.
+func (f asyncForm) issue(w *warp, lane int, held *sync.Mutex) *sync.Mutex {
+	n := int(w.rows[f.count][lane])
+	address := w.rows[f.from][lane] + f.fromOffset
+	write := memory{space: shared, size: f.size, how: writing}
+	target, place := w.span(write, lane, w.rows[f.to][lane]+f.toOffset)
+	switch {
+	case target == nil || !w.admit(write, target, place, lane, nil):
+		return held
+	case n > f.size:
+		w.fail(lane, "cp.async copies %d bytes of %d: the source size must be at most the size", n, f.size)
+		return held
+	case address&uint64(f.size-1) != 0:
+		w.fail(lane, "cp.async of %d bytes from global address %#x: the address must be a multiple of %d", f.size, address, f.size)
+		return held
+	}
+	flight := asyncCopy{lane: lane, group: w.copies.groups[lane], offset: place, n: f.size}
+	for at := 0; at < n; {
+		read := memory{space: global, size: 1 << (bits.Len(uint(min(n-at, 4))) - 1), how: reading} // 4 bytes, and what is left by 2 and 1
+		source, offset := w.span(read, lane, address+uint64(at))
+		if source == nil {
+			return held
+		}
+		held = w.lock(source, offset, held)
+		if !w.admit(read, source, offset, lane, nil) {
+			return held
+		}
+		w.count(source, offset, read.size)
+		copy(flight.data[at:], source.data[offset:offset+read.size])
+		at += read.size
+	}
+	w.copies.open = append(w.copies.open, flight)
+	w.block.fly(place, f.size, true)
+	w.traffic.shared(place, f.size)
+	return held
 }
 
 // land completes the copies of the lanes of mask, but for those of the latest pending groups committed; -1 completes those that are
