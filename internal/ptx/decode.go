@@ -113,7 +113,23 @@ func (d *decoder) kernel(m *module, f *function, top *names) error {
 	for _, j := range d.jumps {
 		p.code[j.pc].target = int32(j.to.pc)
 	}
+	p.initial = make([]row, p.rows)
+	for i := range p.initial {
+		p.initial[i] = filled(unsetRegister)
+	}
+	for _, c := range p.constants {
+		p.initial[c.row] = filled(c.value)
+	}
 	return nil
+}
+
+// filled returns a row with the same value in all lanes.
+func filled(value uint64) row {
+	var r row
+	for lane := range r {
+		r[lane] = value
+	}
+	return r
 }
 
 // unplaced is the address of a shared variable that no instruction has named yet.

@@ -140,10 +140,10 @@ func (s mmaShape) multiply(w *warp, d, a, b, c []int32) {
 	var results [4]row
 	for lane := range lanes {
 		for i := range 4 {
-			p, q := &x[lane/4+i/2*8], &y[lane%4*2+i%2]
+			p, q := x[lane/4+i/2*8][:s.k], y[lane%4*2+i%2][:s.k]
 			sum := float64(toFloat(w.rows[c[i]][lane]))
-			for k := range s.k {
-				sum += p[k] * q[k]
+			for k, v := range p {
+				sum += v * q[k]
 			}
 			results[i][lane] = single.narrow(sum, nearest)
 		}

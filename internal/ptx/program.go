@@ -60,6 +60,7 @@ type program struct {
 	rows       int      // of registers, constants and special registers
 	predicates int
 	constants  []constantRow
+	initial    []row // what registers hold at first, but for the special ones
 	specials   []specialRow
 	params     []*placed
 	paramBytes int

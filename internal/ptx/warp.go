@@ -10,6 +10,12 @@ const lanes = 32
 
 const allLanes = uint32(math.MaxUint32)
 
+// What registers hold that were never written: patterns that no kernel expects, the same in every run.
+const (
+	unsetRegister  = 0xdeadbeef
+	unsetPredicate = 0xa5a5a5a5
+)
+
 // row holds one register of all lanes of a warp, zero-extended.
 type row [lanes]uint64
 
@@ -60,28 +66,19 @@ func (w *warp) start(threads int) {
 	clear(w.local.written)
 }
 
-// fillRows gives registers a pattern that no kernel expects, constants their values and special registers theirs.
+// fillRows gives all registers the values they begin with.
 func (w *warp) fillRows() {
-	for i := range w.rows {
-		for lane := range w.rows[i] {
-			w.rows[i][lane] = 0xdeadbeef
-		}
-	}
-	for i := range w.predicates {
-		w.predicates[i] = 0xa5a5a5a5
-	}
-	w.predicates[falsePredicate], w.predicates[truePredicate] = 0, allLanes
 	k := w.block.kernel
-	for _, c := range k.constants {
-		for lane := range lanes {
-			w.rows[c.row][lane] = c.value
-		}
-	}
+	copy(w.rows, k.initial)
 	for _, s := range k.specials {
 		for lane := range lanes {
 			w.rows[s.row][lane] = s.value(w, lane)
 		}
 	}
+	for i := range w.predicates {
+		w.predicates[i] = unsetPredicate
+	}
+	w.predicates[falsePredicate], w.predicates[truePredicate] = 0, allLanes
 }
 
 // run executes up to quantum instructions, fewer if the warp exits, comes to a barrier or does something wrong.
