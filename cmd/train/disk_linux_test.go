@@ -92,4 +92,7 @@ func TestFolderWithoutPermissionIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	fail(t, 1, []string{"run", "permission denied"}, dir, small()...)
+	if err := os.Chmod(dir, 0o777); err != nil { // or the test's folder cannot be removed
+		t.Fatal(err)
+	}
 }

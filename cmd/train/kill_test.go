@@ -77,7 +77,7 @@ func TestSignalSavesAndSaysHowToGoOn(t *testing.T) {
 		if code := p.end(); code != 130 {
 			t.Errorf("%v: exit code %d, want 130", signal, code)
 		}
-		for _, text := range []string{"train: interrupted at step ", " of 3,000", "saved", "; go on with: go run ./cmd/train -resume -out run\n"} {
+		for _, text := range []string{"train: interrupted at step ", " of 3,000", "saved", "; go on with:\n  go run ./cmd/train -resume -out run\n"} {
 			if !strings.Contains(p.stderr.String(), text) {
 				t.Errorf("%v: error %q does not say %q", signal, &p.stderr, text)
 			}

@@ -152,7 +152,8 @@ func newLiveProgress(v *screen) *liveProgress {
 	}
 	p.bar = p.container.New(int64(steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
 		mpb.PrependDecorators(text(func(m *smoothed) string {
-			return fmt.Sprintf("  step %s of %s  ", format.Thousands(m.step), format.Thousands(steps))
+			// The return undoes the ^C that a terminal writes in front of the next drawing.
+			return fmt.Sprintf("\r  step %s of %s  ", format.Thousands(m.step), format.Thousands(steps))
 		})),
 		mpb.AppendDecorators(text(func(m *smoothed) string { return fmt.Sprintf("  %d %%  %s", 100*m.step/steps, m.left()) })),
 		mpb.BarBtmExtender(below...),

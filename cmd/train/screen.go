@@ -171,7 +171,7 @@ func (v *screen) Followed(f *train.Followed) {
 func (v *screen) Stepped(m *train.Metrics) {
 	if v.progress == nil {
 		v.print("%s", v.title("Training"))
-		if v.terminal.Live {
+		if v.terminal.Live && v.terminal.Width >= narrowest {
 			v.progress = newLiveProgress(v)
 		} else {
 			v.progress = &lineProgress{screen: v}
@@ -179,6 +179,9 @@ func (v *screen) Stepped(m *train.Metrics) {
 	}
 	v.progress.stepped(m)
 }
+
+// narrowest is the least width of a terminal in which no line of the live progress wraps, which would spoil the drawing.
+const narrowest = 70
 
 // Evaluated prints a line that stays.
 func (v *screen) Evaluated(step int, e *train.Evaluation) {

@@ -133,7 +133,8 @@ func (s *session) openFolder() error {
 	return nil
 }
 
-// finished says whether the run in the folder has come to its end: to its last step, or earlier to its target accuracy, which only its result tells.
+// finished says whether the run in the folder has come to its end: to its last step, or earlier to its target accuracy, which only its
+// result tells.
 func (s *session) finished(state *train.State) bool {
 	_, err := os.Stat(s.folder.Path(train.SummaryFile))
 	return state.Step >= state.Options.Steps || err == nil
@@ -172,9 +173,9 @@ func (s *session) checkRepeats() error {
 	for _, e := range s.trained {
 		known[e.Operation] = true
 	}
-	for operation, n := range s.options.Repeats {
+	for _, operation := range slices.Sorted(maps.Keys(s.options.Repeats)) {
 		if !known[operation] {
-			return fault.Usagef("-repeat %s=%d: no example is of that operation: expected %s", operation, n,
+			return fault.Usagef("-repeat %s=%d: no example is of that operation: expected %s", operation, s.options.Repeats[operation],
 				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 	}
@@ -299,7 +300,7 @@ func (s *session) run(ctx context.Context) error {
 	err = s.trainer.Run(ctx, plan, s.view)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
-		return fmt.Errorf("%w at step %s of %s, which is saved; go on with: %s",
+		return fmt.Errorf("%w at step %s of %s, which is saved; go on with:\n  %s",
 			err, format.Thousands(s.trainer.StepsTaken()), format.Thousands(s.options.Steps), resumeCommand(s.out))
 	}
 	if err != nil {
