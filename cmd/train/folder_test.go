@@ -20,7 +20,8 @@ func uninterrupted(t testing.TB, more ...string) string {
 func stopped(t testing.TB, more ...string) string {
 	t.Helper()
 	dir := workplace(t)
-	fail(t, 130, []string{"interrupted at step 20 of 60", "saved", "go run ./cmd/train -resume -out run"}, dir, small(append(more, "-stop-after", "20")...)...)
+	says := []string{"interrupted at step 20 of 60", "saved", "go run ./cmd/train -resume -out run"}
+	fail(t, 130, says, dir, small(append(more, "-stop-after", "20")...)...)
 	return dir
 }
 
@@ -132,7 +133,8 @@ func TestResumedRunRefusesContradictionsByName(t *testing.T) {
 		{"-loss all", []string{"-loss all", "-loss answer"}},
 		{"-repeat plus=2", []string{"-repeat plus=2"}},
 	} {
-		fail(t, 2, append(test.says, "the run was begun with", "-out"), dir, append([]string{"-resume", "-out", "run"}, strings.Fields(test.arguments)...)...)
+		says := append(test.says, "the run was begun with", "-out")
+		fail(t, 2, says, dir, append([]string{"-resume", "-out", "run"}, strings.Fields(test.arguments)...)...)
 	}
 	sameContents(t, contents(t, dir), before)
 }

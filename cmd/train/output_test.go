@@ -51,8 +51,13 @@ func TestJSONHasTheFieldsThatScriptsRead(t *testing.T) {
 				t.Errorf("%s has no field %s: %v", line["type"], name, line)
 			}
 		}
-		if result, ok := line["result"].(map[string]any); ok && (result["steps"] != 3.0 || result["examples"] != 90.0 || result["held_out_examples"] != 10.0) {
-			t.Errorf("result: %v", result)
+		if line["type"] == "end" {
+			result := line["result"].(map[string]any)
+			for name, want := range map[string]float64{"steps": 3, "examples": 90, "held_out_examples": 10, "parameters": 1320, "seed": 1} {
+				if result[name] != want {
+					t.Errorf("%s of the result is %v, want %v", name, result[name], want)
+				}
+			}
 		}
 	}
 }

@@ -176,7 +176,8 @@ func TestAutomaticDeviceIsExplained(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	start := objects(t, succeed(t, dir, withoutQuiet(small("-json"))...).stdout)[0]
-	if device, reason := start["device"].(string), start["device_reason"].(string); !strings.HasPrefix(device, "CPU") || !strings.Contains(reason, "CUDA") {
+	device, reason := start["device"].(string), start["device_reason"].(string)
+	if !strings.HasPrefix(device, "CPU") || !strings.Contains(reason, "CUDA") {
 		t.Errorf("device %q because of %q", device, reason)
 	}
 	screen := succeed(t, dir, withoutQuiet(small())...).stdout
