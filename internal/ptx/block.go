@@ -164,7 +164,7 @@ func (b *block) release(id int) (bool, error) {
 	}
 	b.arrived[id] = 0
 	b.count(here)
-	if here == alive {
+	if first.at.threads == 0 { // a warp that has exited counts as one that came
 		b.ordered = b.now
 	} else {
 		b.joinOrders(come, here)

@@ -37,6 +37,8 @@ func TestWrongKernelsAreStoppedWithTheReason(t *testing.T) {
 		{"a barrier of too few warps", tile + "st.shared.u32 [%r3], %r0; setp.lt.u32 %p0, %r0, 64; @%p0 bar.sync 1, 64; add.u32 %r4, %r0, 64; rem.u32 %r4, %r4, 96; mad.lo.u32 %r4, %r4, 4, %r2; ld.shared.u32 %r1, [%r4];",
 			Launch{Block: [3]int{96}}, "race: this||never written"},
 		{"a race of an atomic and a read", tile + "setp.eq.u32 %p0, %r0, 0; @%p0 st.shared.u32 [%r2], 0; bar.sync 0; red.shared.add.u32 [%r2], 1; ld.shared.u32 %r1, [%r2];", Launch{}, "race: this read|atomic at line 13"},
+		{"a write after a producer has arrived", tile + "mov.u32 %r1, 0; setp.ge.u32 %p0, %r0, 32; @%p0 bra CONSUMER; bar.arrive 1, 64; st.shared.u32 [%r3], %r0; bra DONE;\nCONSUMER: bar.sync 1, 64; ld.shared.u32 %r1, [%r3-128];\nDONE:",
+			Launch{Block: [3]int{64}}, "race: this read||never written"},
 		{"a race of blocks", ".reg .b32 %x; mov.u32 %x, %ctaid.x; st.global.u32 [%rd0], %x; mov.u32 %r1, 0;", Launch{Grid: [3]int{2}, Block: [3]int{1}},
 			"race: this write of 4 bytes at global address|by block ("},
 		{"a block reads what another writes", ".reg .b32 %x; .reg .pred %q; mov.u32 %x, %ctaid.x; setp.eq.u32 %q, %x, 0; @%q st.global.u32 [%rd0+64], 5; ld.global.u32 %r1, [%rd0+64]; @!%q ret;",
@@ -94,4 +96,55 @@ func saysOne(message, choices string) bool {
 		}
 	}
 	return false
+}
+
+func TestARaceIsFoundWhicheverComesFirst(t *testing.T) {
+	for _, test := range []struct {
+		name, body string
+		launch     Launch
+		want       []string // messages of which each must come with some seed
+	}{
+		{"a warp reads what another writes", tile + `
+st.shared.u32 [%r3], %r0;
+mov.u32 %r1, 0;
+bar.sync 0;
+setp.lt.u32 %p0, %r0, 32;
+@%p0 ld.shared.u32 %r1, [%r3+128];
+@!%p0 st.shared.u32 [%r3], %r1;`, Launch{Block: [3]int{64}}, []string{"race: this read", "race: this write"}},
+		{"a warp outside a named barrier", tile + `
+st.shared.u32 [%r3], %r0;
+mov.u32 %r1, 0;
+bar.sync 0;
+setp.lt.u32 %p0, %r0, 64;
+@%p0 st.shared.u32 [%r3], %r1;
+@%p0 bar.sync 1, 64;
+@!%p0 ld.shared.u32 %r1, [%r3-256];`, Launch{Block: [3]int{96}}, []string{"race: this read", "race: this write"}},
+		{"two blocks read and one writes", `
+mov.u32 %r2, %ctaid.x;
+ld.global.u32 %r1, [%rd0+128];
+setp.eq.u32 %p0, %r2, 1;
+@%p0 st.global.u32 [%rd0+128], %r1;
+ret;`, Launch{Grid: [3]int{3}, Block: [3]int{1}}, []string{"race: this read", "race: this write"}},
+	} {
+		said := make([]bool, len(test.want))
+		for seed := range uint64(20) {
+			_, _, err := tryTextOn(NewDevice(Options{Seed: seed, Workers: 1}), snippet(test.body), test.launch, 4*96)
+			if err == nil {
+				t.Errorf("%s: nothing was found with seed %d", test.name, seed)
+				continue
+			}
+			for i, want := range test.want {
+				said[i] = said[i] || strings.Contains(err.Error(), want)
+			}
+		}
+		for i, want := range test.want {
+			if !said[i] {
+				t.Errorf("%s: no seed gives %q", test.name, want)
+			}
+		}
+	}
+}
+
+func TestLanesThatStoreTheSameValueTogetherAreNoRace(t *testing.T) {
+	runSnippets(t, []snippetTest{{"one instruction", tile + "st.shared.u32 [%r2], 7; bar.sync 0; ld.shared.u32 %r1, [%r2];", 0, constantly(7)}})
 }

@@ -111,7 +111,10 @@ func keepText(t *testing.T, text string) {
 }
 
 func tryText(text string, l Launch, n int, inputs ...[]byte) ([]byte, *Counters, error) {
-	d := NewDevice(Options{Workers: 2, Budget: 1 << 16})
+	return tryTextOn(NewDevice(Options{Workers: 2, Budget: 1 << 16}), text, l, n, inputs...)
+}
+
+func tryTextOn(d *Device, text string, l Launch, n int, inputs ...[]byte) ([]byte, *Counters, error) {
 	m, err := d.Load("test.ptx", text)
 	if err != nil {
 		return nil, nil, err

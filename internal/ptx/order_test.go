@@ -39,8 +39,8 @@ mad.wide.u32 %rd1, %r3, 4, %rd0;
 st.global.u32 [%rd1+4], %r1;
 }`
 
-// order returns the list that orderText makes with a seed.
-func order(t *testing.T, seed uint64) string {
+// order returns the list that orderText makes with a seed and a number of blocks, at most 4.
+func order(t *testing.T, seed uint64, blocks int) string {
 	d := NewDevice(Options{Seed: seed, Workers: 1})
 	k := must[*Kernel](t)(must[*Module](t)(d.Load("order.ptx", orderText)).Kernel("k"))
 	const n = 1 + 4*8
@@ -48,7 +48,7 @@ func order(t *testing.T, seed uint64) string {
 	if err := d.Fill(p, 0, n); err != nil {
 		t.Fatal(err)
 	}
-	must[*Counters](t)(d.Launch(k, Launch{Grid: [3]int{4}, Block: [3]int{8 * 32}, Args: []any{p}}))
+	must[*Counters](t)(d.Launch(k, Launch{Grid: [3]int{blocks}, Block: [3]int{8 * 32}, Args: []any{p}}))
 	data := make([]byte, 4*n)
 	if err := d.CopyOut(data, p); err != nil {
 		t.Fatal(err)
@@ -61,11 +61,35 @@ func order(t *testing.T, seed uint64) string {
 }
 
 func TestTheSeedShufflesBlocksAndWarps(t *testing.T) {
-	if a, b := order(t, 1), order(t, 1); a != b {
-		t.Errorf("the same seed gives the orders\n%s and\n%s", a, b)
+	for _, blocks := range []int{1, 4} {
+		if a, b := order(t, 1, blocks), order(t, 1, blocks); a != b {
+			t.Errorf("the same seed gives the orders\n%s and\n%s", a, b)
+		}
+		if a, b := order(t, 1, blocks), order(t, 2, blocks); a == b {
+			t.Errorf("two seeds give the same order of %d blocks\n%s", blocks, a)
+		}
 	}
-	if a, b := order(t, 1), order(t, 2); a == b {
-		t.Errorf("two seeds give the same order\n%s", a)
+}
+
+func TestAtomicsOfBlocksThatRunAtOnceAllCount(t *testing.T) {
+	const text = header + `
+.entry k(.param .u64 out)
+{
+.reg .b64 %rd; .reg .b32 %r; .reg .pred %p;
+ld.param.u64 %rd, [out]; mov.u32 %r, 0;
+LOOP: red.global.add.u32 [%rd], 1;
+add.u32 %r, %r, 1; setp.lt.u32 %p, %r, 50; @%p bra LOOP;
+}`
+	d := NewDevice(Options{Workers: 4})
+	k := must[*Kernel](t)(must[*Module](t)(d.Load("atomics.ptx", text)).Kernel("k"))
+	p := must[Address](t)(d.Alloc(4))
+	if err := d.Fill(p, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	must[*Counters](t)(d.Launch(k, Launch{Grid: [3]int{64}, Block: [3]int{32}, Args: []any{p}}))
+	got := make([]byte, 4)
+	if err := d.CopyOut(got, p); err != nil || binary.LittleEndian.Uint32(got) != 64*32*50 {
+		t.Errorf("%d additions were counted of %d, %v", binary.LittleEndian.Uint32(got), 64*32*50, err)
 	}
 }
 

@@ -154,7 +154,8 @@ setp.ge.u32 %p0, %r0, 64;
 mov.u32 %r2, tile; mad.lo.u32 %r3, %r0, 4, %r2; st.shared.u32 [%r3], %r0;
 bar.sync 3, 64;
 xor.b32 %r4, %r0, 63; mad.lo.u32 %r3, %r4, 4, %r2; ld.shared.u32 %r1, [%r3];
-DONE:`, 96, func(i int) uint32 { return choose(i < 64, uint32(i^63), 5) }},
+xor.b32 %r4, %r0, 1; mad.lo.u32 %r3, %r4, 4, %r2; ld.shared.u32 %r5, [%r3]; mad.lo.u32 %r1, %r5, 256, %r1;
+DONE:`, 96, func(i int) uint32 { return choose(i < 64, uint32(i^63)+uint32(i^1)<<8, 5) }},
 		{"a producer arrives and a consumer waits", `
 .shared .align 4 .b8 tile[128];
 mov.u32 %r2, tile; and.b32 %r5, %r0, 31; mad.lo.u32 %r3, %r5, 4, %r2;
