@@ -364,7 +364,10 @@ var forms = []form{
 	{"fma.rn.f64", "dddd", cs(c(g(math.FMA(0.1, 0.3, -0.03)), g(0.1), g(0.3), g(-0.03)))},
 	{"fma.rm.f64", "dddd", cs(c(g(1)-1, g(1), g(1), g(-1e-40)))},
 	{"mad.rn.f32", "rrrr", cs(c(f(7), f(2), f(3), f(1)))},
-	{"fma.rn.f32", "rrrr", cs(c(f(7), f(2), f(3), f(1)), c(f(0x1p-24), 0x3f800800, 0x3f800800, f(-(1+0x1p-11))), c(0, f(2), f(3), f(-6)))},
+	{"fma.rn.f32", "rrrr", cs(c(f(7), f(2), f(3), f(1)), c(f(0x1p-24), 0x3f800800, 0x3f800800, f(-(1+0x1p-11))), c(0, f(2), f(3), f(-6)),
+		// Just above and below a tie, by less than float64 shows; and below one of subnormal numbers.
+		c(0x3f801001, 0x3f800800, 0x3f800800, f(0x1p-60)), c(0x3f801000, 0x3f800800, 0x3f800800, f(-0x1p-60)),
+		c(f(0x1p-130+0x1p-149), f(0x1.000002p-75), f(0x1.fffffcp-76), f(0x1p-130+0x1p-149)))},
 	{"fma.rn.sat.f32", "rrrr", cs(c(f(1), f(2), f(3), f(1)))},
 	{"fma.rn.ftz.f32", "rrrr", cs(c(f(1), 1, f(3), f(1)))},
 	{"div.rn.f64", "ddd", cs(c(g(1.0/3.0), g(1), g(3)))},

@@ -9,7 +9,9 @@ import (
 // then rounded once to its format, so that every rounding mode is exact; f32 rounded to nearest uses the processor's own arithmetic.
 
 // arithmetic is what a float instruction computes: of up to three operands, as a float64 rounded to odd. Only .rm needs to know its
-// rounding, for the sign of a sum of zero.
+// rounding, for the sign of a sum of zero. Products of two numbers of 24 bits are exact in float64; their quotients and roots are
+// no nearer to a number of 25 bits, without being it, than float64 can tell, so that plain rounding to float64 does no harm there
+// (Figueroa, "When is double rounding innocuous?", 1995).
 type arithmetic func(a, b, c float64, r rounding) float64
 
 // floatForm is a float instruction with all its modifiers.
@@ -264,13 +266,13 @@ var floatRules = map[string]floatRule{
 	"fma": {operands: 3, types: allFloats, roundings: allRoundings, rounded: true, clamps: true, flops: 2, operate: fusedSum, operate64: fusedSum64},
 	"mad": {operands: 3, types: "f32 f64", roundings: allRoundings, rounded: true, clamps: true, flops: 2, operate: fusedSum, operate64: fusedSum64},
 	"div": {operands: 2, types: "f32 f64", roundings: allRoundings, approximate: "approx full", rounded: true, special: true, flops: 1,
-		operate:   func(a, b, _ float64, _ rounding) float64 { return oddQuotient(a, b) },
+		operate:   func(a, b, _ float64, _ rounding) float64 { return a / b },
 		operate64: func(a, b, _ float64, r rounding) float64 { return directedQuotient(a, b, r) }},
 	"rcp": {operands: 1, types: "f32 f64", roundings: allRoundings, approximate: "approx", rounded: true, special: true, flops: 1,
-		operate:   func(a, _, _ float64, _ rounding) float64 { return oddQuotient(1, a) },
+		operate:   func(a, _, _ float64, _ rounding) float64 { return 1 / a },
 		operate64: func(a, _, _ float64, r rounding) float64 { return directedQuotient(1, a, r) }},
 	"sqrt": {operands: 1, types: "f32 f64", roundings: allRoundings, approximate: "approx", rounded: true, special: true, flops: 1,
-		operate:   func(a, _, _ float64, _ rounding) float64 { return oddRoot(a) },
+		operate:   func(a, _, _ float64, _ rounding) float64 { return math.Sqrt(a) },
 		operate64: func(a, _, _ float64, r rounding) float64 { return directedRoot(a, r) }},
 	"rsqrt": {operands: 1, types: "f32", approximate: "approx", rounded: true, special: true, flops: 1,
 		operate: func(a, _, _ float64, _ rounding) float64 { return 1 / math.Sqrt(a) }},

@@ -154,25 +154,6 @@ func oddSum(a, b float64) float64 {
 	return odd(s, (a-(s-t))+(b-t))
 }
 
-// oddQuotient returns a / b rounded to odd.
-func oddQuotient(a, b float64) float64 {
-	q := a / b
-	if q == 0 || math.IsInf(b, 0) {
-		return q
-	}
-	rest := math.FMA(-q, b, a)
-	if b < 0 {
-		rest = -rest
-	}
-	return odd(q, rest)
-}
-
-// oddRoot returns the square root of a rounded to odd.
-func oddRoot(a float64) float64 {
-	s := math.Sqrt(a)
-	return odd(s, math.FMA(-s, s, a))
-}
-
 // oddInteger returns an integer, given as magnitude and sign, as a float64 rounded to odd.
 func oddInteger(magnitude uint64, negative bool) float64 {
 	if lost := bits.Len64(magnitude) - 53; lost > 0 {
