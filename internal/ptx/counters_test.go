@@ -44,11 +44,16 @@ func TestSectorsBytesAndBankConflictsAreCounted(t *testing.T) {
 		{"lanes two words apart", words + "mad.lo.u32 %r3, %r0, 8, %r2; st.shared.u32 [%r3], %r0;", 4, 2, 1, 128, 128},
 		{"lanes in one bank", words + "mad.lo.u32 %r3, %r0, 128, %r2; st.shared.u32 [%r3], %r0;", 4, 32, 31, 128, 128},
 		{"a padded column", words + "mad.lo.u32 %r3, %r0, 132, %r2; st.shared.u32 [%r3], %r0;", 4, 1, 0, 128, 128},
-		{"vectors of four side by side", words + "mad.lo.u32 %r3, %r0, 16, %r2; st.shared.v4.u32 [%r3], {%r0, %r0, %r0, %r0};", 4, 4, 0, 128, 512},
-		{"vectors of four in the same banks", words + "mad.lo.u32 %r3, %r0, 128, %r2; st.shared.v4.u32 [%r3], {%r0, %r0, %r0, %r0};", 4, 32, 28, 128, 512},
-		{"one word for all", words + "setp.eq.u32 %p0, %r0, 0; @%p0 st.shared.u32 [%r2], %r0; bar.sync 0; ld.shared.u32 %r4, [%r2];", 4, 2, 0, 128, 132},
+		{"vectors of four side by side", words + "mad.lo.u32 %r3, %r0, 16, %r2; " +
+			"st.shared.v4.u32 [%r3], {%r0, %r0, %r0, %r0};", 4, 4, 0, 128, 512},
+		{"vectors of four in the same banks", words + "mad.lo.u32 %r3, %r0, 128, %r2; " +
+			"st.shared.v4.u32 [%r3], {%r0, %r0, %r0, %r0};", 4, 32, 28, 128, 512},
+		{"one word for all", words + "setp.eq.u32 %p0, %r0, 0; @%p0 st.shared.u32 [%r2], %r0; bar.sync 0; " +
+			"ld.shared.u32 %r4, [%r2];", 4, 2, 0, 128, 132},
 		{"global words side by side", "ld.global.u32 %r1, [%rd1];", 4, 0, 0, 256, 0},
 		{"global words 16 bytes apart", "mad.wide.u32 %rd2, %r0, 16, %rd0; ld.global.u32 %r1, [%rd2]; bar.sync 0;", 10, 0, 0, 256, 0},
+		{"lanes that alternate between two sectors", "and.b32 %r3, %r0, 1; mad.wide.u32 %rd2, %r3, 64, %rd0; " +
+			"ld.global.u32 %r1, [%rd2]; bar.sync 0;", 3, 0, 0, 256, 0},
 		{"one global word for all", "ld.global.u32 %r1, [%rd0]; bar.sync 0;", 2.5, 0, 0, 256, 0},
 	} {
 		c := counted(t, test.body, 32)

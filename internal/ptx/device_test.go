@@ -66,6 +66,14 @@ func TestDeviceMemoryHoldsWhatIsCopiedAndNothingElse(t *testing.T) {
 	must[Address](t)(d.Alloc(1<<20 - 100))
 }
 
+func TestAnIndexThatIsOffFindsNoOtherAllocation(t *testing.T) {
+	d := NewDevice(Options{})
+	p := must[Address](t)(d.Alloc(allocationAlign))
+	q := must[Address](t)(d.Alloc(allocationAlign))
+	failing(t, d.CopyIn(p+allocationAlign, []byte{1}), "0 bytes behind the end of an allocation of 512")
+	failing(t, d.CopyIn(q-1, []byte{1}), "out of bounds")
+}
+
 func TestAKernelCannotUseFreedMemory(t *testing.T) {
 	d := NewDevice(Options{})
 	m := must[*Module](t)(d.Load("test.ptx", snippet("mov.u32 %r1, 1;")))
@@ -80,7 +88,8 @@ func TestAKernelCannotUseFreedMemory(t *testing.T) {
 
 func TestLaunchesThatADriverRefusesAreRefused(t *testing.T) {
 	d := NewDevice(Options{})
-	text := header + ".entry k(.param .u32 x, .param .u64 y)\n.maxntid 64, 2, 1\n{ .shared .align 4 .b8 s[1024]; .reg .b32 %r; mov.u32 %r, s; ret; }\n" +
+	text := header + ".entry k(.param .u32 x, .param .u64 y)\n.maxntid 64, 2, 1\n{ .shared .align 4 .b8 s[1024]; " +
+		".reg .b32 %r; mov.u32 %r, s; ret; }\n" +
 		".entry exact()\n.reqntid 32\n{ ret; }\n"
 	m := must[*Module](t)(d.Load("test.ptx", text))
 	k, exact := must[*Kernel](t)(m.Kernel("k")), must[*Kernel](t)(m.Kernel("exact"))

@@ -206,15 +206,6 @@ func (r *reader) p(i int) (at int32, not bool) {
 	return r.predicateTarget(a.name), a.not
 }
 
-// isPredicate reports whether operand i is a predicate register.
-func (r *reader) isPredicate(i int) bool {
-	if i >= len(r.statement.args) || r.statement.args[i].kind != nameArg {
-		return false
-	}
-	reg, ok := r.names.register(r.statement.args[i].name, r.decoder)
-	return ok && reg.typ == predicate
-}
-
 // count says what a lane's work is, for the counters.
 func (r *reader) count(k work, flops float64) { r.origin.work, r.origin.flops = k, flops }
 

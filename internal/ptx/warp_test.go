@@ -76,7 +76,8 @@ func TestLanesExchangeValues(t *testing.T) {
 		{"vote.all", "setp.eq.u32 %p0, %r0, 31; vote.sync.all.pred %p1, !%p0, -1; selp.b32 %r1, 1, 0, %p1;", 0, constantly(0)},
 		{"vote.uni", "setp.gt.u32 %p0, %r0, 77; vote.sync.uni.pred %p1, %p0, -1; selp.b32 %r1, 1, 0, %p1;", 0, constantly(1)},
 		{"match.any", "and.b32 %r2, %r0, 3; match.any.sync.b32 %r1, %r2, -1;", 0, func(i int) uint32 { return 0x11111111 << (i % 4) }},
-		{"match.all of equals", "mov.b64 %rd2, 5; match.all.sync.b64 %r2|%p0, %rd2, -1; selp.b32 %r1, %r2, 0, %p0;", 0, constantly(allLanes)},
+		{"match.all of equals", "mov.b64 %rd2, 5; match.all.sync.b64 %r2|%p0, %rd2, -1; " +
+			"selp.b32 %r1, %r2, 0, %p0;", 0, constantly(allLanes)},
 		{"match.all of others", "match.all.sync.b32 %r2|%p0, %r0, -1; selp.b32 %r1, 1, %r2, %p0;", 0, constantly(0)},
 		{"redux.add", "redux.sync.add.u32 %r1, %r0, -1;", 0, constantly(31 * 16)},
 		{"redux.min of signed numbers", "sub.s32 %r2, %r0, 5; redux.sync.min.s32 %r1, %r2, -1;", 0, constantly(uint32(i32(-5)))},
@@ -86,7 +87,8 @@ func TestLanesExchangeValues(t *testing.T) {
 		{"redux.and", "or.b32 %r2, %r0, 64; redux.sync.and.b32 %r1, %r2, -1;", 0, constantly(64)},
 		{"activemask of a short warp", "activemask.b32 %r1;", 20, constantly(1<<20 - 1)},
 		{"lane masks", "mov.u32 %r2, %lanemask_lt; mov.u32 %r3, %lanemask_ge; xor.b32 %r1, %r2, %r3;", 0, constantly(allLanes)},
-		{"lane and warp", "mov.u32 %r2, %laneid; mov.u32 %r3, %warpid; mad.lo.u32 %r1, %r3, 32, %r2;", 64, func(i int) uint32 { return uint32(i) }},
+		{"lane and warp", "mov.u32 %r2, %laneid; mov.u32 %r3, %warpid; " +
+			"mad.lo.u32 %r1, %r3, 32, %r2;", 64, func(i int) uint32 { return uint32(i) }},
 		{"half of a warp shuffles, the other half shuffles elsewhere", `
 setp.lt.u32 %p0, %r0, 16;
 @%p0 bra LOW;
@@ -145,7 +147,8 @@ bar.sync 0;
 sub.u32 %r4, 127, %r0; mad.lo.u32 %r3, %r4, 4, %r2; ld.shared.u32 %r1, [%r3];`, 128, func(i int) uint32 { return uint32(127 - i) }},
 		{"bar.red.popc counts", "setp.lt.u32 %p0, %r0, 40; bar.red.popc.u32 %r1, 0, %p0;", 96, constantly(40)},
 		{"bar.red.and", "setp.lt.u32 %p0, %r0, 40; bar.red.and.pred %p1, 0, %p0; selp.b32 %r1, 1, 2, %p1;", 96, constantly(2)},
-		{"bar.red.or of a negation", "setp.lt.u32 %p0, %r0, 95; barrier.cta.red.or.aligned.pred %p1, 0, !%p0; selp.b32 %r1, 1, 2, %p1;", 96, constantly(1)},
+		{"bar.red.or of a negation", "setp.lt.u32 %p0, %r0, 95; barrier.cta.red.or.aligned.pred %p1, 0, !%p0; " +
+			"selp.b32 %r1, 1, 2, %p1;", 96, constantly(1)},
 		{"a named barrier of two warps orders them", `
 .shared .align 4 .b8 tile[384];
 mov.u32 %r1, 5;
