@@ -149,7 +149,8 @@ func (b *block) release(id int) (bool, error) {
 	}
 	for _, w := range b.warps {
 		if here>>w.index&1 != 0 && w.at.threads != first.at.threads {
-			w.fail(-1, "warp %d waits at barrier %d for %d threads, and warp %d for %d", first.index, id, first.at.threads, w.index, w.at.threads)
+			w.fail(-1, "warp %d waits at barrier %d for %d threads, and warp %d for %d",
+				first.index, id, first.at.threads, w.index, w.at.threads)
 			return false, w.fault
 		}
 		if here>>w.index&1 != 0 && first.at.threads == 0 && w.pc != first.pc {

@@ -167,7 +167,8 @@ func (c *Counters) String() string {
 	printMap(&s, "FLOPs", c.FLOPs())
 	printMap(&s, "bytes", c.Bytes())
 	waves, conflicts := c.BankConflicts()
-	fmt.Fprintf(&s, "  memory        %.2f sectors a request, %d wavefronts, %d of them bank conflicts\n", c.SectorsPerRequest(), waves, conflicts)
+	fmt.Fprintf(&s, "  memory        %.2f sectors a request, %d wavefronts, %d of them bank conflicts\n",
+		c.SectorsPerRequest(), waves, conflicts)
 	fmt.Fprintf(&s, "  branches      %d divergent\n", c.DivergentBranches())
 	executed, total, missed := c.Coverage()
 	fmt.Fprintf(&s, "  coverage      %d of %d instructions", executed, total)

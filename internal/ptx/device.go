@@ -79,7 +79,8 @@ func (d *Device) alloc(bytes int) (Address, error) {
 		return 0, fmt.Errorf("cannot allocate %d bytes: at least 1 expected", bytes)
 	}
 	if d.used+bytes > d.options.Memory {
-		return 0, fmt.Errorf("out of device memory: %d bytes asked for, %d of %d are free", bytes, d.options.Memory-d.used, d.options.Memory)
+		return 0, fmt.Errorf("out of device memory: %d bytes asked for, %d of %d are free",
+			bytes, d.options.Memory-d.used, d.options.Memory)
 	}
 	r := newRegion(global, d.next, bytes)
 	d.regions = append(d.regions, &r)

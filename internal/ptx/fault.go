@@ -20,7 +20,8 @@ type Fault struct {
 
 func (f *Fault) Error() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "kernel %s, line %d (%s), block (%d,%d,%d), warp %d", f.Kernel, f.Line, f.Op, f.Block[0], f.Block[1], f.Block[2], f.Warp)
+	fmt.Fprintf(&s, "kernel %s, line %d (%s), block (%d,%d,%d), warp %d",
+		f.Kernel, f.Line, f.Op, f.Block[0], f.Block[1], f.Block[2], f.Warp)
 	if f.Lane >= 0 {
 		fmt.Fprintf(&s, ", lane %d, thread (%d,%d,%d)", f.Lane, f.Thread[0], f.Thread[1], f.Thread[2])
 	}

@@ -36,55 +36,61 @@ type workload struct {
 
 // run runs the workload on PTX text, and returns an error for a fault or a wrong result.
 func (l workload) run(text string, o Options) (*Counters, error) {
+	_, c, err := l.bytes(text, o)
+	return c, err
+}
+
+// bytes runs the workload and returns the bytes of its output too.
+func (l workload) bytes(text string, o Options) ([]byte, *Counters, error) {
 	d := NewDevice(o)
 	m, err := d.Load(l.kernel+".ptx", text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k, err := m.Kernel(l.kernel)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, err := d.Alloc(4 * l.output)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if l.zeroed {
 		if err := d.Fill(out, 0, l.output); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	l.launch.Args = []any{out}
 	for _, in := range l.inputs {
 		data, err := binary.Append(nil, binary.LittleEndian, in)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		p, err := d.Alloc(len(data))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := d.CopyIn(p, data); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		l.launch.Args = append(l.launch.Args, p)
 	}
 	l.launch.Args = append(l.launch.Args, l.rest...)
 	c, err := d.Launch(k, l.launch)
 	if err != nil {
-		return c, err
+		return nil, c, err
 	}
 	data := make([]byte, 4*l.output)
 	if err := d.CopyOut(data, out); err != nil {
-		return c, err
+		return nil, c, err
 	}
 	for i, want := range l.want {
 		got := float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:])))
 		if !(math.Abs(got-want) <= l.within*(1+math.Abs(want))) {
-			return c, fmt.Errorf("output %d is %g, and %g is right", i, got, want)
+			return nil, c, fmt.Errorf("output %d is %g, and %g is right", i, got, want)
 		}
 	}
-	return c, nil
+	return data, c, nil
 }
 
 func randoms(r *rand.Rand, n int) []float32 {

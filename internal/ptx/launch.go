@@ -110,10 +110,11 @@ func (d *Device) check(k *Kernel, l Launch) (*launch, error) {
 	case p.threads != [3]int{} && l.Block != p.threads:
 		return nil, fmt.Errorf("blocks of %v threads: the kernel requires %v (.reqntid)", l.Block, p.threads)
 	case p.maxThreads != [3]int{} && threads > p.maxThreads[0]*p.maxThreads[1]*p.maxThreads[2]:
-		return nil, fmt.Errorf("blocks of %v threads: the kernel was compiled for at most %v (.maxntid, __launch_bounds__)", l.Block, p.maxThreads)
+		return nil, fmt.Errorf("blocks of %v threads: the kernel was compiled for at most %v (.maxntid, __launch_bounds__)",
+			l.Block, p.maxThreads)
 	case l.Shared < 0 || p.shared+l.Shared > k.shared:
-		return nil, fmt.Errorf("%d bytes of static and %d of dynamic shared memory: at most %d are allowed (AllowShared raises that up to %d)",
-			p.shared, l.Shared, k.shared, maxSharedOptIn)
+		return nil, fmt.Errorf("%d bytes of static and %d of dynamic shared memory: "+
+			"at most %d are allowed (AllowShared raises that up to %d)", p.shared, l.Shared, k.shared, maxSharedOptIn)
 	case len(l.Args) != len(p.params):
 		return nil, fmt.Errorf("%d arguments: the kernel has %d parameters", len(l.Args), len(p.params))
 	}
@@ -124,7 +125,8 @@ func (d *Device) check(k *Kernel, l Launch) (*launch, error) {
 			return nil, fmt.Errorf("argument %d: %w", i, err)
 		}
 		if len(bytes) != p.params[i].size {
-			return nil, fmt.Errorf("argument %d (%T) has %d bytes: parameter %s has %d", i, a, len(bytes), p.params[i].name, p.params[i].size)
+			return nil, fmt.Errorf("argument %d (%T) has %d bytes: parameter %s has %d",
+				i, a, len(bytes), p.params[i].name, p.params[i].size)
 		}
 		copy(params[p.params[i].address:], bytes)
 	}

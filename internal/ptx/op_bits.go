@@ -238,7 +238,8 @@ func init() {
 		return byType(t, shiftLeft[uint16], nil, shiftLeft[uint32], nil, shiftLeft[uint64], nil)
 	}, "b16 b32 b64"))
 	define("shr", decodeShift(func(t scalar) func(a, b uint64) uint64 {
-		return byType(t, shiftRight[uint16], shiftRight[int16], shiftRight[uint32], shiftRight[int32], shiftRight[uint64], shiftRight[int64])
+		return byType(t, shiftRight[uint16], shiftRight[int16], shiftRight[uint32], shiftRight[int32],
+			shiftRight[uint64], shiftRight[int64])
 	}, "b16 b32 b64 "+integers))
 	define("shf", decodeFunnel)
 	define("lop3", decodeLop3)

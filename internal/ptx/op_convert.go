@@ -197,7 +197,8 @@ func (r *reader) checkCvt(c conversion, mode string) {
 		r.fail("no rounding expected")
 	case c.ftz && c.from != f32 && c.to != f32:
 		r.fail(".ftz is for .f32 alone")
-	case c.sat && (c.to == bf16 || c.to == tf32 || !c.to.float() && c.from.float()), c.relu && (c.from != f32 || c.to != f16 && c.to != bf16):
+	case c.sat && (c.to == bf16 || c.to == tf32 || !c.to.float() && c.from.float()),
+		c.relu && (c.from != f32 || c.to != f16 && c.to != bf16):
 		r.fail("this .sat or .relu is not supported")
 	}
 }
@@ -212,7 +213,15 @@ func (c conversion) one() func(a uint64) uint64 {
 	case c.to.float():
 		return c.integerToFloat
 	}
-	return c.integerToInteger
+	if c.sat {
+		return c.integerToIntegerSaturated
+	}
+	from, to := c.from.bits(), ones(c.to.bits())
+	if c.from.signed() {
+		return func(a uint64) uint64 { return extend(a, from) & to }
+	}
+	both := ones(from) & to
+	return func(a uint64) uint64 { return a & both }
 }
 
 // read returns the value of a float's bits.
@@ -339,12 +348,9 @@ func towardInteger(x float64, v uint64, r rounding, negative bool) float64 {
 	return toward(x, above, r)
 }
 
-func (c conversion) integerToInteger(a uint64) uint64 {
+func (c conversion) integerToIntegerSaturated(a uint64) uint64 {
 	v := c.value(a)
 	size := c.to.bits()
-	if !c.sat {
-		return v & ones(size)
-	}
 	if c.from.signed() && int64(v) < 0 {
 		if !c.to.signed() {
 			return 0

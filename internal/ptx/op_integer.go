@@ -258,7 +258,8 @@ func init() {
 	}))
 	define("rem", func(r *reader) {
 		t := r.typ(integers)
-		r.binary(t, byType(t, remainder[uint16], remainder[int16], remainder[uint32], remainder[int32], remainder[uint64], remainder[int64]))
+		r.binary(t, byType(t, remainder[uint16], remainder[int16], remainder[uint32], remainder[int32],
+			remainder[uint64], remainder[int64]))
 	})
 	define("min", orFloat(func(r *reader) {
 		t := r.typ(integers)

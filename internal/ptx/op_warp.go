@@ -119,7 +119,8 @@ func decodeVoteSync(r *reader) {
 	d := r.predicateTarget(r.statement.args[0].name)
 	r.apply(func(w *warp, _ *inst, mask uint32) {
 		yes := w.predicate(p, not) & mask
-		w.setPredicate(d, mask, maskIf(mode == "all" && yes == mask || mode == "any" && yes != 0 || mode == "uni" && (yes == 0 || yes == mask)))
+		all, none := yes == mask, yes == 0
+		w.setPredicate(d, mask, maskIf(mode == "all" && all || mode == "any" && !none || mode == "uni" && (all || none)))
 	})
 }
 

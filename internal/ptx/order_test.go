@@ -1,6 +1,7 @@
 package ptx
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,19 +9,22 @@ import (
 	"testing"
 )
 
-func TestResultsDoNotDependOnWorkers(t *testing.T) {
+func TestResultsAndCountersDoNotDependOnWorkers(t *testing.T) {
 	for _, l := range []workload{layerNorm(5, 77), mmaGemm(70, 65, 72)} {
-		var first []tally
+		var (
+			first   []byte
+			tallies []tally
+		)
 		for _, workers := range []int{1, 2, 5} {
-			// A tolerance of nothing around the results of one worker would need them; the counters show the same work.
-			c, err := l.run(kernelText(t, l.kernel), Options{Seed: 1, Workers: workers})
+			out, c, err := l.bytes(kernelText(t, l.kernel), Options{Seed: 1, Workers: workers})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if first == nil {
-				first = c.tallies
-			} else if !slices.Equal(first, c.tallies) {
-				t.Errorf("%s counts other work with %d workers than with one", l.kernel, workers)
+				first, tallies = out, c.tallies
+			}
+			if !bytes.Equal(out, first) || !slices.Equal(tallies, c.tallies) {
+				t.Errorf("%s with %d workers gives other results or counts other work than with one", l.kernel, workers)
 			}
 		}
 	}

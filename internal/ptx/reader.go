@@ -148,7 +148,8 @@ func (r *reader) source(a arg, t scalar, wider bool) int32 {
 			return at
 		}
 		if p := r.names.variable(a.name); p != nil {
-			if r.statement.base() != "mov" && r.statement.base() != "cvta" || t.bits() < 32 || t.float() || p.space == global && t.bits() < 64 {
+			base := r.statement.base()
+			if base != "mov" && base != "cvta" || t.bits() < 32 || t.float() || p.space == global && t.bits() < 64 {
 				r.fail("the address of %s can be moved to a register by mov alone", a.name)
 			}
 			return r.address(p)
