@@ -51,8 +51,8 @@ func newBlock(l *launch) *block {
 			block: b, index: i, rows: make([]row, l.kernel.rows), predicates: make([]uint32, l.kernel.predicates),
 			local: newRegion(local, 0, l.kernel.local*lanes),
 		})
-		b.order = append(b.order, i)
 	}
+	b.order = make([]int, len(b.warps))
 	return b
 }
 
@@ -66,8 +66,9 @@ func (b *block) run(index int) error {
 	clear(b.flying)
 	b.flights = 0
 	threads := b.launch.block[0] * b.launch.block[1] * b.launch.block[2]
-	for _, w := range b.warps {
-		w.start(min(threads-w.index*lanes, lanes))
+	for i, w := range b.warps {
+		w.start(min(threads-i*lanes, lanes))
+		b.order[i] = i
 	}
 	for {
 		b.random.Shuffle(len(b.order), func(i, j int) { b.order[i], b.order[j] = b.order[j], b.order[i] })
@@ -78,7 +79,9 @@ func (b *block) run(index int) error {
 				alive = alive || w.live != 0
 				continue
 			}
+			before := b.now
 			w.run(16 << b.random.IntN(8))
+			w.budget -= int64(b.now - before)
 			if w.fault != nil {
 				return w.fault
 			}

@@ -43,40 +43,11 @@ func (l workload) run(text string, o Options) (*Counters, error) {
 // bytes runs the workload and returns the bytes of its output too.
 func (l workload) bytes(text string, o Options) ([]byte, *Counters, error) {
 	d := NewDevice(o)
-	m, err := d.Load(l.kernel+".ptx", text)
+	k, launch, out, err := l.prepare(d, text)
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := m.Kernel(l.kernel)
-	if err != nil {
-		return nil, nil, err
-	}
-	out, err := d.Alloc(4 * l.output)
-	if err != nil {
-		return nil, nil, err
-	}
-	if l.zeroed {
-		if err := d.Fill(out, 0, l.output); err != nil {
-			return nil, nil, err
-		}
-	}
-	l.launch.Args = []any{out}
-	for _, in := range l.inputs {
-		data, err := binary.Append(nil, binary.LittleEndian, in)
-		if err != nil {
-			return nil, nil, err
-		}
-		p, err := d.Alloc(len(data))
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := d.CopyIn(p, data); err != nil {
-			return nil, nil, err
-		}
-		l.launch.Args = append(l.launch.Args, p)
-	}
-	l.launch.Args = append(l.launch.Args, l.rest...)
-	c, err := d.Launch(k, l.launch)
+	c, err := d.Launch(k, launch)
 	if err != nil {
 		return nil, c, err
 	}
@@ -91,6 +62,43 @@ func (l workload) bytes(text string, o Options) ([]byte, *Counters, error) {
 		}
 	}
 	return data, c, nil
+}
+
+// prepare loads the kernel and its inputs.
+func (l workload) prepare(d *Device, text string) (k *Kernel, launch Launch, out Address, err error) {
+	m, err := d.Load(l.kernel+".ptx", text)
+	if err != nil {
+		return nil, launch, 0, err
+	}
+	if k, err = m.Kernel(l.kernel); err != nil {
+		return nil, launch, 0, err
+	}
+	if out, err = d.Alloc(4 * l.output); err != nil {
+		return nil, launch, 0, err
+	}
+	if l.zeroed {
+		if err := d.Fill(out, 0, l.output); err != nil {
+			return nil, launch, 0, err
+		}
+	}
+	launch = l.launch
+	launch.Args = []any{out}
+	for _, in := range l.inputs {
+		data, err := binary.Append(nil, binary.LittleEndian, in)
+		if err != nil {
+			return nil, launch, 0, err
+		}
+		p, err := d.Alloc(len(data))
+		if err != nil {
+			return nil, launch, 0, err
+		}
+		if err := d.CopyIn(p, data); err != nil {
+			return nil, launch, 0, err
+		}
+		launch.Args = append(launch.Args, p)
+	}
+	launch.Args = append(launch.Args, l.rest...)
+	return k, launch, out, nil
 }
 
 func randoms(r *rand.Rand, n int) []float32 {

@@ -40,7 +40,7 @@ type warp struct {
 	at      rendezvous // which one
 	ordered uint32     // all lanes' accesses up to this time happened before whatever a lane does now
 	orders  *[lanes][lanes]uint32
-	budget  int64
+	budget  int64 // instructions that it may still execute
 	fault   *Fault
 
 	recent     *region // the allocation touched last, and
@@ -84,7 +84,7 @@ func (w *warp) fillRows() {
 // run executes up to quantum instructions, fewer if the warp exits, comes to a barrier or does something wrong.
 func (w *warp) run(quantum int) {
 	code, tallies := w.block.kernel.code, w.block.tallies
-	if w.budget -= int64(quantum); w.budget < 0 {
+	if w.budget <= 0 {
 		w.fail(-1, "the warp has executed %d instructions and has not ended: an endless loop, or Options.Budget is too small",
 			w.block.launch.budget)
 		return
