@@ -87,7 +87,7 @@ func Gather[F Float](dst, table []F, ids []int32, c int) {
 			clear(row)
 			continue
 		}
-		copy(row, table[int(id)*c:])
+		copy(row, table[int(id)*c:(int(id)+1)*c])
 	}
 }
 

@@ -128,6 +128,18 @@ func TestGatherMatchesReference(t *testing.T) {
 	})
 }
 
+// The row behind the last one is empty, not an error, to a slice: nothing would be copied and what was in dst would stay.
+func TestGatherPanicsBehindTheLastRow(t *testing.T) {
+	eachSet(t, func(t *testing.T, s *Set) {
+		defer func() {
+			if recover() == nil {
+				t.Error("an id that is the number of rows is taken")
+			}
+		}()
+		s.Gather(make([]float32, 8), make([]float32, 3*8), []int32{3}, 8)
+	})
+}
+
 func TestScatterAddAddsInTheOrderOfIDs(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
 		ids := []int32{3, -1, 0, 3, 4, 3, -7, 0}
