@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"trainer/internal/memory"
 	"trainer/internal/vm"
 )
 
@@ -83,8 +84,8 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
-// fillSinusoids writes the position table of Vaswani et al. 2017, section 3.5: column 2i holds sin(p/10000^(2i/width)), column 2i+1 the cosine. It
-// is scaled to the size of new token embeddings, which it would drown otherwise: pre-norm blocks see the sum of both.
+// fillSinusoids writes the position table of Vaswani et al. 2017, section 3.5: column 2i holds sin(p/10000^(2i/width)), column 2i+1 the
+// cosine. It is scaled to the size of new token embeddings, which it would drown otherwise: pre-norm blocks see the sum of both.
 func fillSinusoids(table []float32, context, width int) {
 	const scale = initStd * math.Sqrt2
 	for p := range context {
@@ -103,6 +104,11 @@ func fillSinusoids(table []float32, context, width int) {
 func build(c Config) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	weights := c.NumParameters() + c.NumFixed()
+	if err := memory.Fits(fmt.Sprintf("a model of %d weights", weights), 4*weights); err != nil {
+		return nil, fmt.Errorf("width (n_embd) %d with layers (n_layer) %d: %w: choose less of either, or a smaller vocabulary",
+			c.Width, c.Layers, err)
 	}
 	m := &Model{Config: c}
 	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -184,8 +185,22 @@ func TestSinusoidalTableIsThatOfVaswani(t *testing.T) {
 		for i, angle := range angles(float64(p)) {
 			row := m.fixed[p*c.Width : (p+1)*c.Width]
 			// The size of an embedding of deviation 0.02: sines and cosines have deviation 1/√2.
-			near(t, "table", row[2*i:2*i+2], []float32{float32(0.02 * math.Sqrt2 * math.Sin(angle)), float32(0.02 * math.Sqrt2 * math.Cos(angle))}, 1e-6)
+			const size = 0.02 * math.Sqrt2
+			near(t, "table", row[2*i:2*i+2], []float32{float32(size * math.Sin(angle)), float32(size * math.Cos(angle))}, 1e-6)
 		}
+	}
+}
+
+// 96 layers of width 65,536 are 5·10¹² weights. To allocate them would end the process with a stack trace.
+func TestNewRefusesAModelLargerThanTheMachine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells how much memory there is")
+	}
+	c := Calculator(35)
+	c.Width, c.Layers, c.MLPWidth = 65536, 96, 4*65536
+	m, err := New(c, 1)
+	if err == nil || m != nil || !strings.Contains(err.Error(), "width (n_embd) 65536 with layers (n_layer) 96: a model of 4947") {
+		t.Errorf("model %v, error %v: want one that names the sizes", m, err)
 	}
 }
 
