@@ -74,6 +74,26 @@ func roundUp(n int) int {
 	return (n + granule - 1) / granule * granule
 }
 
+// check panics where a model of that configuration cannot read the batch: kernels look rows up by these numbers, and attention has room
+// for as many keys as the context.
+func (b *Batch) check(c Config) {
+	for s := range max(0, len(b.offsets)-1) {
+		if n := b.offsets[s+1] - b.offsets[s]; int(n) > c.Context {
+			panic(fmt.Sprintf("model: sequence %d of the batch has %d tokens, more than the context of %d", s, n, c.Context))
+		}
+	}
+	for i, token := range b.tokens {
+		if token < 0 || int(token) >= c.VocabSize {
+			panic(fmt.Sprintf("model: token %d of the batch is %d, outside of the vocabulary of %d", i, token, c.VocabSize))
+		}
+	}
+	for i, target := range b.targets {
+		if int(target) >= c.VocabSize {
+			panic(fmt.Sprintf("model: target %d of the batch is %d, outside of the vocabulary of %d", i, target, c.VocabSize))
+		}
+	}
+}
+
 // inputs is a batch in a shape: what a program of that shape reads.
 type inputs struct {
 	tokens, positions, offsets, wanted, targets []int32

@@ -1,8 +1,10 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -262,10 +264,32 @@ func TestShapesWasteLittleAndAreFew(t *testing.T) {
 }
 
 func TestABatchRefusesTargetsOfAnotherLength(t *testing.T) {
+	wantPanic(t, "2 tokens with 1 targets", func() { (&Batch{}).Add([]int32{1, 2}, []int32{3}) })
+}
+
+func TestABatchThatTheModelCannotReadPanicsWithItsSizes(t *testing.T) {
+	forEachKind(t, func(t *testing.T, m *Model, e *Executor) {
+		long, vocab := m.Config.Context+1, int32(m.Config.VocabSize)
+		for want, b := range map[string]*Batch{
+			"sequence 1 of the batch has 10 tokens, more than the context of 9": batchOf(
+				example{make([]int32, 2), make([]int32, 2)}, example{make([]int32, long), make([]int32, long)}),
+			"token 1 of the batch is 19, outside of the vocabulary of 19":  batchOf(example{[]int32{0, vocab}, []int32{0, 0}}),
+			"token 0 of the batch is -1, outside of the vocabulary of 19":  batchOf(example{[]int32{-1, 0}, []int32{0, 0}}),
+			"target 0 of the batch is 19, outside of the vocabulary of 19": batchOf(example{[]int32{0, 1}, []int32{-1, vocab}}),
+		} {
+			wantPanic(t, want, func() { e.Run(b, Train, 1) })
+		}
+	})
+}
+
+// wantPanic fails unless f panics with that in its message.
+func wantPanic(t *testing.T, want string, f func()) {
+	t.Helper()
 	defer func() {
-		if recover() == nil {
-			t.Error("no panic")
+		t.Helper()
+		if got := recover(); !strings.Contains(fmt.Sprint(got), want) {
+			t.Errorf("panic %v, want one that says %q", got, want)
 		}
 	}()
-	(&Batch{}).Add([]int32{1, 2}, []int32{3})
+	f()
 }

@@ -72,6 +72,35 @@ func TestOneExecutorRunsAllShapesAndModesInAnyOrder(t *testing.T) {
 	}
 }
 
+// Otherwise a run over sequences of many lengths would take more memory with every step.
+func TestAnExecutorKeepsTheProgramsOfItsLatestShapes(t *testing.T) {
+	c := kinds()["learned, tied false"]
+	c.Layers = 1
+	e := newExecutor(t, newModel(t, c))
+	shape := func(i int) Shape { return Shape{Rows: 16, Sequences: i + 1} }
+	request := func(i int) *program {
+		p, err := e.program(shape(i), Predict)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := request(0)
+	for i := range maxPrograms {
+		request(i)
+	}
+	if request(0) != first {
+		t.Error("a program was compiled again while there was room")
+	}
+	request(maxPrograms) // the last to run is shape 0, the first shape 1
+	if len(e.programs) != maxPrograms || e.programs[programKey{shape(1), Predict}] != nil {
+		t.Errorf("%d programs are kept, want %d without that of the second shape", len(e.programs), maxPrograms)
+	}
+	if request(0) != first {
+		t.Error("a program that has just run was dropped")
+	}
+}
+
 // Weights are trained in place: an executor computes with what they are now.
 func TestAnExecutorSeesNewWeights(t *testing.T) {
 	m := newModel(t, kinds()["learned, tied false"])
