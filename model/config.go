@@ -115,7 +115,8 @@ func (c Config) Validate() error {
 	case Learned, Sinusoidal:
 	case Rotary:
 		if c.HeadDim()%2 != 0 {
-			return fmt.Errorf("rotary positions need an even head size, but width (n_embd) %d / heads (n_head) %d = %d", c.Width, c.Heads, c.HeadDim())
+			return fmt.Errorf("rotary positions need an even head size, but width (n_embd) %d / heads (n_head) %d = %d",
+				c.Width, c.Heads, c.HeadDim())
 		}
 		if !(c.RopeTheta >= 1 && c.RopeTheta <= math.MaxFloat32) {
 			return fmt.Errorf("rope theta (rope_theta) is %g, want at least 1", c.RopeTheta)

@@ -13,8 +13,8 @@ import (
 	"trainer/train/examples"
 )
 
-// BenchmarkExecutor computes the loss and the gradients of 64 examples of the calculator on one thread. %gemm compares their train.Dataset.FLOP with
-// what the thread does in matrix products alone.
+// BenchmarkExecutor computes the loss and the gradients of 64 examples of the calculator on one thread. %gemm compares their
+// train.Dataset.FLOP with what the thread does in matrix products alone.
 func BenchmarkExecutor(b *testing.B) {
 	words, err := tokenizer.NewWord(arithmetic.Words())
 	if err != nil {

@@ -30,8 +30,8 @@ func (m *Model) WriteWeights(w io.Writer) error {
 	return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
 }
 
-// Load reads config.json and model.safetensors of a folder. Errors are data faults that name the file and what is wrong with it: weights that
-// are missing, have another shape than the configuration says, are too many, or are not finite.
+// Load reads config.json and model.safetensors of a folder. Errors are data faults that name the file and what is wrong with it: weights
+// that are missing, have another shape than the configuration says, are too many, or are not finite.
 func Load(dir string) (*Model, error) {
 	path := filepath.Join(dir, ConfigFile)
 	data, err := os.ReadFile(path)

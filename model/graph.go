@@ -51,8 +51,8 @@ type builder struct {
 
 // Graph builds the graph for one batch shape.
 //
-// It is GPT-2 (Radford et al. 2019) with packed sequences: pre-norm blocks x + Attention(LN(x)) and x + MLP(LN(x)), a final norm, and an output
-// layer. From the last attention on, only the rows that a prediction is wanted of are computed.
+// It is GPT-2 (Radford et al. 2019) with packed sequences: pre-norm blocks x + Attention(LN(x)) and x + MLP(LN(x)), a final norm, and an
+// output layer. From the last attention on, only the rows that a prediction is wanted of are computed.
 func (m *Model) Graph(s Shape) (*Graph, error) {
 	c := m.Config
 	e := gorgonia.NewGraph(gorgonia.WithGraphName("gpt"))
@@ -184,8 +184,8 @@ func (b *builder) loss(g *Graph) {
 	}
 }
 
-// Gradients adds the symbolic gradient of the loss with respect to each parameter to the graph, by gorgonia.Grad, and returns their nodes in
-// the order of the parameters.
+// Gradients adds the symbolic gradient of the loss with respect to each parameter to the graph, by gorgonia.Grad, and returns their nodes
+// in the order of the parameters.
 func (g *Graph) Gradients() (gorgonia.Nodes, error) {
 	grads, err := gorgonia.Grad(g.Loss, g.Parameters...)
 	if err != nil {

@@ -136,8 +136,8 @@ func sameBits(t testing.TB, what string, got, want []float32) {
 	}
 }
 
-// rounding is the tolerance for numbers that are the same sums in another order. Each is a sum of at most some hundred products in float32, whose
-// unit is 6e-8, and passes through about ten such sums.
+// rounding is the tolerance for numbers that are the same sums in another order. Each is a sum of at most some hundred products in
+// float32, whose unit is 6e-8, and passes through about ten such sums.
 const rounding = 5e-6
 
 // sameOutcome compares losses and gradients that are the same sums in another order.

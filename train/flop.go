@@ -3,8 +3,8 @@ package train
 import "trainer/model"
 
 // FLOP returns the number of floating-point operations that a training step on these examples asks for, with the loss on the answers. Of
-// the arithmetic only matrix products and attention are counted, forward and twice that backward, for the rows that are there: the tokens of
-// the examples and, behind the last attention, those that predict. What is padded, elementwise or computed again is not counted.
+// the arithmetic only matrix products and attention are counted, forward and twice that backward, for the rows that are there: the tokens
+// of the examples and, behind the last attention, those that predict. What is padded, elementwise or computed again is not counted.
 func (d *Dataset) FLOP(c model.Config, batch []int32) float64 {
 	var tokens, predictions, pairs float64 // pairs of a token with itself or one before it
 	for _, i := range batch {

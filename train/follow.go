@@ -42,8 +42,8 @@ type FollowedWeight struct {
 	Decay float64 // weight decay, 0 for biases and norms
 }
 
-// FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data. Looking does not change
-// the step.
+// FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data. Looking does not
+// change the step.
 func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	s := &t.Train.sequences[example]
 	e := t.Train.Examples[example]

@@ -116,7 +116,8 @@ func TestFollowedWeightMovesAgainstItsGradientWithSGD(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := f.Weight
-	if got := w.Before - w.LearningRate*w.Gradient*w.Scale; math.Abs(got-w.After) > 1e-6*max(math.Abs(w.Before), math.Abs(w.After)) || w.Direction != w.Gradient*w.Scale {
+	got, tolerance := w.Before-w.LearningRate*w.Gradient*w.Scale, 1e-6*max(math.Abs(w.Before), math.Abs(w.After))
+	if math.Abs(got-w.After) > tolerance || w.Direction != w.Gradient*w.Scale {
 		t.Errorf("the weight became %.9g, want %.9g; the direction is %g", w.After, got, w.Direction)
 	}
 	if w.Mean != 0 || w.Size != 0 || w.Decay != 0 {

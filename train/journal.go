@@ -12,8 +12,8 @@ import (
 	"trainer/internal/atomicfile"
 )
 
-// OpenMetrics opens metrics.jsonl to go on behind a step. What the file holds of later steps, of which no checkpoint was kept, and a line that
-// was cut off are dropped. It returns how long the run has taken up to there.
+// OpenMetrics opens metrics.jsonl to go on behind a step. What the file holds of later steps, of which no checkpoint was kept, and a line
+// that was cut off are dropped. It returns how long the run has taken up to there.
 func (f *Folder) OpenMetrics(step int) (seconds float64, err error) {
 	path := f.Path(MetricsFile)
 	kept, seconds, err := readMetrics(path, step)

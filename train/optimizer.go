@@ -162,7 +162,8 @@ func solve(o Optimizer, model []gorgonia.ValueGrad, learningRate, clip float64, 
 	return nil
 }
 
-// clipScale is the factor that brings a gradient of the given norm down to the limit, as PyTorch's clip_grad_norm_ computes it; 1 without a limit.
+// clipScale is the factor that brings a gradient of the given norm down to the limit, as PyTorch's clip_grad_norm_ computes it; 1 without
+// a limit.
 func clipScale(norm, limit float64) float64 {
 	if limit <= 0 {
 		return 1

@@ -32,8 +32,8 @@ func TestASteadyStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkStep takes steps of the calculator with two threads. %gemm compares their Dataset.FLOP with what the threads do in matrix products
-// alone, of matrices that fit the second-level cache.
+// BenchmarkStep takes steps of the calculator with two threads. %gemm compares their Dataset.FLOP with what the threads do in matrix
+// products alone, of matrices that fit the second-level cache.
 func BenchmarkStep(b *testing.B) {
 	const threads = 2
 	limit := peak.GEMM(threads)

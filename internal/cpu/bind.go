@@ -125,7 +125,8 @@ func alone(f func()) []team.Phase {
 	}}
 }
 
-// sumOverRows divides n rows whose results are also summed into totals: each worker sums into memory of its own, and worker 0 adds those up in order.
+// sumOverRows divides n rows whose results are also summed into totals: each worker sums into memory of its own, and worker 0 adds those
+// up in order.
 func (c *binding) sumOverRows(n int, totals [][]float32, f func(lo, hi int, sums [][]float32)) []team.Phase {
 	sums := make([][][]float32, c.team.Size())
 	sums[0] = totals

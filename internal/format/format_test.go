@@ -14,7 +14,8 @@ func TestThousandsHasACommaBetweenGroupsOfThree(t *testing.T) {
 
 func TestPercentIs0Or100OnlyForWhatIs(t *testing.T) {
 	for share, want := range map[float64]string{
-		0: "0.00 %", 1e-9: "<0.01 %", 0.0001: "0.01 %", 0.0526: "5.26 %", 0.9968: "99.68 %", 0.99989: "99.99 %", 0.999999: ">99.99 %", 1: "100.00 %",
+		0: "0.00 %", 1e-9: "<0.01 %", 0.0001: "0.01 %", 0.0526: "5.26 %",
+		0.9968: "99.68 %", 0.99989: "99.99 %", 0.999999: ">99.99 %", 1: "100.00 %",
 	} {
 		if got := Percent(share); got != want {
 			t.Errorf("Percent(%g) = %s, want %s", share, got, want)

@@ -83,9 +83,9 @@ func (t *Team) Close() {
 	t.runs.advance()
 }
 
-// spins is how often a waiting worker looks again before it sleeps: about 20 µs, longer than the phases of a training step differ between workers. Sleeping
-// matters where other programs want the processor: a worker that spins on takes it from the one that it waits for (a step of the
-// calculator on two cores, one of them busy, took 5 times as long).
+// spins is how often a waiting worker looks again before it sleeps: about 20 µs, longer than the phases of a training step differ between
+// workers. Sleeping matters where other programs want the processor: a worker that spins on takes it from the one that it waits for (a
+// step of the calculator on two cores, one of them busy, took 5 times as long).
 const spins = 20000
 
 // counter is a number that goes up and that workers wait for.

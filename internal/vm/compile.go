@@ -187,7 +187,8 @@ func (c *compiler) placeOutputs(outputs []*gorgonia.Node) error {
 // first, each at the lowest free offset, which is within a few per cent of the least possible arena on our graphs.
 func (c *compiler) placeTemporaries() {
 	p := c.program
-	// first[v] and last[v] are the instructions that write value v and that read it last; home[v] is the value whose memory it takes over, or v.
+	// first[v] and last[v] are the instructions that write value v and that read it last; home[v] is the value whose memory it takes over,
+	// or v.
 	first, last, home := make([]int, len(p.Values)), make([]int, len(p.Values)), make([]int, len(p.Values))
 	for t, in := range p.Instructions {
 		for _, v := range in.Out {

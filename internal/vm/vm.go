@@ -40,8 +40,8 @@ type Executable interface {
 	Step(i int) error
 }
 
-// Workspace is the memory that the VMs of one worker share: programs for other batch shapes that run one after the other need only one arena and one
-// output region. What a VM left in its outputs is gone when another VM of the workspace runs.
+// Workspace is the memory that the VMs of one worker share: programs for other batch shapes that run one after the other need only one
+// arena and one output region. What a VM left in its outputs is gone when another VM of the workspace runs.
 type Workspace struct {
 	backend        Backend
 	arena, outputs Memory

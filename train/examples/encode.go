@@ -17,7 +17,8 @@ type Encoded struct {
 // is only predicted, so len(IDs) is at most context+1. The error, of class data, names the example's line.
 func Encode(t tokenizer.Tokenizer, e Example, context int) (Encoded, error) {
 	if t.EOS() == tokenizer.NoToken {
-		return Encoded{}, fault.Dataf("%s: the tokenizer has no token that ends a sequence, such as %s: train one that has", e.at(), tokenizer.EOSToken)
+		return Encoded{}, fault.Dataf("%s: the tokenizer has no token that ends a sequence, such as %s: train one that has",
+			e.at(), tokenizer.EOSToken)
 	}
 	question, err := t.Encode(e.Question)
 	if err != nil {

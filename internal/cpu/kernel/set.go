@@ -10,8 +10,8 @@ import "trainer/internal/ref"
 
 //go:generate ./generate.sh
 
-// Gemm describes C = op(A)·op(B) + Bias, or C += op(A)·op(B) + Bias with Accumulate. C is [M, N], op(A) [M, K], op(B) [K, N], row-major with the given
-// distance between rows; TransA says that A is stored [K, M], TransB that B is stored [N, K].
+// Gemm describes C = op(A)·op(B) + Bias, or C += op(A)·op(B) + Bias with Accumulate. C is [M, N], op(A) [M, K], op(B) [K, N], row-major
+// with the given distance between rows; TransA says that A is stored [K, M], TransB that B is stored [N, K].
 type Gemm struct {
 	M, N, K    int
 	A          []float32
