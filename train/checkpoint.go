@@ -55,6 +55,24 @@ func OpenFolder(dir string) (*Folder, error) {
 	return &Folder{Dir: dir, lock: lock}, nil
 }
 
+// SetAside renames the folder to dir.previous, in place of one that was set aside before, and begins an empty one.
+func (f *Folder) SetAside() (previous string, err error) {
+	dir, err := filepath.Abs(f.Dir)
+	if err != nil {
+		return "", err
+	}
+	previous = dir + ".previous"
+	if err := errors.Join(f.lock.Release(), os.RemoveAll(previous), os.Rename(dir, previous)); err != nil {
+		return "", fmt.Errorf("keeping the earlier run: %w", err)
+	}
+	next, err := OpenFolder(f.Dir)
+	if err != nil {
+		return "", err
+	}
+	*f = *next
+	return filepath.Clean(f.Dir) + ".previous", nil
+}
+
 // Path is the path of a file of the folder.
 func (f *Folder) Path(name string) string { return filepath.Join(f.Dir, name) }
 

@@ -78,10 +78,10 @@ func (a *arguments) flags() *cli.Flags {
 	g.Int(&o.Batch, "batch", "examples in a batch")
 	g.Int(&o.Accumulate, "accumulate", "batches whose gradients are added up for a step")
 	g.String(&o.Optimizer, "optimizer", "adamw, or sgd: weight_new = weight_old - lr x gradient")
-	g.Float(&o.LearningRate, "lr", "learning `rate`")
+	g.Float(&o.LearningRate, "lr", "learning `rate`; 0.5 for sgd unless given")
 	g.Float(&o.FinalLearningRate, "final-lr", "learning `rate` at the end of a cosine or linear schedule")
 	g.String(&o.Schedule, "schedule", "constant, cosine or linear")
-	g.Int(&o.WarmUp, "warmup", "`steps` in which the learning rate rises from 0")
+	g.Int(&o.WarmUp, "warmup", "`steps` in which the learning rate rises from 0; at most a tenth of all unless given")
 	g.Float(&o.Beta1, "beta1", "AdamW: how much the mean gradient keeps of itself each step")
 	g.Float(&o.Beta2, "beta2", "AdamW: the same of the mean squared gradient")
 	g.Float(&o.WeightDecay, "weight-decay", "AdamW: how much of the learning rate shrinks matrices")
@@ -100,7 +100,7 @@ func (a *arguments) flags() *cli.Flags {
 	g = f.Group("Run folder")
 	g.String(&a.out, "out", "`folder` of the run; with -data, by default, runs/<name of the file>")
 	g.Bool(&a.resume, "resume", "go on from the last checkpoint, with the flags of the run")
-	g.Bool(&a.overwrite, "overwrite", "replace an unfinished run")
+	g.Bool(&a.overwrite, "overwrite", "replace what the folder holds, an unfinished run included")
 	g.Int(&a.saveEvery, "save-every", "`steps` between checkpoints; 0 is at the end only")
 	g.Int(&a.stopAfter, "stop-after", "save and stop at this `step`, as if interrupted; 0 is never")
 	f.Config(g)
@@ -134,6 +134,10 @@ func runArguments(f *cli.Flags) map[string]string {
 	return values
 }
 
+// sgdLearningRate is the default for plain gradient descent, whose steps are much smaller than AdamW's at the same rate. In 3,000 steps of the
+// calculator it comes to a loss of 0.69, and AdamW's 0.003 to 1.58.
+const sgdLearningRate = 0.5
+
 // settle fills in what depends on other flags, and checks what can be checked without data.
 func (a *arguments) settle(f *cli.Flags) error {
 	if f.NArg() > 0 {
@@ -142,8 +146,15 @@ func (a *arguments) settle(f *cli.Flags) error {
 	if a.data != "" && !f.Given("repeat") {
 		clear(a.options.Repeats)
 	}
+	o := &a.options
 	if !f.Given("threads") {
-		a.options.Threads = defaultThreads(a.options.Batch)
+		o.Threads = defaultThreads(o.Batch)
+	}
+	if !f.Given("warmup") {
+		o.WarmUp = min(o.WarmUp, o.Steps/10)
+	}
+	if o.Optimizer == "sgd" && !f.Given("lr") {
+		o.LearningRate = sgdLearningRate
 	}
 	a.config.Positions = model.Positions(a.positions)
 	a.config.MLPWidth = 4 * a.config.Width

@@ -35,14 +35,15 @@ func TestUnfinishedRunIsOnlyReplacedOnRequest(t *testing.T) {
 	sameCheckpoint(t, filepath.Join(dir, "run"), uninterrupted(t, "-seed", "2"))
 }
 
-func TestFinishedRunIsReplacedAndThatIsSaid(t *testing.T) {
+func TestFinishedRunIsKeptBesideTheNewOne(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	succeed(t, dir, small("-steps", "70")...)
 	o := succeed(t, dir, withoutQuiet(small())...)
-	if !strings.Contains(o.stdout, "the finished run in it is replaced") {
-		t.Errorf("the screen does not say that a run is replaced: %s", o.stdout)
+	if !strings.Contains(o.stdout, "the finished run in it is now run.previous") {
+		t.Errorf("the screen does not say where the earlier run is kept: %s", o.stdout)
 	}
+	sameCheckpoint(t, filepath.Join(dir, "run.previous"), uninterrupted(t, "-steps", "70"))
 	sameCheckpoint(t, filepath.Join(dir, "run"), uninterrupted(t))
 	checkSteps(t, filepath.Join(dir, "run"), 60)
 }
@@ -176,10 +177,10 @@ func TestFinishedRunHasNothingToResume(t *testing.T) {
 func TestFinishedRunGoesOnWithMoreSteps(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
-	succeed(t, dir, small("-schedule", "constant")...)
+	succeed(t, dir, small("-schedule", "constant", "-warmup", "6")...)
 	succeed(t, dir, "-resume", "-out", "run", "-steps", "90", "-quiet")
 	folder := filepath.Join(dir, "run")
-	sameCheckpoint(t, folder, uninterrupted(t, "-schedule", "constant", "-steps", "90"))
+	sameCheckpoint(t, folder, uninterrupted(t, "-schedule", "constant", "-warmup", "6", "-steps", "90"))
 	checkSteps(t, folder, 90)
 	var summary struct{ Steps int }
 	text, err := os.ReadFile(filepath.Join(folder, "summary.json"))

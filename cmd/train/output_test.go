@@ -104,7 +104,7 @@ func TestPipedOutputIsPlainAndTellsTheWholeStory(t *testing.T) {
 		checkPlain(t, o.stdout)
 		story := o.stdout
 		for _, part := range []string{"device", "CUDA is not part of this build; using the CPU", "embeddings", "Before training", "next word", "Step 1",
-			"target", "loss", "blame", "weight_new = weight_old - learning_rate", "Training", "tokens/s", "After training", "final loss",
+			"target", "loss", "blame", "weight_new = weight_old - learning_rate", "Training", "tokens/s", "After training", "over the last",
 			"model.safetensors", "loss.svg", "Next", "go run ./cmd/generate -model run"} {
 			_, rest, ok := strings.Cut(story, part)
 			if !ok {

@@ -2,8 +2,9 @@ package main
 
 import "trainer/train"
 
-// recentSteps is how many steps the final loss is a mean of: the loss of a single batch jumps about.
-const recentSteps = 100
+// recentSteps is how many of the last steps the final loss is a mean of: the loss of a single batch jumps about, and in a short run that of
+// earlier steps is not final.
+func recentSteps(steps int) int { return max(1, min(100, steps/100)) }
 
 // result is summary.json. Accuracies are shares of answers that are right to the last word, 0 to 1; losses are means of -log p, in nats.
 type result struct {

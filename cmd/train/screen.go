@@ -69,11 +69,12 @@ func (v *screen) started(s *session) {
 	v.row("data", cli.Plain, fmt.Sprintf("%s: %s, to train on %s and hold out %s", data, count(len(s.trained)+len(s.heldOut), "example"),
 		format.Thousands(len(s.trained)), format.Thousands(len(s.heldOut))))
 	v.row("words", cli.Plain, fmt.Sprintf("a vocabulary of %s, in sequences of at most %d", count(c.VocabSize, "token"), c.Context))
-	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, learning rate %g, seed %d",
-		count(o.Steps, "step"), count(o.Batch*o.Accumulate, "example"), optimizerNames[o.Optimizer], o.LearningRate, o.Seed))
+	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, seed %d",
+		count(o.Steps, "step"), count(o.Batch*o.Accumulate, "example"), optimizerNames[o.Optimizer], o.Seed))
+	v.row("", cli.Plain, fmt.Sprintf("learning rate %g after %s of warm-up, then %s", o.LearningRate, count(o.WarmUp, "step"), o.Schedule))
 	v.row("folder", cli.Plain, s.out)
-	if s.replaced {
-		v.row("", cli.Faint, "the finished run in it is replaced")
+	if s.previous != "" {
+		v.row("", cli.Faint, "the finished run in it is now "+s.previous)
 	}
 	if step := s.trainer.StepsTaken(); step > 0 {
 		v.row("", cli.Faint, fmt.Sprintf("going on from the checkpoint of step %s", format.Thousands(step)))
@@ -233,7 +234,8 @@ func (v *screen) summary(r *result) {
 	if r.HeldOutLoss != nil {
 		heldOut = fmt.Sprintf(", held out %s", lossText(*r.HeldOutLoss))
 	}
-	v.print("\n  final loss %s%s after %s in %.1f s\n", v.bold(lossText(r.FinalLoss)), heldOut, count(r.Steps, "step"), r.Seconds)
+	v.print("\n  loss %s over the last %s%s; %s in %.1f s\n", v.bold(lossText(r.FinalLoss)), count(recentSteps(r.Steps), "step"), heldOut,
+		count(r.Steps, "step"), r.Seconds)
 	v.print("%s", v.title("Files in "+v.session.out))
 	for _, line := range [][2]string{
 		{model.WeightsFile, "the weights; config.json and tokenizer.json beside them"},

@@ -33,7 +33,7 @@ type session struct {
 	device    device.Choice
 	folder    *train.Folder
 	state     *train.State // of the checkpoint to go on from, or nil
-	replaced  bool         // a finished run is in the folder, and will be replaced
+	previous  string       // the folder in which the finished run that was in this one is kept, or ""
 	tokenizer tokenizer.Tokenizer
 	trained   []examples.Example // what is trained on
 	heldOut   []examples.Example // and what is not
@@ -129,8 +129,10 @@ func (s *session) openFolder() error {
 		return fault.Usagef("%s holds an unfinished run, at step %s of %s: go on with it by -resume, replace it by -overwrite, "+
 			"or choose another folder by -out", s.out, format.Thousands(state.Step), format.Thousands(state.Options.Steps))
 	}
-	s.replaced = true
-	return nil
+	if s.previous, err = s.folder.SetAside(); err != nil {
+		s.folder = nil // it is no longer locked
+	}
+	return err
 }
 
 // finished says whether the run in the folder has come to its end: to its last step, or earlier to its target accuracy, which only its
@@ -328,7 +330,7 @@ func (s *session) result() (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	recent, err := s.folder.RecentLoss(recentSteps)
+	recent, err := s.folder.RecentLoss(recentSteps(s.trainer.StepsTaken()))
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"trainer/internal/fault"
 	"trainer/internal/spelling"
@@ -199,11 +200,25 @@ func (f *Flags) Help(w io.Writer) {
 			if plain, ok := kinds[kind]; ok {
 				kind = plain
 			}
-			fmt.Fprintf(w, "  %-24s %s%s\n", strings.TrimSpace("-"+name+" "+kind), usage, defaultOf(defined))
+			writeHelp(w, strings.TrimSpace("-"+name+" "+kind), usage+defaultOf(defined))
 		}
 	}
-	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint   4 device not available\n"+
-		"  130 interrupted, after a clean save\n")
+	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint\n"+
+		"  4 device not available   130 interrupted, after a clean save\n")
+}
+
+// writeHelp writes a flag and what it is for, in lines of at most 80 columns.
+func writeHelp(w io.Writer, flag, usage string) {
+	const indent, width = 25, 80 - 27
+	line := ""
+	for _, word := range strings.Fields(usage) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			fmt.Fprintf(w, "  %-*s%s\n", indent, flag, line)
+			flag, line = "", ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	fmt.Fprintf(w, "  %-*s%s\n", indent, flag, line)
 }
 
 // kinds are names for people of the kinds of values that package flag names.

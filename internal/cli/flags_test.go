@@ -193,11 +193,12 @@ Others
   -out name                where (default runs/x)
   -quiet                   say less
   -list words              words (default a)
-  -config file             TOML file of flags by name: steps = 1000; the command line wins
+  -config file             TOML file of flags by name: steps = 1000; the command
+                           line wins
 
 Exit codes
-  0 done   1 failure   2 wrong usage   3 bad data or checkpoint   4 device not available
-  130 interrupted, after a clean save
+  0 done   1 failure   2 wrong usage   3 bad data or checkpoint
+  4 device not available   130 interrupted, after a clean save
 `
 	if got := b.String(); got != want {
 		t.Errorf("help is\n%s\nwant\n%s", got, want)
