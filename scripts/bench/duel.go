@@ -98,8 +98,8 @@ func modes(a *arguments) []string {
 	return []string{"eager", "fused"}
 }
 
-// compare holds the losses of the first steps, from the same weights on the same examples, against each other. What rounding does to them grows
-// with the steps, so only a few are looked at.
+// compare holds the losses of the first steps, from the same weights on the same examples, against each other. What rounding does to them
+// grows with the steps, so only a few are looked at.
 func (s *steps) compare(mode string, mine, theirs *turn) error {
 	const first, tolerance = 5, 1e-3
 	for i := range first {

@@ -1,5 +1,5 @@
-// Command bench times the training step of the word calculator beside the same step in PyTorch, on the same examples from the same weights, and
-// says how near it is to what the processor can do.
+// Command bench times the training step of the word calculator beside the same step in PyTorch, on the same examples from the same weights,
+// and says how near it is to what the processor can do.
 //
 //	workload.go  the examples, the initial weights and the settings that both sides get
 //	ours.go      the trainer's side, peer.go and calculator_peer.py that of PyTorch
