@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 )
@@ -228,6 +229,55 @@ func embeddingGradient(n, width, vocabulary int) workload {
 		output: vocabulary * width, zeroed: true, rest: []any{int32(n), int32(width)}, want: want, within: 1e-5}
 }
 
+// libraryFunctions are what testdata/kernels/functions.cu computes, in its order.
+var libraryFunctions = []func(x float64) float64{
+	math.Tanh,
+	math.Erf,
+	func(x float64) float64 { return math.Sin(float64(float32(x) * 1e5)) },
+	math.Cos,
+	func(x float64) float64 { return math.Log(math.Abs(x)) },
+	func(x float64) float64 { return math.Pow(math.Abs(x), 2.5) },
+	func(x float64) float64 { return math.Sqrt(math.Abs(x)) },
+	func(x float64) float64 { return 1 / x },
+	func(x float64) float64 { return x / 3 },
+	math.Exp,
+	func(x float64) float64 { return math.Floor(x) + math.RoundToEven(x) + math.Trunc(x) },
+	func(x float64) float64 { return math.Mod(x, float64(float32(0.7))) },
+	math.Exp,
+	func(x float64) float64 { return x / 3 },
+	func(x float64) float64 { return 0.5 - x + 2*x*x + 0.25*x*x*x },
+	func(x float64) float64 { return 2 * bfloat.widen(bfloat.narrow(x, nearest)) },
+	func(x float64) float64 {
+		return half.widen(half.narrow(math.Exp(half.widen(half.narrow(x, nearest))), nearest))
+	},
+	func(x float64) float64 { return float64(int64(float32(x)*1e10) / 7) },
+	func(x float64) float64 { return float64(uint32(int32(float32(x)*1e4)) % 1000) },
+	func(x float64) float64 { return math.Log1p(math.Abs(x)) },
+	func(x float64) float64 { return math.Copysign(min(math.Abs(x), 1), -x) },
+	func(x float64) float64 { return 2 },
+	func(x float64) float64 {
+		whole := uint32(int32(x))
+		first := 0
+		if whole != 0 {
+			first = bits.TrailingZeros32(whole) + 1
+		}
+		return float64(bits.OnesCount32(math.Float32bits(float32(x))) + bits.LeadingZeros32(whole&0xff) + first)
+	},
+}
+
+// functions has the kernel compute all library functions of some numbers.
+func functions() workload {
+	x := append(randoms(rand.New(rand.NewPCG(8, 8)), 60), 1, -1, 2.5, 1e-3, 9, -8)
+	var want []float64
+	for _, f := range libraryFunctions {
+		for _, v := range x {
+			want = append(want, f(float64(v)))
+		}
+	}
+	return workload{kernel: "functions", name: "all", launch: Launch{Grid: [3]int{len(libraryFunctions)}, Block: [3]int{32}},
+		inputs: []any{x}, output: len(want), rest: []any{int32(len(x))}, want: want, within: 1e-6}
+}
+
 // workloads are shapes for each kernel that are multiples of its tiles, that are not, and that are smaller than one.
 func workloads() []workload {
 	return []workload{
@@ -239,6 +289,13 @@ func workloads() []workload {
 		softmax(8, 64), softmax(5, 33), softmax(1, 3), softmax(4, 200),
 		transpose(64, 128), transpose(33, 70),
 		embeddingGradient(20, 40, 7), embeddingGradient(3, 64, 2), embeddingGradient(9, 5, 3),
+	}
+}
+
+func TestLibraryFunctionsGiveWhatGoGives(t *testing.T) {
+	l := functions()
+	if _, err := l.run(kernelText(t, l.kernel), Options{}); err != nil {
+		t.Error(err)
 	}
 }
 

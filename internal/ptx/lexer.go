@@ -89,10 +89,17 @@ func lineEnd(text string, i int) int {
 	return len(text)
 }
 
-// wordEnd returns the end of the word that begins at i. A double colon belongs to it (.shared::cta), a single one ends a label.
+// wordEnd returns the end of the word that begins at i. A double colon belongs to it (.shared::cta), a single one ends a label. A
+// directive ends where the next begins: .reg.b32 is two words.
 func wordEnd(text string, i int) int {
+	directive := text[i] == '.'
+	if directive {
+		i++
+	}
 	for i < len(text) {
 		switch {
+		case directive && text[i] == '.':
+			return i
 		case isWordByte(text[i]):
 			i++
 		case strings.HasPrefix(text[i:], "::"):

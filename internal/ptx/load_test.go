@@ -140,5 +140,7 @@ func TestLineNumbersOfTheSourceAndCommentsChangeNothing(t *testing.T) {
 /* over
 two lines */ mov.u32 %r1, 3; // to the end
 .pragma "nounroll";
+.reg.b32 glued, names;
+mov.b32 glued, 3;
 .file 1 "kernel.cu"`, 0, constantly(3)}})
 }
