@@ -15,16 +15,18 @@ import (
 
 // Backend runs programs on the CPU. Its programs share scratch memory and threads: they run one at a time.
 type Backend struct {
-	kernels *kernel.Set
-	team    *team.Team
-	scratch [][]float32 // by worker
+	kernels   *kernel.Set
+	team      *team.Team
+	scratch   [][]float32 // by worker
+	rotations map[rotationKey]rotation
 }
 
 var _ vm.Backend = (*Backend)(nil)
 
 // New returns a backend with the given number of threads, at least 1, and kernels, such as kernel.Best().
 func New(threads int, kernels *kernel.Set) *Backend {
-	return &Backend{kernels: kernels, team: team.New(threads), scratch: make([][]float32, threads)}
+	return &Backend{kernels: kernels, team: team.New(threads), scratch: make([][]float32, threads),
+		rotations: make(map[rotationKey]rotation)}
 }
 
 // Device names the processor's instruction set and the number of threads.

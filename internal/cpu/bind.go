@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/op"
@@ -258,17 +257,10 @@ func (c *binding) layerNormGrad(k op.LayerNormGrad) []team.Phase {
 func (c *binding) rotary(k op.Rotary) []team.Phase {
 	width := c.dims(0)[1]
 	headDim := width / (3 * k.Heads)
-	half := headDim / 2
-	cos, sin := make([]float32, k.Context*half), make([]float32, k.Context*half)
-	for position := range k.Context {
-		for i := range half {
-			s, cs := math.Sincos(float64(position) * math.Pow(k.Base, -2*float64(i)/float64(headDim)))
-			sin[position*half+i], cos[position*half+i] = float32(s), float32(cs)
-		}
-	}
+	r := c.rotation(k.Context, headDim, k.Base)
 	dst, x, positions := c.out(0), c.in(0), c.ints(1)
 	return rows(len(positions), func(lo, hi int) {
-		c.kernels.Rotary(dst[lo*width:hi*width], x[lo*width:hi*width], cos, sin, positions[lo:hi], width, 2*k.Heads, headDim, k.Inverse)
+		c.kernels.Rotary(dst[lo*width:hi*width], x[lo*width:hi*width], r.cos, r.sin, positions[lo:hi], width, 2*k.Heads, headDim, k.Inverse)
 	})
 }
 
