@@ -1,6 +1,10 @@
 package model
 
-import "math"
+import (
+	"math"
+
+	"trainer/internal/op"
+)
 
 // NonFinite says where in a step a number first stopped being finite.
 type NonFinite struct {
@@ -10,7 +14,7 @@ type NonFinite struct {
 
 // FirstNonFinite runs a training step on the batch one instruction after the other and returns where the first value with a NaN or an
 // infinity comes up, nil when all are finite. An instruction belongs to the stage whose parameters it reads, and one that reads none to the
-// stage before it.
+// stage before it; a product with the embeddings is the tied head.
 func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) {
 	for i := range e.model.Parameters {
 		if p := &e.model.Parameters[i]; !finite(p.Value) {
@@ -33,8 +37,13 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 	at := &NonFinite{}
 	for i, instruction := range p.vm.Program().Instructions {
 		for _, v := range instruction.In {
-			if stage, ok := stageOf[v]; ok {
-				at.Stage = stage
+			stage, ok := stageOf[v]
+			if !ok {
+				continue
+			}
+			at.Stage = stage
+			if _, product := instruction.Kernel.(op.MatMul); product && stage == 0 {
+				at.Stage = len(e.model.Stages) - 1
 			}
 		}
 		if err := p.vm.Step(i); err != nil {

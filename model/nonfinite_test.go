@@ -76,6 +76,27 @@ func TestAnActivationThatOverflowsIsBlamedOnItsStage(t *testing.T) {
 	}
 }
 
+// The tied head reads the embeddings, but it is the output that fails.
+func TestLogitsThatOverflowAreBlamedOnTheOutput(t *testing.T) {
+	for name, c := range kinds() {
+		m, table := newModel(t, c), "lm_head.weight"
+		if c.TiedHead {
+			table = "transformer.wte.weight"
+		}
+		for _, huge := range []string{table, "transformer.ln_f.weight"} {
+			for i := range m.Parameter(huge).Value {
+				m.Parameter(huge).Value[i] *= 1e18 // no square of it overflows
+			}
+		}
+		for i := range m.Parameter("transformer.ln_f.weight").Value {
+			m.Parameter("transformer.ln_f.weight").Value[i] *= 1e6
+		}
+		if stage, backward := found(t, m); stage != "output" || backward {
+			t.Errorf("%s: logits that overflow are blamed on %q, backward %v", name, stage, backward)
+		}
+	}
+}
+
 func TestAGradientThatOverflowsIsBlamedOnItsStageInTheBackwardPass(t *testing.T) {
 	for name, c := range kinds() {
 		if c.TiedHead {
