@@ -37,8 +37,23 @@ func share(right, total int) float64 {
 	return float64(right) / float64(total)
 }
 
-// evaluationBatch is how many examples are evaluated at once: enough to fill the tiles of the matrix products.
-const evaluationBatch = 128
+// What is evaluated at once: enough to fill the tiles of the matrix products, and no more, since long examples take much memory.
+const (
+	evaluationExamples = 128
+	evaluationTokens   = 4096
+)
+
+// evaluationEnd returns the end of the batch of examples that begins with the first one.
+func (d *Dataset) evaluationEnd(first int) int {
+	tokens := len(d.sequences[first].inputs)
+	end := first + 1
+	for ; end < min(first+evaluationExamples, d.Len()); end++ {
+		if tokens += len(d.sequences[end].inputs); tokens > evaluationTokens {
+			break
+		}
+	}
+	return end
+}
 
 // evaluate runs all examples of a dataset through the model as it is.
 func (e *engine) evaluate(d *Dataset) (*Evaluation, error) {
@@ -62,9 +77,14 @@ func (e *engine) evaluate(d *Dataset) (*Evaluation, error) {
 func (e *engine) evaluateShare(w, workers int, nll []float64, right []bool) error {
 	me := e.workers[w]
 	var examples []int32
-	for first := w * evaluationBatch; first < e.data.Len(); first += workers * evaluationBatch {
+	for number, first := 0, 0; first < e.data.Len(); number++ {
+		begin, end := first, e.data.evaluationEnd(first)
+		first = end
+		if number%workers != w {
+			continue
+		}
 		examples = examples[:0]
-		for i := first; i < min(first+evaluationBatch, e.data.Len()); i++ {
+		for i := begin; i < end; i++ {
 			examples = append(examples, int32(i))
 		}
 		e.fill(&me.batch, examples)

@@ -9,6 +9,7 @@ import (
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/model"
+	"trainer/train/examples"
 )
 
 // halfTrained returns a trainer whose model gets some answers right and some wrong.
@@ -28,6 +29,27 @@ func evaluation(t *testing.T, trainer *Trainer) *Evaluation {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// A run whose batches fit the memory must not end in an evaluation that does not.
+func TestLongExamplesAreEvaluatedInSmallerBatches(t *testing.T) {
+	d := &Dataset{}
+	for _, n := range []int{1000, 1000, 1000, 1000, 1000, 9000, 9000, 10} {
+		d.sequences = append(d.sequences, sequence{inputs: make([]int32, n)})
+	}
+	for range 200 {
+		d.sequences = append(d.sequences, sequence{inputs: make([]int32, 10)})
+	}
+	d.Examples = make([]examples.Example, len(d.sequences))
+	var ends []int
+	for end := 0; end < d.Len(); {
+		end = d.evaluationEnd(end)
+		ends = append(ends, end)
+	}
+	// Four of 1000 tokens, the fifth, the long ones alone, 128 short ones and the rest.
+	if want := []int{4, 5, 6, 7, 135, 208}; !reflect.DeepEqual(ends, want) {
+		t.Errorf("batches end at %v, want %v", ends, want)
+	}
 }
 
 func TestEvaluationEqualsGreedyGeneration(t *testing.T) {
