@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"trainer/internal/arithmetic"
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/fault"
@@ -30,6 +32,7 @@ type asker struct {
 type reply struct {
 	prompt, answer string
 	tokens         []chosen
+	hint           string // what is unlike the questions that the model has learned to answer, or empty
 	stop           string // why the answer ends without the end token; empty when it has one
 }
 
@@ -106,7 +109,7 @@ func (a *asker) ask(prompt string) (*reply, error) {
 
 // reply puts generated tokens into text.
 func (a *asker) reply(prompt string, choices []model.Choice) *reply {
-	r := &reply{prompt: prompt, answer: a.text(choices)}
+	r := &reply{prompt: prompt, answer: a.text(choices), hint: a.hint(prompt)}
 	for _, c := range choices {
 		token := chosen{candidate: a.candidate(c.Candidate), Top: []candidate{}}
 		for _, t := range c.Top {
@@ -121,6 +124,15 @@ func (a *asker) reply(prompt string, choices []model.Choice) *reply {
 		}
 	}
 	return r
+}
+
+// hint tells who asks a model of questions something else what it has learned to answer.
+func (a *asker) hint(prompt string) string {
+	words := strings.Fields(prompt)
+	if _, known := a.tokenizer.ID(arithmetic.Equals); known && words[len(words)-1] != arithmetic.Equals {
+		return fmt.Sprintf("the model has learned to go on behind questions that end with %q", arithmetic.Equals)
+	}
+	return ""
 }
 
 // text is the generated text without special tokens.

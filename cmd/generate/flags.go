@@ -36,7 +36,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/generate                             one question after the other; quit ends",
 		"go run ./cmd/generate -quiet < questions.txt      one a line, answers only",
 		"go run ./cmd/generate -eval examples.txt          score a file of examples",
-		"go run ./cmd/generate -temperature 1 -seed 3 two plus",
+		"go run ./cmd/generate -temperature 3 -seed 3 \"nine times eleven equals\"",
 	)
 	g := f.Group("Model")
 	g.String(&a.model, "model", "`folder` of a trained model")

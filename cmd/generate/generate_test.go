@@ -170,6 +170,16 @@ func TestTheAnswerStandsAboveTheTokensThatItWasChosenFrom(t *testing.T) {
 	}
 }
 
+func TestAPromptThatIsNoQuestionGetsAHint(t *testing.T) {
+	const hint = `questions that end with "equals"`
+	if out := answer(t, "two plus three"); !strings.Contains(out, hint) {
+		t.Errorf("no hint in\n%s", out)
+	}
+	if out := answer(t, "two plus three equals"); strings.Contains(out, hint) {
+		t.Errorf("a hint for a question in\n%s", out)
+	}
+}
+
 func TestSeveralWordsAreOnePrompt(t *testing.T) {
 	if one, several := answer(t, "seven plus eight equals"), answer(t, "seven", "plus", "eight", "equals"); several != one {
 		t.Errorf("as words\n%s\nas one argument\n%s", several, one)

@@ -43,6 +43,9 @@ func (v *screen) reply(r *reply) error {
 	if r.stop != "" {
 		fmt.Fprintf(&b, "    cut off here: %s\n", r.stop)
 	}
+	if r.hint != "" {
+		fmt.Fprintf(&b, "    %s\n", v.terminal.Paint(cli.Faint, r.hint))
+	}
 	b.WriteString("\n")
 	v.table(&b, r.tokens)
 	_, err := io.WriteString(v.out, b.String())
