@@ -46,11 +46,24 @@ type Device struct {
 	mutex   sync.Mutex
 	options Options
 	regions []*region // by base, none overlaps
-	freed   []*region // without data, to tell a use after free from a wild address
+	freed   []extent  // the latest, to tell a use after free from a wild address
 	next    uint64    // the address of the next allocation
 	used    int       // bytes
 	epoch   uint32    // counts launches
 }
+
+// extent is where an allocation was.
+type extent struct {
+	base uint64
+	size int
+}
+
+// offset returns how far behind the extent's beginning an address lies, and whether it lies in the extent.
+func (e extent) offset(address uint64) (int, bool) {
+	return int(address - e.base), address >= e.base && address-e.base < uint64(e.size)
+}
+
+func (r *region) extent() extent { return extent{r.base, len(r.data)} }
 
 // NewDevice returns a device without allocations.
 func NewDevice(o Options) *Device {
@@ -102,7 +115,7 @@ func (d *Device) Free(p Address) error {
 	if len(d.freed) == freedRemembered {
 		d.freed = d.freed[1:]
 	}
-	d.freed = append(d.freed, r)
+	d.freed = append(d.freed, r.extent())
 	return nil
 }
 
@@ -174,15 +187,14 @@ func (d *Device) reach(p Address, n int) (*region, int, error) {
 
 // whatIs says why an address is not one to use.
 func (d *Device) whatIs(address uint64) string {
-	within := func(r *region) bool { return address >= r.base && address-r.base < uint64(len(r.data)) }
 	for _, r := range d.regions {
-		if within(r) {
-			return "it lies " + fmt.Sprint(address-r.base) + " bytes inside an allocation"
+		if offset, inside := r.extent().offset(address); inside {
+			return fmt.Sprintf("it lies %d bytes inside an allocation", offset)
 		}
 	}
-	for _, r := range d.freed {
-		if within(r) {
-			return fmt.Sprintf("use after free of byte %d of an allocation of %d", address-r.base, len(r.data))
+	for _, e := range d.freed {
+		if offset, inside := e.offset(address); inside {
+			return fmt.Sprintf("use after free of byte %d of an allocation of %d", offset, e.size)
 		}
 	}
 	for _, r := range d.regions {

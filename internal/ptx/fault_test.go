@@ -22,6 +22,7 @@ func TestWrongKernelsAreStoppedWithTheReason(t *testing.T) {
 		{"a misaligned vector", "ld.global.v2.u32 {%r1, %r2}, [%rd0+124];", Launch{}, "must be a multiple of 8"},
 		{"null pointer", "mov.u64 %rd2, 0; " +
 			"ld.global.u32 %r1, [%rd2];", Launch{}, "read of 4 bytes at global address 0x0: no allocation is there"},
+		{"a wild address", "ld.global.u32 %r4, [%rd1]; mov.u64 %rd2, -16; ld.global.u32 %r1, [%rd2];", Launch{}, "0xfffffffffffffff0: no allocation is there"},
 		{"misaligned", "add.u64 %rd2, %rd0, 2; ld.global.u32 %r1, [%rd2];", Launch{}, "must be a multiple of 4"},
 		{"shared memory out of bounds", tile + "ld.shared.u32 %r1, [%r2+512];", Launch{}, "shared address 0x200: out of bounds, there are 512 bytes"},
 		{"a negative shared index", tile + "sub.u32 %r4, %r2, 4; ld.shared.u32 %r1, [%r4];", Launch{}, "out of bounds"},

@@ -52,7 +52,7 @@ func (w *warp) span(m memory, lane int, address uint64) (*region, int) {
 func (w *warp) globalSpan(m memory, lane int, address uint64) (*region, int) {
 	d := w.block.launch.device
 	r, offset := w.recent, int(address-w.recentBase)
-	if r == nil || address < w.recentBase || offset >= len(r.data) {
+	if r == nil || address-w.recentBase >= uint64(len(r.data)) {
 		r, offset = d.find(address)
 		if r == nil {
 			w.fail(lane, "%v of %d bytes at global address %#x: %s", m.how, m.size, address, d.whatIs(address))
