@@ -2,7 +2,6 @@ package model
 
 import (
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,10 +67,8 @@ func (m *Model) readWeights(path string) error {
 		if err := safetensors.Read(f, name, value, shape...); err != nil {
 			return err
 		}
-		for i, v := range value {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return fault.Dataf("%s: element %d of %s is %g: expected finite weights", path, i, name, v)
-			}
+		if at := IndexNonFinite(value); at >= 0 {
+			return fault.Dataf("%s: element %d of %s is %g: expected finite weights", path, at, name, value[at])
 		}
 		return nil
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 
 	"trainer/internal/op"
 )
@@ -17,7 +18,7 @@ type NonFinite struct {
 // stage before it; a product with the embeddings is the tied head.
 func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) {
 	for i := range e.model.Parameters {
-		if p := &e.model.Parameters[i]; !finite(p.Value) {
+		if p := &e.model.Parameters[i]; IndexNonFinite(p.Value) >= 0 {
 			return &NonFinite{Stage: p.Stage}, nil
 		}
 	}
@@ -55,7 +56,7 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 			if err != nil {
 				return nil, err
 			}
-			if !finite(data) {
+			if IndexNonFinite(data) >= 0 {
 				return at, nil
 			}
 			at.Backward = at.Backward || v == loss
@@ -64,11 +65,7 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 	return nil, nil
 }
 
-func finite(data []float32) bool {
-	for _, v := range data {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return false
-		}
-	}
-	return true
+// IndexNonFinite returns the index of the first NaN or infinity, or -1.
+func IndexNonFinite(values []float32) int {
+	return slices.IndexFunc(values, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) })
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 
 	"trainer/internal/atomicfile"
@@ -147,7 +146,7 @@ func parseState(text string) (*State, error) {
 func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 	for i := range t.Model.Parameters {
 		p := &t.Model.Parameters[i]
-		if at := indexNonFinite(p.Value); at >= 0 {
+		if at := model.IndexNonFinite(p.Value); at >= 0 {
 			return fmt.Errorf("element %d of %s has become %g: the last checkpoint is kept: try a lower -lr, a longer -warmup or -clip 1",
 				at, p.Name, p.Value[at])
 		}
@@ -228,7 +227,7 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 			if err := safetensors.Read(file, name, value, p.Shape...); err != nil {
 				return err
 			}
-			if at := indexNonFinite(value); at >= 0 {
+			if at := model.IndexNonFinite(value); at >= 0 {
 				return fault.Dataf("%s: element %d of %s is %g: expected finite numbers", f.Path(StateFile), at, name, value[at])
 			}
 		}
@@ -254,9 +253,4 @@ func sameOptions(saved, now Options) error {
 		}
 	}
 	return nil
-}
-
-// indexNonFinite returns the index of the first NaN or infinity, or -1.
-func indexNonFinite(values []float32) int {
-	return slices.IndexFunc(values, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) })
 }
