@@ -59,8 +59,9 @@ func NewGenerator(m *Model, b vm.Backend) *Generator {
 	return &Generator{model: m, executor: NewExecutor(m, b)}
 }
 
-// promptsAtOnce is how many sequences go through the model together.
-const promptsAtOnce = 128
+// promptsAtOnce is how many sequences go through the model together: enough to fill the tiles of the matrix products even when they are
+// short, and no more than a few thousand tokens when the context is long.
+func promptsAtOnce(context int) int { return max(1, min(128, 4096/context)) }
 
 // Generate continues each prompt until the end token, MaxTokens, or the context is full. It returns the chosen tokens, the end token
 // included, each with the `top` likeliest ones. The result for a prompt does not depend on the other prompts. A prompt that is empty or
@@ -72,8 +73,9 @@ func (g *Generator) Generate(prompts [][]int32, s Sampling, top int) ([][]Choice
 		}
 	}
 	results := make([][]Choice, len(prompts))
-	for first := 0; first < len(prompts); first += promptsAtOnce {
-		end := min(first+promptsAtOnce, len(prompts))
+	group := promptsAtOnce(g.model.Config.Context)
+	for first := 0; first < len(prompts); first += group {
+		end := min(first+group, len(prompts))
 		if err := g.generate(prompts[first:end], results[first:end], s, top); err != nil {
 			return nil, err
 		}
