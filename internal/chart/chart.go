@@ -16,17 +16,19 @@ import (
 	"trainer/internal/atomicfile"
 )
 
-// The names of the files in a run's folder.
+// The names of the drawings in a run's folder.
 const (
-	MetricsFile = "metrics.jsonl"
-	LossFile    = "loss.svg"
-	BlameFile   = "blame.svg"
+	LossFile  = "loss.svg"
+	BlameFile = "blame.svg"
 )
+
+// metricsFile is train.MetricsFile; drawing needs nothing else of training.
+const metricsFile = "metrics.jsonl"
 
 // Write reads metrics.jsonl in the folder dir and writes loss.svg, the loss and the accuracy by step, and blame.svg, the share of each
 // stage in the squared gradient norm. A file that is missing, holds no step or has a malformed line is an error of class data.
 func Write(dir string) error {
-	h, err := readHistory(filepath.Join(dir, MetricsFile))
+	h, err := readHistory(filepath.Join(dir, metricsFile))
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ var calculator = []string{"embeddings", "positions", "attention 1", "mlp 1", "at
 func folder(t testing.TB, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, MetricsFile), []byte(text), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, metricsFile), []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -149,7 +149,7 @@ func TestTheSameMetricsGiveTheSameBytes(t *testing.T) {
 func TestALineThatIsBeingWrittenIsLeftOut(t *testing.T) {
 	dir := metrics(t, 50, calculator...)
 	want, _ := drawn(t, dir)
-	file, err := os.OpenFile(filepath.Join(dir, MetricsFile), os.O_APPEND|os.O_WRONLY, 0)
+	file, err := os.OpenFile(filepath.Join(dir, metricsFile), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestMalformedMetricsAreDataErrorsThatNameFileAndLine(t *testing.T) {
 			}
 			continue
 		}
-		if path := filepath.Join(dir, MetricsFile); err == nil || fault.ExitCode(err) != fault.ExitData ||
+		if path := filepath.Join(dir, metricsFile); err == nil || fault.ExitCode(err) != fault.ExitData ||
 			!strings.HasPrefix(err.Error(), path) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.200q: error is %v, want a data error that says %s%s", text, err, path, want)
 		}
@@ -238,7 +238,7 @@ func TestExtremesKeepTheRangeOfEachBinInOrder(t *testing.T) {
 
 func TestAreasAreStackedToTheSumOfTheShares(t *testing.T) {
 	dir := metrics(t, 300, calculator...)
-	h, err := readHistory(filepath.Join(dir, MetricsFile))
+	h, err := readHistory(filepath.Join(dir, metricsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
