@@ -22,7 +22,7 @@ func TestMemoryInstructionsReadAndWriteEverySpaceAndType(t *testing.T) {
 			0, func(i int) uint32 { return uint32(i) | 3<<16 }},
 		{"signed bytes are extended", shared8 + "st.shared.u32 [%r3], 0x80ff7f01; ld.shared.s8 %r1, [%r3+2];", 0, constantly(0xffffffff)},
 		{"extension ends at the register", shared8 + "st.shared.u32 [%r3], -1; ld.shared.s8 %r4, [%r3]; " +
-			"cvt.u64.u32 %rd2, %r4; shr.u64 %rd2, %rd2, 32; cvt.u32.u64 %r1, %rd2;", 0, constantly(0)},
+			"setp.eq.u32 %p0, %r4, -1; selp.b32 %r1, 1, 0, %p0;", 0, constantly(1)},
 		{"bytes side by side are no race", shared8 + "add.u32 %r3, %r2, %r0; st.shared.u8 [%r3], %r0; bar.sync 0; " +
 			"xor.b32 %r4, %r0, 33; add.u32 %r3, %r2, %r4; ld.shared.u8 %r1, [%r3];",
 			64, func(i int) uint32 { return uint32(i ^ 33) }},

@@ -149,6 +149,7 @@ sub.u32 %r4, 127, %r0; mad.lo.u32 %r3, %r4, 4, %r2; ld.shared.u32 %r1, [%r3];`, 
 		{"bar.red.and", "setp.lt.u32 %p0, %r0, 40; bar.red.and.pred %p1, 0, %p0; selp.b32 %r1, 1, 2, %p1;", 96, constantly(2)},
 		{"bar.red.or of a negation", "setp.lt.u32 %p0, %r0, 95; barrier.cta.red.or.aligned.pred %p1, 0, !%p0; " +
 			"selp.b32 %r1, 1, 2, %p1;", 96, constantly(1)},
+		{"bar.red.and of a negation", "setp.gt.u32 %p0, %r0, 200; bar.red.and.pred %p1, 0, !%p0; selp.b32 %r1, 1, 2, %p1;", 96, constantly(1)},
 		{"a named barrier of two warps orders them", `
 .shared .align 4 .b8 tile[384];
 mov.u32 %r1, 5;
