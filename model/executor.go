@@ -133,6 +133,9 @@ func (e *Executor) program(s Shape, mode Mode) (*program, error) {
 				oldest = k
 			}
 		}
+		if err := e.programs[oldest].vm.Close(); err != nil {
+			return nil, err
+		}
 		delete(e.programs, oldest)
 	}
 	p.used = e.runs

@@ -1,6 +1,6 @@
 // Package vm compiles a Gorgonia expression graph into a Program and runs it on a Backend.
 //
-//	graph, outputs -> Compile -> Program -> New(program, backend) -> VM -> RunAll
+//	graph, outputs -> Compile -> Program -> New(program, workspace) -> VM -> RunAll
 //
 // Compile keeps what the outputs need, orders it, and plans where every value lives; the Program knows no device. A Backend turns it into
 // calls of its kernels. The same code serves training, where the outputs are the loss and the gradients that gorgonia.Grad

@@ -100,6 +100,50 @@ func (p *referenceProgram) Step(i int) error {
 	return nil
 }
 
+// countingBackend counts the blocks that are allocated and not freed.
+type countingBackend struct {
+	referenceBackend
+	live int
+}
+
+type countedMemory struct {
+	vm.Memory
+	backend *countingBackend
+}
+
+func (b *countingBackend) Allocate(size int) (vm.Memory, error) {
+	m, err := b.referenceBackend.Allocate(size)
+	b.live++
+	return countedMemory{m, b}, err
+}
+
+func (m countedMemory) Free() error {
+	m.backend.live--
+	return m.Memory.Free()
+}
+
+func TestCloseFreesTheInputsAndKeepsTheWorkspace(t *testing.T) {
+	b := &countingBackend{}
+	w := vm.NewWorkspace(b)
+	for range 3 {
+		p, err := vm.Compile(vmtest.NewTransformer(1, 4, 2).Outputs()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := vm.New(p, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const workspace = 2 // the arena and the outputs
+		if b.live <= workspace {
+			t.Fatalf("%d blocks with a VM: the test needs inputs", b.live)
+		}
+		if err := m.Close(); err != nil || b.live != workspace {
+			t.Errorf("%d blocks are left and error %v, want %d and none", b.live, err, workspace)
+		}
+	}
+}
+
 func TestReferenceBackendConforms(t *testing.T) {
 	vmtest.RunAll(t, func(*testing.T) vm.Backend { return referenceBackend{} })
 }

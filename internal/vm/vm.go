@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -66,8 +67,9 @@ func (w *Workspace) reserve(block *Memory, size int) (Memory, error) {
 type VM struct {
 	program *Program
 	exec    Executable
-	memory  []Memory
+	memory  []Memory // by value
 	outputs Memory
+	own     []Memory // of memory, what was allocated for this VM alone
 }
 
 var _ gorgonia.VM = (*VM)(nil)
@@ -90,7 +92,7 @@ func New(p *Program, w *Workspace) (*VM, error) {
 		case Output:
 			m.memory[i] = m.outputs.Slice(v.Offset, v.Size())
 		default:
-			if m.memory[i], err = inputMemory(w.backend, v); err != nil {
+			if m.memory[i], err = m.input(w.backend, v); err != nil {
 				return nil, fmt.Errorf("input %v: %w", v.Node, err)
 			}
 		}
@@ -101,22 +103,22 @@ func New(p *Program, w *Workspace) (*VM, error) {
 	return m, nil
 }
 
-// inputMemory returns the memory of an input or constant.
-func inputMemory(b Backend, v *Value) (Memory, error) {
+// input returns the memory of an input or constant.
+func (m *VM) input(b Backend, v *Value) (Memory, error) {
 	bound := v.Node.Value()
 	if bound == nil {
-		return b.Allocate(v.Size())
+		return m.allocate(b, v.Size())
 	}
 	if v.Place == Constant {
 		one, ok := bound.Data().(float32)
 		if !ok {
 			return nil, fmt.Errorf("constant %v is not a float32 scalar", bound)
 		}
-		mem, err := b.Allocate(v.Size())
+		memory, err := m.allocate(b, v.Size())
 		if err != nil {
 			return nil, err
 		}
-		return mem, mem.Write(Bytes([]float32{one}))
+		return memory, memory.Write(Bytes([]float32{one}))
 	}
 	switch data := bound.Data().(type) {
 	case []float32:
@@ -126,6 +128,15 @@ func inputMemory(b Backend, v *Value) (Memory, error) {
 	default:
 		return nil, fmt.Errorf("bound to a %T, expected []float32 or []int32", bound.Data())
 	}
+}
+
+// allocate returns memory that Close frees.
+func (m *VM) allocate(b Backend, size int) (Memory, error) {
+	memory, err := b.Allocate(size)
+	if err == nil {
+		m.own = append(m.own, memory)
+	}
+	return memory, err
 }
 
 // Program returns what the VM runs.
@@ -140,8 +151,15 @@ func (m *VM) Step(i int) error { return m.exec.Step(i) }
 // Reset does nothing: a run leaves no state behind but its outputs.
 func (m *VM) Reset() {}
 
-// Close does nothing: the workspace owns the memory.
-func (m *VM) Close() error { return nil }
+// Close frees the memory of the inputs that are not bound to a value. The workspace keeps the rest for its other VMs.
+func (m *VM) Close() error {
+	var err error
+	for _, memory := range m.own {
+		err = errors.Join(err, memory.Free())
+	}
+	m.own = nil
+	return err
+}
 
 // Memory returns the memory of a node's value, which must be an input or an output of the program.
 func (m *VM) Memory(n *gorgonia.Node) Memory {
