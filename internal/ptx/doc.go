@@ -18,6 +18,12 @@
 // membermasks; launch limits of compute capability 8.0; endless loops. Threads are not preempted inside an instruction, but the
 // order of blocks and warps is shuffled by Options.Seed.
 //
+// # What it costs
+//
+// Two Zen 4 cores that others used too execute 200 million instructions of lanes a second of an SGEMM, a layer norm and a softmax,
+// all checks included; a mma.m16n8k16 takes a warp as long as about 20 additions do. Memory that a launch touches costs 10 bytes a
+// byte for finding races, 20 where the kernel touches single halves.
+//
 // # What differs from a GPU
 //
 // The approximate functions (ex2.approx and the like) and tensor cores give the exact result rounded once, so a GPU differs in the
@@ -25,10 +31,12 @@
 // never written read as 0xdeadbeef patterns. Results are the same for the same seed whatever the number of workers, except the
 // order of floating-point atomics between blocks.
 //
+// Launch runs a kernel before it returns; a driver layer that has streams and graphs queues Launch values, which are plain data.
+//
 // # What is refused
 //
-// Everything that the tables do not name, by an error with the line at Load: among it textures and surfaces, clusters,
-// mbarrier and bulk copies, wgmma, indirect calls and branches (brx), recursion, printf, video instructions, 128-bit atoms, integer
+// Everything that the tables do not name, by an error with the line at Load: among it what needs sm_90, textures and surfaces, clusters,
+// mbarrier and bulk copies, wgmma, indirect calls and branches (brx), recursion, printf, clocks, video instructions, 128-bit atoms, integer
 // and fp8 matrix shapes, debug sections. Blocks of one launch may not talk to each other through flags: their accesses count as
 // races.
 package ptx

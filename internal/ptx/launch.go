@@ -3,7 +3,6 @@ package ptx
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -56,8 +55,7 @@ func (l *launch) blocks() (*Counters, error) {
 		failed atomic.Bool
 		wait   sync.WaitGroup
 		mutex  sync.Mutex
-		worst  = math.MaxInt // the place in order of the block whose fault is told
-		fault  error
+		fault  error // the first
 	)
 	for range workers {
 		wait.Go(func() {
@@ -68,10 +66,9 @@ func (l *launch) blocks() (*Counters, error) {
 					break
 				}
 				if err := b.run(order[i]); err != nil {
-					failed.Store(true)
 					mutex.Lock()
-					if i < worst {
-						worst, fault = i, err
+					if !failed.Swap(true) {
+						fault = err
 					}
 					mutex.Unlock()
 				}

@@ -18,6 +18,7 @@ func TestWhatIsNotSupportedIsRefusedWithItsLine(t *testing.T) {
 		{"add.s32 %r1, %r2, %r99;", "%r99 is not declared"},
 		{"add.s32 %r1, %r2, %rd1;", "register %rd1 is .b64, and .s32 is expected"},
 		{"add.s32 %f1, %r2, %r3;", "register %f1 is .f32, and .s32 is expected"},
+		{".reg .s32 %whole; add.f32 %f1, %f2, %whole;", "register %whole is .s32, and .f32 is expected"},
 		{"add.s32 %r1, %r2, %p1;", "%p1 is a predicate"},
 		{"add.s32 5, %r2, %r3;", "a register expected for a result"},
 		{"add.s32 %r1, %r2, 0x100000000;", "does not fit"},

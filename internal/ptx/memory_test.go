@@ -52,6 +52,17 @@ func TestMemoryInstructionsReadAndWriteEverySpaceAndType(t *testing.T) {
 			0, constantly(8)},
 		{"shared memory declared outside the kernel", ".shared .align 4 .u32 cell;\n---setp.eq.u32 %p0, %r0, 0; " +
 			"@%p0 st.shared.u32 [cell], 77; bar.sync 0; ld.shared.u32 %r1, [cell];", 64, constantly(77)},
+		{"variables are aligned", ".const .b8 letters[3] = {1, 2, 3};\n.const .u32 number = 7;\n---" + `
+.shared .b8 odd[3]; .shared .align 8 .b8 even[256]; .local .b8 little[3]; .local .align 8 .b8 large[8];
+setp.eq.u32 %p0, %r0, 0;
+@%p0 st.shared.u8 [odd], 1;
+mov.u32 %r2, even; mad.lo.u32 %r2, %r0, 8, %r2;
+st.shared.u64 [%r2], 1;
+st.local.u8 [little], 1;
+st.local.u64 [large], 1;
+ld.const.u8 %r3, [letters+2];
+ld.const.u32 %r4, [number];
+add.u32 %r1, %r3, %r4;`, 0, constantly(10)},
 		{"prefetch changes nothing", "prefetch.global.L2 [%rd1]; mov.u32 %r1, 1;", 0, constantly(1)},
 	})
 }
@@ -75,6 +86,7 @@ func TestAtomicsAddUpWhateverTheOrder(t *testing.T) {
 		{"and", cell + "red.shared.and.b32 [cell], %r0;" + read, 32, constantly(0)},
 		{"inc wraps", cell + "atom.shared.inc.u32 %r2, [cell], 9;" + read, 32, constantly(32 % 10)},
 		{"dec wraps", cell + "atom.shared.dec.u32 %r2, [cell], 9;" + read, 32, constantly(10*4 - 32)},
+		{"dec from above its limit", cell + "bar.sync 0; @%p0 st.shared.u32 [cell], 20; bar.sync 0; @%p0 red.shared.dec.u32 [cell], 9;" + read, 32, constantly(9)},
 		{"cas lets one thread win", cell + "add.u32 %r3, %r0, 5; atom.shared.cas.b32 %r2, [cell], 0, %r3; " +
 			"setp.eq.u32 %p1, %r2, 0; bar.red.popc.u32 %r1, 0, %p1;", 64, constantly(1)},
 		{"exch returns what was there", cell + "mov.u32 %r1, 4; @%p0 atom.shared.exch.b32 %r1, [cell], 3; " +
@@ -152,7 +164,7 @@ ld.param.b32 %r1, [r0+0];
 
 func TestParametersArriveWithTheirTypes(t *testing.T) {
 	const text = header + `
-.entry k(.param .u64 out, .param .align 8 .b8 pair[12], .param .f32 x, .param .f64 y, .param .u16 z)
+.entry k(.param .u64 out, .param .align 8 .b8 pair[12], .param .f32 x, .param .u8 before, .param .f64 y, .param .u16 z)
 {
 .reg .b64 %rd<4>; .reg .b32 %r<4>; .reg .f64 %d; .reg .b16 %h; .reg .f32 %f;
 ld.param.u64 %rd0, [out];
@@ -168,7 +180,7 @@ ld.param.u16 %h, [z];
 st.global.u16 [%rd0+12], %h;
 }`
 	pair := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32([]byte{1, 0, 0, 0}, 2), 3)
-	out := launchText(t, text, Launch{Args: []any{pair, float32(1.5), 2.5, []byte{7, 0}}}, 24)
+	out := launchText(t, text, Launch{Args: []any{pair, float32(1.5), []byte{9}, 2.5, []byte{7, 0}}}, 24)
 	want := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, 2), 3)
 	want = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(want, math.Float32bits(1.5)), 7)
 	want = binary.LittleEndian.AppendUint64(want, math.Float64bits(2.5))

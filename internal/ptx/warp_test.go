@@ -68,6 +68,8 @@ func TestLanesExchangeValues(t *testing.T) {
 		{"shfl.down", "shfl.sync.down.b32 %r1|%p0, %r0, 3, 31, -1;", 0, func(i int) uint32 { return choose(i > 28, uint32(i), uint32(i+3)) }},
 		{"shfl.bfly", "shfl.sync.bfly.b32 %r1, %r0, 5, 31, -1;", 0, func(i int) uint32 { return uint32(i ^ 5) }},
 		{"shfl.idx", "shfl.sync.idx.b32 %r1, %r0, 7, 31, -1;", 0, constantly(7)},
+		{"shfl.up in segments of 8", "shfl.sync.up.b32 %r1, %r0, 1, 0x1800, -1;", 0,
+			func(i int) uint32 { return choose(i%8 == 0, uint32(i), uint32(i-1)) }},
 		{"shfl.idx in segments of 8", "shfl.sync.idx.b32 %r1, %r0, 9, 0x181f, -1;", 0, func(i int) uint32 { return uint32(i&^7 | 1) }},
 		{"shfl.down in segments of 8", "shfl.sync.down.b32 %r1, %r0, 1, 0x181f, -1;", 0,
 			func(i int) uint32 { return choose(i%8 == 7, uint32(i), uint32(i+1)) }},
