@@ -17,7 +17,7 @@ func TestWrongKernelsAreStoppedWithTheReason(t *testing.T) {
 	}{
 		{"write beyond an allocation", "st.global.u32 [%rd0+128], %r0; " +
 			"mov.u32 %r1, 0;", Launch{}, "lane 0|write of 4 bytes at global address 0x1000000080|out of bounds: 0 bytes behind the end of an allocation of 128"},
-		{"write before an allocation", "st.global.u32 [%rd0-4], %r0; " +
+		{"write before an allocation", "st.global.u32 [%rd0+-4], %r0; " +
 			"mov.u32 %r1, 0;", Launch{}, "out of bounds: 4 bytes before an allocation of 128"},
 		{"a misaligned vector", "ld.global.v2.u32 {%r1, %r2}, [%rd0+124];", Launch{}, "must be a multiple of 8"},
 		{"null pointer", "mov.u64 %rd2, 0; " +
@@ -53,7 +53,7 @@ func TestWrongKernelsAreStoppedWithTheReason(t *testing.T) {
 		{"a race of an atomic and a read", tile + "setp.eq.u32 %p0, %r0, 0; @%p0 st.shared.u32 [%r2], 0; bar.sync 0; " +
 			"red.shared.add.u32 [%r2], 1; ld.shared.u32 %r1, [%r2];", Launch{}, "race: this read|atomic at line 13"},
 		{"a write after a producer has arrived", tile + "mov.u32 %r1, 0; setp.ge.u32 %p0, %r0, 32; @%p0 bra CONSUMER; " +
-			"bar.arrive 1, 64; st.shared.u32 [%r3], %r0; bra DONE;\nCONSUMER: bar.sync 1, 64; ld.shared.u32 %r1, [%r3-128];\nDONE:",
+			"bar.arrive 1, 64; st.shared.u32 [%r3], %r0; bra DONE;\nCONSUMER: bar.sync 1, 64; ld.shared.u32 %r1, [%r3+-128];\nDONE:",
 			Launch{Block: [3]int{64}}, "race: this read||never written"},
 		{"a race of blocks", ".reg .b32 %x; mov.u32 %x, %ctaid.x; st.global.u32 [%rd0], %x; " +
 			"mov.u32 %r1, 0;", Launch{Grid: [3]int{2}, Block: [3]int{1}},
@@ -154,7 +154,7 @@ bar.sync 0;
 setp.lt.u32 %p0, %r0, 64;
 @%p0 st.shared.u32 [%r3], %r1;
 @%p0 bar.sync 1, 64;
-@!%p0 ld.shared.u32 %r1, [%r3-256];`, Launch{Block: [3]int{96}}, []string{"race: this read", "race: this write"}},
+@!%p0 ld.shared.u32 %r1, [%r3+-256];`, Launch{Block: [3]int{96}}, []string{"race: this read", "race: this write"}},
 		{"two blocks read and one writes", `
 mov.u32 %r2, %ctaid.x;
 ld.global.u32 %r1, [%rd0+128];
@@ -176,6 +176,23 @@ ret;`, Launch{Grid: [3]int{3}, Block: [3]int{1}}, []string{"race: this read", "r
 		for i, want := range test.want {
 			if !said[i] {
 				t.Errorf("%s: no seed gives %q", test.name, want)
+			}
+		}
+	}
+}
+
+func TestABlockInheritsNothingOfTheOneBeforeIt(t *testing.T) {
+	const even = "mov.u32 %r20, %ctaid.x; and.b32 %r20, %r20, 1; setp.eq.u32 %p7, %r20, 0;\n"
+	for name, body := range map[string]string{
+		"shared memory": tile + even + "@%p7 st.shared.u32 [%r3], 1; @%p7 ret; ld.shared.u32 %r1, [%r3];",
+		"local memory": ".local .align 4 .b8 depot[4];\n" + even + "mov.u64 %rd2, depot; " +
+			"@%p7 st.local.u32 [%rd2], 1; @%p7 ret; ld.local.u32 %r1, [%rd2];",
+		"copies": tile + even + "@%p7 cp.async.ca.shared.global [%r3], [%rd0], 4; @%p7 ret; cp.async.wait_all; ld.shared.u32 %r1, [%r3];",
+	} {
+		for seed := range uint64(6) {
+			_, _, err := tryTextOn(NewDevice(Options{Seed: seed, Workers: 1}), snippet(body), Launch{Grid: [3]int{4}, Block: [3]int{32}}, 128)
+			if err == nil || !strings.Contains(err.Error(), "never written") {
+				t.Errorf("%s with seed %d: got %v", name, seed, err)
 			}
 		}
 	}

@@ -46,6 +46,7 @@ func TestWhatIsNotSupportedIsRefusedWithItsLine(t *testing.T) {
 		{"ld.global.u32 %r1, [%r2];", "cannot hold a global address"},
 		{"ld.shared.u32 %r1, [%f1];", "cannot hold a shared address"},
 		{"ld.acquire.gpu.global.u32 %r1, [%rd1];", "acquire"},
+		{"ld.global.u32 %r1, [%rd1-4];", "an address expected: [name], [name+offset] or [offset]"},
 		{"ld.global.v2.u32 %r1, [%rd1];", "a list of 2 registers expected"},
 		{"ld.global.v4.f64 {%fd1, %fd2, %fd3, %fd0}, [%rd1];", "more than 16 bytes"},
 		{"ld.global.u64 %r1, [%rd1];", "register %r1 is .b32, and .u64 is expected"},
@@ -137,11 +138,12 @@ func TestEveryOperationHasAForm(t *testing.T) {
 
 func TestLineNumbersOfTheSourceAndCommentsChangeNothing(t *testing.T) {
 	runSnippets(t, []snippetTest{{"comments", `
-.loc 1 5 0, function_name $L__info_string0, inlined_at 1 2 3
+.file 1 "kernel.cu"
+---
+.loc 1 5 0
 /* over
 two lines */ mov.u32 %r1, 3; // to the end
 .pragma "nounroll";
 .reg.b32 glued, names;
-mov.b32 glued, 3;
-.file 1 "kernel.cu"`, 0, constantly(3)}})
+mov.b32 glued, 3;`, 0, constantly(3)}})
 }

@@ -499,7 +499,7 @@ func (p *parser) operand() (arg, error) {
 	return arg{}, syntaxError(t.line, "an operand expected, found %v", t)
 }
 
-// address reads name], name+offset], name-offset] or offset].
+// address reads name], name+offset], name+-offset] or offset].
 func (p *parser) address() (arg, error) {
 	a := arg{kind: addressArg}
 	if p.peek().kind == wordToken {
@@ -508,11 +508,10 @@ func (p *parser) address() (arg, error) {
 			return a, nil
 		}
 	}
-	plus := p.accept("+")
-	minus := p.accept("-")
-	if a.name == "" && (plus || minus) || a.name != "" && !plus && !minus {
+	if plus := p.accept("+"); plus != (a.name != "") {
 		return a, syntaxError(p.peek().line, "an address expected: [name], [name+offset] or [offset]")
 	}
+	minus := p.accept("-")
 	offset, err := p.integer("an offset in bytes")
 	if err != nil {
 		return a, err

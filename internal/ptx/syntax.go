@@ -70,7 +70,7 @@ type argKind uint8
 const (
 	nameArg    argKind = iota // a register, variable, label or function
 	numberArg                 // an immediate
-	addressArg                // [name + offset] or [offset]
+	addressArg                // [name+offset] or [offset]
 	listArg                   // {a, b} or (a, b)
 )
 

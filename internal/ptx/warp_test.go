@@ -88,6 +88,8 @@ func TestLanesExchangeValues(t *testing.T) {
 		{"redux.xor", "redux.sync.xor.b32 %r1, %r0, -1;", 0, constantly(0)},
 		{"redux.and", "or.b32 %r2, %r0, 64; redux.sync.and.b32 %r1, %r2, -1;", 0, constantly(64)},
 		{"activemask of a short warp", "activemask.b32 %r1;", 20, constantly(1<<20 - 1)},
+		{"setp of pairs compares both", "mov.b32 %r2, 0x40003c00; mov.b32 %r3, 0x3c003c00; setp.gt.f16x2 %p0|%p1, %r2, %r3; " +
+			"selp.b32 %r4, 1, 0, %p0; selp.b32 %r5, 2, 0, %p1; add.u32 %r1, %r4, %r5;", 0, constantly(2)},
 		{"lane masks", "mov.u32 %r2, %lanemask_lt; mov.u32 %r3, %lanemask_ge; xor.b32 %r1, %r2, %r3;", 0, constantly(allLanes)},
 		{"lane and warp", "mov.u32 %r2, %laneid; mov.u32 %r3, %warpid; " +
 			"mad.lo.u32 %r1, %r3, 32, %r2;", 64, func(i int) uint32 { return uint32(i) }},
