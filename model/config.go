@@ -102,14 +102,14 @@ func (c Config) Validate() error {
 		{"MLP width (n_inner)", c.MLPWidth, 1 << 20},
 	} {
 		if size.value < 1 || size.value > size.max {
-			return fmt.Errorf("%s is %d, want 1 to %d", size.name, size.value, size.max)
+			return fmt.Errorf("%s is %d, expected 1 to %d", size.name, size.value, size.max)
 		}
 	}
 	if c.Width%c.Heads != 0 {
 		return fmt.Errorf("heads (n_head) %d does not divide width (n_embd) %d", c.Heads, c.Width)
 	}
 	if !(float32(c.Epsilon) > 0 && c.Epsilon < 1) {
-		return fmt.Errorf("epsilon (layer_norm_epsilon) is %g, want more than 0 in float32 and less than 1", c.Epsilon)
+		return fmt.Errorf("epsilon (layer_norm_epsilon) is %g, expected more than 0 in float32 and less than 1", c.Epsilon)
 	}
 	switch c.Positions {
 	case Learned, Sinusoidal:
@@ -119,10 +119,10 @@ func (c Config) Validate() error {
 				c.Width, c.Heads, c.HeadDim())
 		}
 		if !(c.RopeTheta >= 1 && c.RopeTheta <= math.MaxFloat32) {
-			return fmt.Errorf("rope theta (rope_theta) is %g, want at least 1", c.RopeTheta)
+			return fmt.Errorf("rope theta (rope_theta) is %g, expected at least 1", c.RopeTheta)
 		}
 	default:
-		return fmt.Errorf("positions (position_embedding) is %q, want %q, %q or %q", c.Positions, Learned, Sinusoidal, Rotary)
+		return fmt.Errorf("positions (position_embedding) is %q, expected %q, %q or %q", c.Positions, Learned, Sinusoidal, Rotary)
 	}
 	for _, token := range []struct {
 		name string
@@ -256,7 +256,7 @@ func (m *members) fail(format string, args ...any) {
 func (m *members) require(keys ...string) {
 	for _, key := range keys {
 		if _, ok := m.raw[key]; !ok {
-			m.fail("%s is missing; want the config.json of a GPT-2", key)
+			m.fail("%s is missing; expected the config.json of a GPT-2", key)
 		}
 	}
 }
@@ -275,7 +275,7 @@ func (m *members) supports(key string, values ...any) {
 	for _, value := range values {
 		want = append(want, fmt.Sprintf("%#v", value))
 	}
-	m.fail("%s %.60s is not supported, want %s", key, raw, strings.Join(want, " or "))
+	m.fail("%s %.60s is not supported, expected %s", key, raw, strings.Join(want, " or "))
 }
 
 // read decodes the value of key, if there is one, into the target, whose type is described by want.
@@ -285,7 +285,7 @@ func (m *members) read(key, want string, target any) {
 		return
 	}
 	if string(raw) == "null" || json.Unmarshal(raw, target) != nil {
-		m.fail("%s is %.60s, want %s", key, raw, want)
+		m.fail("%s is %.60s, expected %s", key, raw, want)
 	}
 }
 

@@ -144,7 +144,7 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 		{"a file cut in a shape", nil, weights[:bytes.Index(weights, []byte(`"shape":[19`))+11], WeightsFile, "cut short"},
 		{"a file cut before the data", nil, weights[:header], WeightsFile, "only 0 follow the header"},
 		{"a file cut in the data", nil, weights[:len(weights)-1], WeightsFile, "the file is cut short"},
-		{"a file with more behind it", nil, append(bytes.Clone(weights), 0), WeightsFile, "want none after them"},
+		{"a file with more behind it", nil, append(bytes.Clone(weights), 0), WeightsFile, "expected none after them"},
 		{"a header that is no JSON", nil, bytes.Replace(weights, []byte(`"shape"`), []byte(`"shape'`), 1), WeightsFile, "JSON"},
 		{"a pickle", nil, []byte("PK\x03\x04 this is not what it is called"), WeightsFile, "not a safetensors file"},
 		{"a missing tensor", nil, rewritten(t, m, func(name string, value []float32, shape []int) (string, []float32, []int) {
@@ -157,20 +157,20 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 			"tensor extra is not part of the model"},
 		{"a transposed tensor", nil, with(cfc, func(value []float32, shape []int) ([]float32, []int) {
 			return value, []int{shape[1], shape[0]}
-		}), WeightsFile, "has shape [50 36], want [36 50]"},
+		}), WeightsFile, "has shape [50 36], expected [36 50]"},
 		{"a tensor of float64", nil, rewritten(t, m, func(name string, value []float32, shape []int) (string, []float32, []int) {
 			if name == cfc {
 				name = ""
 			}
 			return name, value, shape
-		}, safetensors.New(cfc, make([]float64, 36*50), 36, 50)), WeightsFile, "is of type F64, want F32"},
+		}, safetensors.New(cfc, make([]float64, 36*50), 36, 50)), WeightsFile, "is of type F64, expected F32"},
 		{"a NaN", nil, element(cfc, math.NaN()), WeightsFile, "element 7 of " + cfc + " is NaN"},
 		{"an infinity", nil, element("transformer.wpe.weight", math.Inf(-1)), WeightsFile, "element 7 of transformer.wpe.weight is -Inf"},
 		{"more layers than weights", config(func(c *Config) { c.Layers = 3 }), weights, WeightsFile, `no tensor "transformer.h.2.`},
 		{"fewer layers than weights", config(func(c *Config) { c.Layers = 1 }), weights, WeightsFile, "tensor transformer.h.1."},
-		{"another width", config(func(c *Config) { c.Width = 39 }), weights, WeightsFile, "has shape [19 36], want [19 39]"},
+		{"another width", config(func(c *Config) { c.Width = 39 }), weights, WeightsFile, "has shape [19 36], expected [19 39]"},
 		{"another context", config(func(c *Config) { c.Context = 8 }), weights, WeightsFile,
-			`"transformer.wpe.weight" has shape [9 36], want [8 36]`},
+			`"transformer.wpe.weight" has shape [9 36], expected [8 36]`},
 		{"a head where there should be none", config(func(c *Config) { c.TiedHead = true }), weights, WeightsFile,
 			"tensor lm_head.weight is not part"},
 		{"positions where there should be none", config(func(c *Config) { c.Positions = Rotary }), weights, WeightsFile,

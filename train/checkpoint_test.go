@@ -296,7 +296,7 @@ func TestABrokenStateIsRefusedAndTheFolderUntouched(t *testing.T) {
 		{`\"step\":3`, `\"stop\":3`, `unknown field "stop"`},
 		{`\"adamw\"`, `\"adamx\"`, `optimizer "adamx": expected adamw or sgd`},
 		{`"F32"`, `"F64"`, ""},
-		{`"F32"`, `"I32"`, "is of type I32, want F32"},
+		{`"F32"`, `"I32"`, "is of type I32, expected F32"},
 		{`exp_avg.`, `exp_avh.`, "there is no tensor"},
 		{`"trainer":`, `"trainex":`, `it has no metadata "trainer"`},
 	} {
@@ -358,7 +358,7 @@ func TestABrokenStateIsRefusedAndTheFolderUntouched(t *testing.T) {
 	})
 	t.Run("wrong shape", func(t *testing.T) {
 		writeStateFile(t, f, changed(0, safetensors.New("exp_avg.transformer.wte.weight", make([]float32, 6), 2, 3)), same)
-		refused(t, "has shape [2 3], want")
+		refused(t, "has shape [2 3], expected")
 	})
 	t.Run("not finite", func(t *testing.T) {
 		c := trainer.Model.Config

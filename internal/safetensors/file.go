@@ -103,11 +103,11 @@ func Read[T Element](f *File, name string, dst []T, shape ...int) error {
 	info, ok := f.Lookup(name)
 	switch {
 	case !ok:
-		return fault.Dataf("%s: there is no tensor %q, want one of type %s and shape %v", f.path, name, element[T](), shape)
+		return fault.Dataf("%s: there is no tensor %q, expected one of type %s and shape %v", f.path, name, element[T](), shape)
 	case info.DType != element[T]():
-		return fault.Dataf("%s: tensor %q is of type %s, want %s", f.path, name, info.DType, element[T]())
+		return fault.Dataf("%s: tensor %q is of type %s, expected %s", f.path, name, info.DType, element[T]())
 	case !slices.Equal(info.Shape, shape):
-		return fault.Dataf("%s: tensor %q has shape %v, want %v", f.path, name, info.Shape, shape)
+		return fault.Dataf("%s: tensor %q has shape %v, expected %v", f.path, name, info.Shape, shape)
 	}
 	size := int(sizes[info.DType])
 	buffer := make([]byte, min(chunk, len(dst)*size))
@@ -128,7 +128,7 @@ func parse(file io.ReaderAt, size int64) (*File, error) {
 	var prefix [8]byte
 	data := size - int64(len(prefix)) // bytes after the prefix, then after the header
 	if data < 0 {
-		return nil, fmt.Errorf("the file has %d bytes, want at least the %d of the header length", size, len(prefix))
+		return nil, fmt.Errorf("the file has %d bytes, expected at least the %d of the header length", size, len(prefix))
 	}
 	if err := readFull(file, prefix[:], 0); err != nil {
 		return nil, err

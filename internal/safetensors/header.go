@@ -51,7 +51,7 @@ type parser struct{ *json.Decoder }
 // object reads an object; member reads the value of a key.
 func (p parser) object(member func(key string) error) error {
 	if token, err := p.Token(); err != nil || token != json.Delim('{') {
-		return fmt.Errorf("found %v, want an object", token)
+		return fmt.Errorf("found %v, expected an object", token)
 	}
 	seen := make(map[string]bool)
 	for p.More() {
@@ -76,7 +76,7 @@ func (p parser) text() (string, error) {
 	token, err := p.Token()
 	text, ok := token.(string)
 	if err == nil && !ok {
-		err = fmt.Errorf("found %v, want a string", token)
+		err = fmt.Errorf("found %v, expected a string", token)
 	}
 	return text, err
 }
@@ -84,7 +84,7 @@ func (p parser) text() (string, error) {
 // integers reads an array of integers which are not negative.
 func (p parser) integers() ([]int64, error) {
 	if token, err := p.Token(); err != nil || token != json.Delim('[') {
-		return nil, fmt.Errorf("found %v, want an array", token)
+		return nil, fmt.Errorf("found %v, expected an array", token)
 	}
 	integers := []int64{}
 	for p.More() {
@@ -95,7 +95,7 @@ func (p parser) integers() ([]int64, error) {
 		number, ok := token.(json.Number)
 		n, err := strconv.ParseInt(number.String(), 10, 64)
 		if !ok || err != nil || n < 0 {
-			return nil, fmt.Errorf("found %v, want an integer from 0 to %d", token, math.MaxInt64)
+			return nil, fmt.Errorf("found %v, expected an integer from 0 to %d", token, math.MaxInt64)
 		}
 		integers = append(integers, n)
 	}
@@ -125,7 +125,7 @@ func (p parser) info() (Info, error) {
 		case "data_offsets":
 			offsets, err = p.integers()
 		default:
-			err = errors.New("unknown key, want dtype, shape and data_offsets")
+			err = errors.New("unknown key, expected dtype, shape and data_offsets")
 		}
 		return err
 	})
@@ -134,11 +134,11 @@ func (p parser) info() (Info, error) {
 	case err != nil:
 		return Info{}, err
 	case dtype == "" || shape == nil || offsets == nil:
-		return Info{}, errors.New("want dtype, shape and data_offsets")
+		return Info{}, errors.New("expected dtype, shape and data_offsets")
 	case sizes[info.DType] == 0:
 		return Info{}, fmt.Errorf("unknown dtype %q", dtype)
 	case len(offsets) != 2 || offsets[0] > offsets[1]:
-		return Info{}, fmt.Errorf("data_offsets are %v, want begin and end", offsets)
+		return Info{}, fmt.Errorf("data_offsets are %v, expected begin and end", offsets)
 	}
 	info.begin, info.end = offsets[0], offsets[1]
 	for i, n := range shape {
@@ -175,7 +175,8 @@ func layOut(tensors []Info, size int64) error {
 	var end int64
 	for _, t := range tensors {
 		if t.begin != end {
-			return fmt.Errorf("tensor %q begins at byte %d of the data, want %d, where the one before ends: overlap or gap", t.Name, t.begin, end)
+			return fmt.Errorf("tensor %q begins at byte %d of the data, expected %d, where the one before ends: overlap or gap",
+				t.Name, t.begin, end)
 		}
 		end = t.end
 	}
@@ -183,7 +184,7 @@ func layOut(tensors []Info, size int64) error {
 	case size < end:
 		return fmt.Errorf("the tensors take %d bytes, but only %d follow the header: the file is cut short", end, size)
 	case size > end:
-		return fmt.Errorf("the tensors take %d bytes, but %d follow the header: want none after them", end, size)
+		return fmt.Errorf("the tensors take %d bytes, but %d follow the header: expected none after them", end, size)
 	}
 	return nil
 }
