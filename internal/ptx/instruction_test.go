@@ -372,6 +372,7 @@ var forms = []form{
 	{"fma.rn.ftz.f32", "rrrr", cs(c(f(1), 1, f(3), f(1)))},
 	{"div.rn.f64", "ddd", cs(c(g(1.0/3.0), g(1), g(3)))},
 	{"div.rp.f64", "ddd", cs(c(g(1.0/3.0)+1, g(1), g(3)), c(g(-1.0/3.0), g(-1), g(3)))},
+	{"div.rz.f64", "ddd", cs(c(g(math.Inf(1)), g(math.Inf(1)), g(1)), c(g(math.MaxFloat64), g(1e300), g(1e-300)))},
 	{"rcp.rn.f64", "dd", cs(c(g(0.5), g(2)))},
 	{"sqrt.rn.f64", "dd", cs(c(g(math.Sqrt2), g(2)))},
 	{"sqrt.rm.f64", "dd", cs(c(g(math.Sqrt2)-1, g(2)))},

@@ -182,6 +182,15 @@ setp.ge.u32 %p0, %r0, 32;
 @%p0 st.global.b32 [%rd1], %r1;
 @%p0 ret;
 bar.sync 0;`, 64, constantly(3)},
+		{"bar.warp.sync orders a read before another lane's read and write", `
+.shared .align 4 .b8 cell[4];
+setp.eq.u32 %p0, %r0, 0; setp.eq.u32 %p1, %r0, 1;
+mov.u32 %r1, 0;
+@%p0 st.shared.u32 [cell], 5;
+@%p0 ld.shared.u32 %r1, [cell];
+bar.warp.sync -1;
+@%p1 ld.shared.u32 %r1, [cell];
+@%p1 st.shared.u32 [cell], 6;`, 0, func(i int) uint32 { return choose(i < 2, 5, 0) }},
 		{"bar.warp.sync orders half a warp", `
 .shared .align 4 .b8 tile[128];
 mov.u32 %r1, 5;
