@@ -14,6 +14,7 @@ import (
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/fault"
+	"trainer/internal/memory"
 	"trainer/model"
 	"trainer/tokenizer"
 )
@@ -37,13 +38,19 @@ type Trainer struct {
 	started   time.Time
 }
 
-// New returns a trainer at step 0. The options must be valid; training data must not be empty.
+// New returns a trainer at step 0. It returns an error of class usage for options that are not valid and for a model too large for the
+// machine, of class data when there is nothing to train on.
 func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Options) (*Trainer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fault.Usagef("%w", err)
 	}
 	if train.Len() == 0 {
 		return nil, fault.Dataf("there is no example to train on")
+	}
+	const vectors = 4 // weights, gradient and the optimizer's moments
+	weights := m.Config.NumParameters()
+	if err := memory.Fits(fmt.Sprintf("training a model of %d weights", weights), vectors*4*weights); err != nil {
+		return nil, fault.Usagef("%w: choose a smaller model", err)
 	}
 	optimizer := o.optimizer(len(m.Weights))
 	return &Trainer{

@@ -3,10 +3,13 @@ package train
 import (
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"trainer/internal/fault"
+	"trainer/model"
 )
 
 func TestTrainerLearnsASmallSetByHeart(t *testing.T) {
@@ -151,6 +154,19 @@ func TestStepsFollowTheSchedule(t *testing.T) {
 		if m.Step != i+1 || m.LearningRate != trainer.schedule.At(i) {
 			t.Errorf("step %d has the learning rate %g, want %g", m.Step, m.LearningRate, trainer.schedule.At(i))
 		}
+	}
+}
+
+func TestNewRefusesAModelTooLargeToTrainHere(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells how much memory there is")
+	}
+	c := small(35)
+	c.Width, c.Layers = 1<<16, 96
+	data := dataset(t, calculatorWords(t), sums(t, 2), c.Context)
+	_, err := New(&model.Model{Config: c}, calculatorWords(t), data, data, quick())
+	if fault.ExitCode(err) != fault.ExitUsage || !strings.Contains(err.Error(), "training a model of 16") {
+		t.Errorf("error %v, want one of class usage that names the size", err)
 	}
 }
 
