@@ -256,7 +256,7 @@ func (m *members) fail(format string, args ...any) {
 func (m *members) require(keys ...string) {
 	for _, key := range keys {
 		if _, ok := m.raw[key]; !ok {
-			m.fail("%s is missing; expected the config.json of a GPT-2", key)
+			m.fail("%s is missing: expected the config.json of a GPT-2", key)
 		}
 	}
 }
