@@ -170,7 +170,7 @@ func TestMalformedMetricsAreDataErrorsThatNameFileAndLine(t *testing.T) {
 		good + "{\"step\":2}\n":     ":2: expected a step with accuracy and blame, or an evaluation with held_out_accuracy",
 		good + `{"step":2,"loss":1,"accuracy":0,"blame":[1]}` + "\n":                       ":2: not a line of metrics: blame is not an object",
 		good + `{"step":2,"loss":1,"accuracy":0,"blame":{"mlp 1":7}}` + "\n":               ":2: not a line of metrics: mlp 1 has 7 of the blame",
-		good + `{"step":2,"loss":1,"accuracy":0,"blame":{"output":1}}` + "\n":              ":2: the stages of blame are not those of the first step",
+		good + `{"step":2,"loss":1,"accuracy":0,"blame":{"output":1}}` + "\n":              ":2: the stages of blame are not those of the first",
 		good + `{"step":0,"held_out_loss":1,"held_out_accuracy":0}` + "\n":                 ":2: step 0 follows step 1",
 		strings.ReplaceAll(good, "}}", "}}}"):                                              ":1: not a line of metrics",
 		`{"step":1,"loss":1,"accuracy":0,"blame":{}}` + "\n":                               ":1: expected a step with accuracy and blame",
