@@ -20,9 +20,9 @@
 //
 // # What it costs
 //
-// Two Zen 4 cores that others used too execute 200 million instructions of lanes a second of an SGEMM, a layer norm and a softmax,
-// all checks included; a mma.m16n8k16 takes 3 microseconds. Memory that a launch touches costs 10 bytes a byte for finding races,
-// 20 where the kernel touches single halves.
+// Two Zen 4 cores execute 100 to 300 million instructions of lanes a second of an SGEMM, a layer norm and a softmax, all checks
+// included (BenchmarkLaneInstructions; other programs used the cores as well, up to three for each core); a mma.m16n8k16 takes 3
+// microseconds. Memory that a launch touches costs 10 bytes a byte for finding races, 20 where the kernel touches single halves.
 //
 // # What differs from a GPU
 //
