@@ -5,8 +5,8 @@ func Add(dst, a, b Pointer, n int) Launch {
 	return elementwise("elementwise", "add", n, dst, a, b, int64(n))
 }
 
-// Scale is dst = s·x (ref.Scale) over n elements; dst may be x.
-func Scale(dst, x Pointer, s float32, n int) Launch {
+// Scale is dst = s·x (ref.Scale) over n elements, s [1]; dst may be x.
+func Scale(dst, x, s Pointer, n int) Launch {
 	return elementwise("elementwise", "scale", n, dst, x, s, int64(n))
 }
 

@@ -16,7 +16,7 @@ func TestAddAndScaleRoundAsTheReferenceDoes(t *testing.T) {
 			s := newSource(n)
 			a, b, want := s.normals(n), s.normals(n), make([]float32, n)
 			sum, scaled := roomForFloats(t, n), upload(t, a)
-			launch(t, kernels.Add(sum, scaled, upload(t, b), n), kernels.Scale(scaled, scaled, -0.7, n))
+			launch(t, kernels.Add(sum, scaled, upload(t, b), n), kernels.Scale(scaled, scaled, upload(t, float32(-0.7)), n))
 			ref.Add(want, a, b)
 			near(t, "sum", downloadFloats(t, sum, n), want, 0, 0)
 			ref.Scale(want, a, -0.7)
