@@ -53,11 +53,16 @@ func run(ctx context.Context, a *arguments) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	r := &report{Machine: machine(a.threads), Rounds: a.rounds}
+	// First of all, while this process is small: Linux counts its memory in that of a process that it starts.
+	fmt.Fprintln(os.Stderr, "cmd/train ...")
+	if r.Command, err = timeCommand(ctx, dir, a.full); err != nil {
+		return err
+	}
 	w, err := newWorkload()
 	if err != nil {
 		return err
 	}
-	r := &report{Machine: machine(a.threads), Rounds: a.rounds}
 	peer, err := startPeer(ctx, w, dir, a.threads)
 	if err != nil {
 		r.NoPeer = err.Error()
@@ -77,10 +82,6 @@ func run(ctx context.Context, a *arguments) error {
 	}
 	r.setPeak(best, a.threads)
 	if r.PeerMemory, err = peer.close(); err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "cmd/train ...")
-	if r.Command, err = timeCommand(ctx, dir, a.full); err != nil {
 		return err
 	}
 	r.print(os.Stdout)
