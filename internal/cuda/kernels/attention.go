@@ -1,0 +1,51 @@
+package kernels
+
+import "fmt"
+
+// MaxHeadDim is the largest head dimension that Attention and AttentionGrad take.
+const MaxHeadDim = 128
+
+// Sequences is the shape of attention: Rows of packed sequences, of which there are Count, for Heads heads of HeadDim columns.
+type Sequences struct{ Rows, Count, Heads, HeadDim int }
+
+// attentionTile is how the kernels divide the work: a block keeps `kept` rows of one head, `met` rows at a time come by; see attention.cu.
+type attentionTile struct{ dim, kept, met int }
+
+// tile takes the smallest head dimension that kernels were made for and that HeadDim fits in.
+func (s Sequences) tile() attentionTile {
+	for _, dim := range []int{16, 32, 64, MaxHeadDim} {
+		if s.HeadDim <= dim {
+			kept := 64
+			if dim > 64 {
+				kept = 32
+			}
+			return attentionTile{dim: dim, kept: kept, met: 32}
+		}
+	}
+	panic(fmt.Sprintf("attention over heads of %d columns: the kernels take at most %d", s.HeadDim, MaxHeadDim))
+}
+
+// launch is a kernel on a block for each tile of rows and head, with shared memory for tiles of rows and of scores.
+func (s Sequences) launch(kernel string, kept, met, scores int, args ...any) Launch {
+	t := s.tile()
+	return Launch{
+		Source: "attention", Kernel: fmt.Sprintf("%s_%d", kernel, t.dim), Grid: grid(ceilDiv(s.Rows, t.kept), s.Heads), Block: 256,
+		Shared: 4 * ((kept*t.kept+met*t.met)*(t.dim+4) + scores*t.kept*(t.met+4)),
+		Args:   append(args, int32(s.Count), int32(s.Rows), int32(s.Heads), int32(s.HeadDim)),
+	}
+}
+
+// Attention is causal attention inside each sequence (ref.Attention): out [Rows, C], lse [Heads, Rows], qkv [Rows, 3C], offsets [Count+1],
+// with C = Heads·HeadDim.
+func Attention(out, lse, qkv, offsets Pointer, s Sequences) Launch {
+	return s.launch("attention", 1, 2, 1, out, lse, qkv, offsets)
+}
+
+// AttentionGrad computes dqkv [Rows, 3C] (ref.AttentionGrad) from qkv, out and lse of Attention and dout [Rows, C]; delta is room for
+// Heads·Rows floats.
+func AttentionGrad(dqkv, qkv, out, lse, dout, delta, offsets Pointer, s Sequences) []Launch {
+	return []Launch{
+		s.launch("attention_grad_queries", 2, 2, 1, dqkv, delta, qkv, out, lse, dout, offsets),
+		s.launch("attention_grad_keys", 2, 2, 2, dqkv, delta, qkv, lse, dout, offsets),
+	}
+}

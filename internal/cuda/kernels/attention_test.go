@@ -1,0 +1,57 @@
+package kernels_test
+
+import (
+	"fmt"
+	"testing"
+
+	"trainer/internal/cuda/kernels"
+	"trainer/internal/ref"
+)
+
+// packings are sequences of one row, shorter and longer than a tile, cut by tiles, empty ones, and rows of no sequence at both ends.
+var packings = []struct {
+	rows    int
+	offsets []int32
+}{
+	{1, []int32{0, 1}},
+	{64, []int32{0, 64}},
+	{70, []int32{0, 3, 3, 12, 40, 66}},
+	{131, []int32{0, 131}},
+	{150, []int32{67, 68, 135}},
+	{33, []int32{0, 0}},
+}
+
+func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
+	for i, c := range packings {
+		for _, h := range []struct{ heads, dim int }{{1, 1}, {2, 8}, {1, 16}, {3, 20}, {1, 32}, {2, 50}, {1, 64}, {1, 128}} {
+			subtest(t, func(t *testing.T) {
+				s := kernels.Sequences{Rows: c.rows, Count: len(c.offsets) - 1, Heads: h.heads, HeadDim: h.dim}
+				width, random := h.heads*h.dim, newSource(i)
+				qkv, dout := random.normals(3*c.rows*width), random.normals(c.rows*width)
+				pqkv, offsets := upload(t, qkv), upload(t, c.offsets)
+				out, lse := roomForFloats(t, c.rows*width), roomForFloats(t, c.rows*h.heads)
+				launch(t, kernels.Attention(out, lse, pqkv, offsets, s))
+				wantOut, wantLSE := make([]float32, c.rows*width), make([]float32, c.rows*h.heads)
+				ref.Attention(wantOut, wantLSE, qkv, c.offsets, c.rows, h.heads, h.dim)
+				// Scores near 3 are rounded to 3e-7, which is the relative error of a probability.
+				near(t, "out", downloadFloats(t, out, len(wantOut)), wantOut, 2e-6, 1)
+				near(t, "lse", downloadFloats(t, lse, len(wantLSE)), wantLSE, 1e-6, 1)
+
+				dqkv, delta := roomForFloats(t, len(qkv)), roomForFloats(t, c.rows*h.heads)
+				launch(t, kernels.AttentionGrad(dqkv, pqkv, out, lse, upload(t, dout), delta, offsets, s)...)
+				want := make([]float32, len(qkv))
+				ref.AttentionGrad(want, qkv, wantOut, wantLSE, dout, c.offsets, c.rows, h.heads, h.dim)
+				near(t, "dqkv", downloadFloats(t, dqkv, len(want)), want, 4e-6, 4) // products dout·v near √128 cancel
+			}, c.offsets, fmt.Sprintf(" of %d rows, %d heads of %d", c.rows, h.heads, h.dim))
+		}
+	}
+}
+
+func TestAttentionRefusesHeadsItHasNoKernelFor(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a head dimension of 129 was accepted")
+		}
+	}()
+	kernels.Attention(1, 1, 1, 1, kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: kernels.MaxHeadDim + 1})
+}
