@@ -2,7 +2,6 @@ package kernels_test
 
 import (
 	"encoding/binary"
-	"math"
 	"testing"
 
 	"trainer/internal/cuda/kernels"
@@ -50,8 +49,7 @@ func (x tensor) checkCopy(t *testing.T, updated []float32) {
 	half := make([]uint16, len(updated))
 	download(t, x.device.Copy, half)
 	for i, h := range half {
-		bits := math.Float32bits(updated[i])
-		if want := uint16((bits + 0x7fff + bits>>16&1) >> 16); h != want {
+		if want := bf16(updated[i]); h != want {
 			t.Fatalf("the copy of weight %d, %g, has bits %#x, expected %#x", i, updated[i], h, want)
 		}
 	}
