@@ -32,9 +32,13 @@ __device__ int column(int tx, int j) {
 }
 
 // load copies `count` rows of head_dim columns to shared memory, from row `row0` on; rows from `end` on and columns behind are 0.
-template <int D>
-__device__ void load(float *to, const float *from, int stride, int row0, int count, int end, int head_dim) {
-    for (int i = threadIdx.x; i < count * D / 4; i += threads) {
+template <int D, int count>
+__device__ void load(float *to, const float *from, int stride, int row0, int end, int head_dim) {
+    constexpr int pieces = count * D / 4, rounds = (pieces + threads - 1) / threads;
+#pragma unroll 2
+    for (int round = 0; round < rounds; round++) {
+        int i = round * threads + threadIdx.x;
+        if (pieces % threads != 0 && i >= pieces) return;
         int r = i / (D / 4), d = i % (D / 4) * 4, row = row0 + r;
         const float *piece = from + (size_t)row * stride + d;
         float4 v = {};
@@ -149,12 +153,12 @@ __device__ void forward(float *out, float *lse, const float *qkv, const int *off
         largest[r] = -CUDART_INF_F;
         sum[r] = 0;
     }
-    load<D>(qs, q, 3 * c, row0, T::kept, kept.last, head_dim);
+    load<D, T::kept>(qs, q, 3 * c, row0, kept.last, head_dim);
     int j0 = kept.first < kept.last ? sequence_of(kept.first, offsets, sequences).begin : kept.last;
     for (; j0 < kept.last; j0 += T::met) {
         __syncthreads();
-        load<D>(ks, k, 3 * c, j0, T::met, kept.last, head_dim);
-        load<D>(vs, v, 3 * c, j0, T::met, kept.last, head_dim);
+        load<D, T::met>(ks, k, 3 * c, j0, kept.last, head_dim);
+        load<D, T::met>(vs, v, 3 * c, j0, kept.last, head_dim);
         __syncthreads();
         float s[T::rows][2];
         dot<D>(s, qs, ks, ty, tx);
@@ -207,8 +211,8 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
     float root = 1 / sqrtf((float)head_dim), scale = root * log2_e;
 
     Kept kept = kept_rows(row0, T::kept, offsets, sequences);
-    load<D>(qs, q, 3 * c, row0, T::kept, kept.last, head_dim);
-    load<D>(dos, dout + head * head_dim, c, row0, T::kept, kept.last, head_dim);
+    load<D, T::kept>(qs, q, 3 * c, row0, kept.last, head_dim);
+    load<D, T::kept>(dos, dout + head * head_dim, c, row0, kept.last, head_dim);
     __syncthreads();
     int begin[T::rows];
     float log_sum[T::rows], d[T::rows], dq[T::rows][T::columns] = {};
@@ -220,16 +224,18 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
         log_sum[r] = whole ? lse[(size_t)head * rows + row] * log2_e : 0;
         float product = 0;
         if (whole)
-            for (int j = tx; j < head_dim; j += side)
-                product += dos[(ty * T::rows + r) * T::pitch + j] * out[(size_t)row * c + head * head_dim + j];
+            for (int j = 0; j < T::columns; j++) {
+                int at = column<D>(tx, j);
+                if (at < head_dim) product += dos[(ty * T::rows + r) * T::pitch + at] * out[(size_t)row * c + head * head_dim + at];
+            }
         d[r] = sum_over_row(product);
         if (tx == 0 && row < rows) delta[(size_t)head * rows + row] = d[r];
     }
     int j0 = kept.first < kept.last ? sequence_of(kept.first, offsets, sequences).begin : kept.last;
     for (; j0 < kept.last; j0 += T::met) {
         __syncthreads();
-        load<D>(ks, k, 3 * c, j0, T::met, kept.last, head_dim);
-        load<D>(vs, v, 3 * c, j0, T::met, kept.last, head_dim);
+        load<D, T::met>(ks, k, 3 * c, j0, kept.last, head_dim);
+        load<D, T::met>(vs, v, 3 * c, j0, kept.last, head_dim);
         __syncthreads();
         float s[T::rows][2], dp[T::rows][2];
         dot<D>(s, qs, ks, ty, tx);
@@ -265,8 +271,8 @@ __device__ void grad_keys(float *dqkv, const float *delta, const float *qkv, con
     float root = 1 / sqrtf((float)head_dim), scale = root * log2_e;
 
     Kept kept = kept_rows(row0, T::kept, offsets, sequences);
-    load<D>(ks, k, 3 * c, row0, T::kept, kept.last, head_dim);
-    load<D>(vs, v, 3 * c, row0, T::kept, kept.last, head_dim);
+    load<D, T::kept>(ks, k, 3 * c, row0, kept.last, head_dim);
+    load<D, T::kept>(vs, v, 3 * c, row0, kept.last, head_dim);
     int end[T::rows];
     float dk[T::rows][T::columns] = {}, dv[T::rows][T::columns] = {};
 #pragma unroll
@@ -277,8 +283,8 @@ __device__ void grad_keys(float *dqkv, const float *delta, const float *qkv, con
     int last = kept.first < kept.last ? sequence_of(kept.last - 1, offsets, sequences).end : kept.first;
     for (int i0 = kept.first; i0 < last; i0 += T::met) {
         __syncthreads();
-        load<D>(qs, q, 3 * c, i0, T::met, last, head_dim);
-        load<D>(dos, dout + head * head_dim, c, i0, T::met, last, head_dim);
+        load<D, T::met>(qs, q, 3 * c, i0, last, head_dim);
+        load<D, T::met>(dos, dout + head * head_dim, c, i0, last, head_dim);
         __syncthreads();
         float s[T::rows][2], dp[T::rows][2];
         dot<D>(s, ks, qs, ty, tx);

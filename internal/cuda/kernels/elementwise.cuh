@@ -13,5 +13,6 @@ __device__ void elementwise(float *dst, long long n, F f, const In *...in) {
         *(float4 *)(dst + i) = of_four(f, *(const float4 *)(in + i)...);
         return;
     }
+#pragma unroll 1
     for (; i < n; i++) dst[i] = f(in[i]...);
 }

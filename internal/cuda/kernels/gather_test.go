@@ -8,7 +8,7 @@ import (
 )
 
 func TestGatherCopiesRowsExactly(t *testing.T) {
-	for _, c := range []struct{ rows, width, table int }{{1, 1, 1}, {5, 7, 3}, {4, 128, 9}, {33, 132, 50}, {3, 129, 2}} {
+	for _, c := range []struct{ rows, width, table int }{{1, 1, 1}, {5, 7, 3}, {4, 128, 9}, {33, 132, 50}, {3, 259, 2}, {2, 1024, 3}} {
 		subtest(t, func(t *testing.T) {
 			s := newSource(c.rows)
 			table, ids := s.normals(c.table*c.width), s.ids(c.rows, c.table)

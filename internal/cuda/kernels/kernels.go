@@ -45,14 +45,16 @@ func PTX(source string) string {
 	return string(text)
 }
 
-// Cubin returns the machine code of a source for compute capability major·10 + minor. It runs on that capability and, within the same
-// major, on later ones. It is nil where none was built: use PTX then.
+// Cubin returns the machine code of a source for a GPU of compute capability major·10 + minor: of those built, the latest of the same major
+// that is no later. It is nil where there is none: use PTX then.
 func Cubin(source string, capability int) []byte {
-	code, err := built.ReadFile(fmt.Sprintf("built/%s.sm_%d.cubin", source, capability))
-	if err != nil {
-		return nil
+	for minor := capability % 10; minor >= 0; minor-- {
+		code, err := built.ReadFile(fmt.Sprintf("built/%s.sm_%d.cubin", source, capability/10*10+minor))
+		if err == nil {
+			return code
+		}
 	}
-	return code
+	return nil
 }
 
 // Pointer is an address in the memory of the device. 0 is none.

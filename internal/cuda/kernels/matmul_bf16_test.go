@@ -29,7 +29,7 @@ func inBF16(t testing.TB, x []float32, rows, columns int) kernels.Pointer {
 }
 
 func TestToBF16RoundsToTheNearest(t *testing.T) {
-	for _, c := range []struct{ rows, columns int }{{1, 1}, {5, 7}, {3, 132}, {9, 65}} {
+	for _, c := range []struct{ rows, columns int }{{1, 1}, {5, 7}, {3, 132}, {9, 259}, {2, 1024}} {
 		subtest(t, func(t *testing.T) {
 			x := newSource(c.rows).normals(c.rows * c.columns)
 			x[0] = 1 + 1.0/256 // halfway between two
@@ -66,10 +66,13 @@ func TestMatMulBF16InBothTiles(t *testing.T) {
 				pb := inBF16(t, b, rows, columns)
 				c, pitch := roomForFloats(t, p.M*p.N), kernels.PitchBF16(p.N)
 				var pbias, activated kernels.Pointer
-				if i%2 == 0 {
+				if i/4%2 == 0 {
 					pbias = upload(t, bias)
 				} else {
-					bias, activated = nil, room(t, p.M*pitch, 2)
+					bias = nil
+				}
+				if i/4%3 < 2 {
+					activated = room(t, p.M*pitch, 2)
 				}
 				launch(t, kernels.MatMulBF16InTiles(c, activated, pa, pb, pbias, p, tile))
 				got, want := downloadFloats(t, c, p.M*p.N), make([]float32, p.M*p.N)

@@ -2,6 +2,8 @@ package kernels_test
 
 import (
 	"encoding/binary"
+	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -19,8 +21,41 @@ var (
 	counted = map[string]*ptx.Counters{}
 )
 
+// coverage is the share of a kernel's instructions that the tests must execute. What they miss is mostly the bodies of loops that the compiler
+// unrolled for more turns than a loop ever takes.
+const coverage = 0.8
+
+// TestMain holds the tests to their coverage after they all ran: a shape that misses an unrolled body hides its bugs.
 func TestMain(m *testing.M) {
-	os.Exit(m.Run())
+	code := m.Run()
+	if everything := flag.Lookup("test.run").Value.String() == ""; everything && code == 0 {
+		if err := covered(); err != nil {
+			fmt.Println("FAIL:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// covered returns an error that names each kernel of which the tests executed too little.
+func covered() error {
+	var missed []error
+	for _, source := range kernels.Sources() {
+		m := modules[source]
+		if m == nil {
+			missed = append(missed, fmt.Errorf("%s.cu was never loaded", source))
+			continue
+		}
+		for name := range m.Kernels() {
+			if counted[name] == nil {
+				missed = append(missed, fmt.Errorf("kernel %s was never launched", name))
+			} else if executed, total, lines := counted[name].Coverage(); float64(executed) < coverage*float64(total) {
+				missed = append(missed, fmt.Errorf("kernel %s: %d of %d instructions executed, expected %.0f %%; not lines %v of built/%s.ptx",
+					name, executed, total, 100*coverage, lines, source))
+			}
+		}
+	}
+	return errors.Join(missed...)
 }
 
 // upload copies float32, int32, uint16 or structs of them to the device.
