@@ -55,3 +55,15 @@ func TestAttentionRefusesHeadsItHasNoKernelFor(t *testing.T) {
 	}()
 	kernels.Attention(1, 1, 1, 1, kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: kernels.MaxHeadDim + 1})
 }
+
+// 99 KiB is what a block may have on GPUs of capability 8.6 and 8.9, which have the least of those that the cubins run on.
+func TestAttentionFitsTheSharedMemoryOfEveryGPU(t *testing.T) {
+	for dim := 1; dim <= kernels.MaxHeadDim; dim++ {
+		s := kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: dim}
+		for _, l := range append(kernels.AttentionGrad(1, 1, 1, 1, 1, 1, 1, s), kernels.Attention(1, 1, 1, 1, s)) {
+			if l.Shared > 99<<10 {
+				t.Errorf("%s takes %d bytes of shared memory, more than 99 KiB", l.Kernel, l.Shared)
+			}
+		}
+	}
+}

@@ -1,5 +1,6 @@
-// dst = x rounded to bfloat16, to the nearest: the operands of matmul_bf16. x [rows, columns], dst [rows, pitch], where pitch is columns rounded
-// up to 8, so that each row begins at a multiple of 16 bytes. What lies between is not written, and nobody reads it. A warp takes a row.
+// dst = x rounded to bfloat16, to the nearest: the operands of matmul_bf16. x [rows, columns], dst [rows, pitch], where pitch is
+// columns rounded up to 8, so that each row begins at a multiple of 16 bytes. What lies between is not written, and nobody reads it. A
+// warp takes a row.
 #include <cuda_bf16.h>
 
 #include "common.cuh"

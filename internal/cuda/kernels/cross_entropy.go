@@ -8,8 +8,8 @@ func CrossEntropy(nll, lse, hit, logits, targets Pointer, rows, vocab int) Launc
 	}
 }
 
-// CrossEntropyGrad computes dlogits [rows, vocab] (ref.CrossEntropyGrad) from the lse [rows] of CrossEntropy and dnll [rows]; dlogits may be
-// logits.
+// CrossEntropyGrad computes dlogits [rows, vocab] (ref.CrossEntropyGrad) from the lse [rows] of CrossEntropy and dnll [rows]; dlogits
+// may be logits.
 func CrossEntropyGrad(dlogits, logits, lse, dnll, targets Pointer, rows, vocab int) Launch {
 	return Launch{
 		Source: "cross_entropy", Kernel: "cross_entropy_grad", Grid: grid(rows, 1), Block: 256,

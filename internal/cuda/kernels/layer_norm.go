@@ -11,8 +11,8 @@ func LayerNorm(dst, x, gamma, beta Pointer, rows, width int, epsilon float32) La
 // LayerNormScratch is the number of floats that LayerNormGrad needs: two moments a row, and the parts of dgamma and of dbeta.
 func LayerNormScratch(rows, width int) int { return 2*rows + 2*RowParts(rows)*width }
 
-// LayerNormGrad computes dx [rows, width], dgamma and dbeta [width] of LayerNorm (ref.LayerNormGrad) from x and dy [rows, width]. scratch is
-// room for LayerNormScratch floats. dx must not be dy.
+// LayerNormGrad computes dx [rows, width], dgamma and dbeta [width] of LayerNorm (ref.LayerNormGrad) from x and dy [rows, width].
+// scratch is room for LayerNormScratch floats. dx must not be dy.
 func LayerNormGrad(dx, dgamma, dbeta, x, gamma, dy, scratch Pointer, rows, width int, epsilon float32) []Launch {
 	parts := RowParts(rows)
 	moments := scratch

@@ -1,11 +1,11 @@
-// Matrix product on tensor cores (ref.MatMul): c = op(a)·op(b) + bias, for a and b in bfloat16, sums and c [m, n] in float32, and on the way
-// activated = GELU(c) in bfloat16, the operand of the next product. bias [n] and activated may be null. Rows of a, b and activated begin at
-// multiples of 8 elements. Entries end in n or t for a and for b, and in the tile.
+// Matrix product on tensor cores (ref.MatMul): c = op(a)·op(b) + bias, for a and b in bfloat16, sums and c [m, n] in float32, and on
+// the way activated = GELU(c) in bfloat16, the operand of the next product. bias [n] and activated may be null. Rows of a, b and
+// activated begin at multiples of 8 elements. Entries end in n or t for a and for b, and in the tile.
 //
-// A block makes a tile of c, tile x tile, from strips of 32 steps of k of a and of b, which cp.async brings into a ring of three: while one
-// pair is multiplied, two are on their way. A warp makes warp_rows x 32 of the tile by mma.sync m16n8k16. Strips lie in shared memory as in
-// global memory, whichever index runs fastest; ldmatrix transposes those that need it. Their 16-byte pieces are permuted by xor, so that the
-// 8 pieces that ldmatrix reads at once lie in different banks.
+// A block makes a tile of c, tile x tile, from strips of 32 steps of k of a and of b, which cp.async brings into a ring of three: while
+// one pair is multiplied, two are on their way. A warp makes warp_rows x 32 of the tile by mma.sync m16n8k16. Strips lie in shared
+// memory as in global memory, whichever index runs fastest; ldmatrix transposes those that need it. Their 16-byte pieces are permuted
+// by xor, so that the 8 pieces that ldmatrix reads at once lie in different banks.
 #include <cuda_bf16.h>
 
 #include "common.cuh"

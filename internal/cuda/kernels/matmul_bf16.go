@@ -5,8 +5,8 @@ import "fmt"
 // PitchBF16 is the number of elements from one row to the next of a matrix in bfloat16 of so many columns: rounded up to 16 bytes.
 func PitchBF16(columns int) int { return ceilDiv(columns, 8) * 8 }
 
-// ToBF16 is dst = x rounded to bfloat16: x [rows, columns] in float32, dst [rows, PitchBF16(columns)], of which only the first columns of each
-// row are written.
+// ToBF16 is dst = x rounded to bfloat16: x [rows, columns] in float32, dst [rows, PitchBF16(columns)], of which only the first columns
+// of each row are written.
 func ToBF16(dst, x Pointer, rows, columns int) Launch {
 	return Launch{
 		Source: "bf16", Kernel: "to_bf16", Grid: grid(ceilDiv(rows, 4), 1), Block: 128,
@@ -14,8 +14,8 @@ func ToBF16(dst, x Pointer, rows, columns int) Launch {
 	}
 }
 
-// MatMulBF16 is c = op(a)·op(b) + bias on tensor cores (ref.MatMul), and activated = GELU(c): c [M, N] in float32, bias [N] in float32 or 0,
-// activated [M, PitchBF16(N)] in bfloat16 or 0. a and b are in bfloat16, their rows PitchBF16 of their columns apart.
+// MatMulBF16 is c = op(a)·op(b) + bias on tensor cores (ref.MatMul), and activated = GELU(c): c [M, N] in float32, bias [N] in float32
+// or 0, activated [M, PitchBF16(N)] in bfloat16 or 0. a and b are in bfloat16, their rows PitchBF16 of their columns apart.
 func MatMulBF16(c, activated, a, b, bias Pointer, p Product) Launch {
 	return matMulBF16(c, activated, a, b, bias, p, p.tile())
 }

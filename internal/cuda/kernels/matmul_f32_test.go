@@ -12,7 +12,8 @@ import (
 // products are less than a tile, whole tiles, more than one and ragged in every direction, along which vectors fit or not.
 func products() []kernels.Product {
 	var all []kernels.Product
-	for _, size := range [][3]int{{1, 1, 1}, {3, 5, 7}, {64, 64, 16}, {128, 128, 32}, {68, 132, 20}, {12, 200, 34}, {131, 67, 37}, {65, 9, 131}} {
+	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {64, 64, 16}, {128, 128, 32}, {68, 132, 20}, {12, 200, 34}, {131, 67, 37}, {65, 9, 131}}
+	for _, size := range sizes {
 		for _, transA := range []bool{false, true} {
 			for _, transB := range []bool{false, true} {
 				all = append(all, kernels.Product{M: size[0], N: size[1], K: size[2], TransA: transA, TransB: transB})

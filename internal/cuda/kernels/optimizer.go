@@ -4,7 +4,7 @@ package kernels
 type Stretch struct {
 	Weights, Moment1, Moment2 Pointer // float32; SGD reads no moments
 	Gradient                  Pointer // float32
-	Copy                      Pointer // bfloat16, the weights for MatMulBF16, or 0
+	Copy                      Pointer // bfloat16, the weights without gaps, or 0; MatMulBF16 takes them where columns are a multiple of 8
 	Count                     int32
 	WeightDecay               float32
 }
@@ -31,8 +31,8 @@ func Stretches(tensor Stretch, n int) []Stretch {
 	return table
 }
 
-// Numbers are those of one step of an optimizer, named as in ref.AdamW. They lie in device memory, so that a captured launch can be replayed
-// with new ones. Its layout, 28 bytes, is that of the kernels.
+// Numbers are those of one step of an optimizer, named as in ref.AdamW. They lie in device memory, so that a captured launch can be
+// replayed with new ones. Its layout, 28 bytes, is that of the kernels.
 type Numbers struct {
 	LearningRate, Beta1, Beta2, Epsilon, Correction1, Correction2, GradScale float32
 }

@@ -21,8 +21,8 @@ var (
 	counted = map[string]*ptx.Counters{}
 )
 
-// coverage is the share of a kernel's instructions that the tests must execute. What they miss is mostly the bodies of loops that the compiler
-// unrolled for more turns than a loop ever takes.
+// coverage is the share of a kernel's instructions that the tests must execute. What they miss is mostly the bodies of loops that the
+// compiler unrolled for more turns than a loop ever takes.
 const coverage = 0.8
 
 // TestMain holds the tests to their coverage after they all ran: a shape that misses an unrolled body hides its bugs.

@@ -10,7 +10,10 @@ import (
 
 func TestRotaryTurnsHeadsAndBack(t *testing.T) {
 	const base, context = 10000, 19
-	for _, c := range []struct{ rows, width, heads, headDim int }{{1, 2, 1, 2}, {5, 24, 2, 8}, {9, 101, 3, 32}, {4, 700, 9, 64}, {2, 520, 1, 2}} {
+	cases := []struct{ rows, width, heads, headDim int }{
+		{1, 2, 1, 2}, {5, 24, 2, 8}, {9, 101, 3, 32}, {4, 700, 9, 64}, {2, 520, 1, 2},
+	}
+	for _, c := range cases {
 		subtest(t, func(t *testing.T) {
 			s, half := newSource(c.rows), c.headDim/2
 			x, positions := s.normals(c.rows*c.width), make([]int32, c.rows)
