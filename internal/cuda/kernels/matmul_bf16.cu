@@ -3,7 +3,7 @@
 // activated begin at multiples of 8 elements. Entries end in n or t for a and for b, and in the tile.
 //
 // A block makes a tile of c, tile x tile, from strips of 32 steps of k of a and of b, which cp.async brings into a ring of three: while
-// one pair is multiplied, two are on their way. A warp makes warp_rows x 32 of the tile by mma.sync m16n8k16. Strips lie in shared
+// one pair is multiplied, two are on their way. A warp makes its part of the tile by mma.sync m16n8k16. Strips lie in shared
 // memory as in global memory, whichever index runs fastest; ldmatrix transposes those that need it. Their 16-byte pieces are permuted
 // by xor, so that the 8 pieces that ldmatrix reads at once lie in different banks.
 #include <cuda_bf16.h>
@@ -12,6 +12,10 @@
 #include "gelu.cuh"
 
 constexpr int depth = 32, stages = 3, piece = 8; // steps of k in a strip; strips in the ring; elements in 16 bytes
+
+// threads is how many a block has: 8 warps that make 64 x 32 each of a tile of 128, or 4 that make 32 x 32 of one of 64.
+template <int tile>
+constexpr int threads = 2 * tile;
 
 __device__ unsigned shared_address(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
 
@@ -29,7 +33,9 @@ struct Strip {
         int row0 = along_span ? k0 : span0, rows = along_span ? k : spans;
         int column0 = along_span ? span0 : k0, columns = along_span ? spans : k;
         int pitch = (columns + piece - 1) / piece * piece;
-        for (int i = threadIdx.x; i < tile * depth / piece; i += blockDim.x) {
+#pragma unroll
+        for (int round = 0; round < tile * depth / piece / threads<tile>; round++) {
+            int i = round * threads<tile> + threadIdx.x;
             int r = i / pieces, p = i % pieces, row = row0 + r, column = column0 + p * piece;
             int inside = row < rows ? min(max(columns - column, 0), piece) : 0;
             const __nv_bfloat16 *from = inside ? x + (size_t)row * pitch + column : x;
@@ -81,12 +87,12 @@ __device__ void write(float *c, __nv_bfloat16 *activated, const float *bias, flo
     else *h = __float2bfloat16_rn(gelu_of(v0));
 }
 
-template <int tile, int warp_rows, bool trans_a, bool trans_b>
+template <int tile, bool trans_a, bool trans_b>
 __device__ void matmul(float *c, __nv_bfloat16 *activated, const __nv_bfloat16 *a, const __nv_bfloat16 *b, const float *bias, int m, int n,
                        int k) {
     using A = Strip<tile, trans_a>;
     using B = Strip<tile, !trans_b>;
-    constexpr int strip = tile * depth, warps_across = tile / 32;
+    constexpr int strip = tile * depth, warps_across = tile / 32, warp_rows = tile / 2;
     extern __shared__ __align__(16) __nv_bfloat16 ring[]; // stages of a strip of a and one of b
     int row0 = blockIdx.y * tile, column0 = blockIdx.x * tile, lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size;
     int warp_row = warp / warps_across * warp_rows, warp_column = warp % warps_across * 32;
@@ -132,17 +138,17 @@ __device__ void matmul(float *c, __nv_bfloat16 *activated, const __nv_bfloat16 *
         }
 }
 
-#define MATMUL(name, tile, warp_rows, trans_a, trans_b)                                                                                  \
-    extern "C" __global__ void __launch_bounds__(tile * tile / warp_rows)                                                                \
+#define MATMUL(name, tile, trans_a, trans_b)                                                                                             \
+    extern "C" __global__ void __launch_bounds__(threads<tile>)                                                                          \
     name(float *c, __nv_bfloat16 *activated, const __nv_bfloat16 *a, const __nv_bfloat16 *b, const float *bias, int m, int n, int k) {   \
-        matmul<tile, warp_rows, trans_a, trans_b>(c, activated, a, b, bias, m, n, k);                                                    \
+        matmul<tile, trans_a, trans_b>(c, activated, a, b, bias, m, n, k);                                                               \
     }
 
-MATMUL(matmul_bf16_nn_64, 64, 32, false, false)
-MATMUL(matmul_bf16_nt_64, 64, 32, false, true)
-MATMUL(matmul_bf16_tn_64, 64, 32, true, false)
-MATMUL(matmul_bf16_tt_64, 64, 32, true, true)
-MATMUL(matmul_bf16_nn_128, 128, 64, false, false)
-MATMUL(matmul_bf16_nt_128, 128, 64, false, true)
-MATMUL(matmul_bf16_tn_128, 128, 64, true, false)
-MATMUL(matmul_bf16_tt_128, 128, 64, true, true)
+MATMUL(matmul_bf16_nn_64, 64, false, false)
+MATMUL(matmul_bf16_nt_64, 64, false, true)
+MATMUL(matmul_bf16_tn_64, 64, true, false)
+MATMUL(matmul_bf16_tt_64, 64, true, true)
+MATMUL(matmul_bf16_nn_128, 128, false, false)
+MATMUL(matmul_bf16_nt_128, 128, false, true)
+MATMUL(matmul_bf16_tn_128, 128, true, false)
+MATMUL(matmul_bf16_tt_128, 128, true, true)
