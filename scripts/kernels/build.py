@@ -2,8 +2,8 @@
 """Build the CUDA kernels: internal/cuda/kernels/*.cu -> built/*.ptx, built/*.cubin, built/manifest.txt and docs/kernels.md.
 
 Run by `go generate ./internal/cuda/kernels`. No GPU, driver or CUDA toolkit is needed: the compiler (NVRTC), its headers and
-ptxas are PyPI wheels of exact versions, installed once into a virtual environment in the user's cache folder. The same sources
-give the same bytes. A kernel that spills registers to memory fails the build.
+ptxas are PyPI wheels of exact versions, installed once into a virtual environment in the user's cache folder. A kernel that spills
+registers to memory fails the build.
 """
 import ctypes
 import hashlib
@@ -15,7 +15,8 @@ import sys
 import tempfile
 import venv
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve()
+ROOT = HERE.parents[2]
 KERNELS = ROOT / "internal/cuda/kernels"
 BUILT = KERNELS / "built"
 REPORT = ROOT / "docs/kernels.md"
@@ -23,6 +24,24 @@ WHEELS = ("nvidia-cuda-runtime-cu12==12.9.79", "nvidia-cuda-nvrtc-cu12==12.9.86"
 
 PTX_FOR = 80  # what the emulator runs, and a driver compiles for GPUs newer than the cubins
 CUBINS_FOR = (80, 90)
+
+
+def fix_addresses() -> None:
+    """Start this program anew without address randomisation, where it is on.
+
+    Of equally good code NVRTC chooses by the addresses of its own data. With fixed ones a machine gives the same bytes for the same sources.
+    """
+    no_randomisation = 0x0040000  # ADDR_NO_RANDOMIZE of linux/personality.h
+    libc = ctypes.CDLL(None)
+    now = libc.personality(0xFFFFFFFF)
+    if now & no_randomisation:
+        return
+    if libc.personality(now | no_randomisation) == -1:
+        print("address randomisation cannot be switched off here: some binaries may change though their sources did not", file=sys.stderr)
+        return
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CACHE_HOME") if name in os.environ}
+    os.chdir(ROOT)
+    os.execve(sys.executable, [sys.executable, str(HERE)], {**kept, "PYTHONHASHSEED": "0"})
 
 
 def install() -> pathlib.Path:
@@ -99,6 +118,7 @@ def usage(ptxas: pathlib.Path, ptx: bytes, sm: int) -> dict[str, tuple[int, int]
 
 def main() -> None:
     nvidia = install()
+    fix_addresses()  # after it, so that the run that compiles never is the one that installs
     compiler, ptxas = Compiler(nvidia), nvidia / "cuda_nvcc/bin/ptxas"
     BUILT.mkdir(exist_ok=True)
     for stale in BUILT.iterdir():
