@@ -29,7 +29,8 @@ CUBINS_FOR = (80, 90)
 def fix_addresses() -> None:
     """Start this program anew without address randomisation, where it is on.
 
-    Of equally good code NVRTC chooses by the addresses of its own data. With fixed ones a machine gives the same bytes for the same sources.
+    Of equally good code NVRTC chooses by the addresses of its own data. With fixed ones a machine gives the same bytes for the same
+    sources.
     """
     no_randomisation = 0x0040000  # ADDR_NO_RANDOMIZE of linux/personality.h
     libc = ctypes.CDLL(None)
