@@ -186,7 +186,7 @@ func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 // writeState writes the optimizer's state, a tensor a parameter, and the State.
 func (t *Trainer) writeState(w io.Writer, arguments map[string]string) error {
 	text, err := json.Marshal(State{Step: t.step, Epoch: t.sampler.epoch, Next: t.sampler.next, Options: t.Options,
-		Data: t.Train.fingerprint(), Arguments: arguments})
+		Data: t.fingerprint(), Arguments: arguments})
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (t *Trainer) writeState(w io.Writer, arguments map[string]string) error {
 // Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from
 // those of the run so far, nothing else; with other threads the result differs in the last bits.
 func (f *Folder) Resume(t *Trainer, s *State) error {
-	if now := t.Train.fingerprint(); now != s.Data {
+	if now := t.fingerprint(); now != s.Data {
 		return fault.Dataf("%s: the training data is not that of the run: expected the data with fingerprint %s, got %s",
 			f.Path(StateFile), s.Data, now)
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"errors"
+	"iter"
 	"math"
 
 	"trainer/internal/cpu"
@@ -80,10 +81,7 @@ func newEngine(m *model.Model, o Optimizer, clip float64, threads int, kernels *
 
 // divide cuts the parameters into blocks and gives every thread about the same number of weights.
 func (e *engine) divide(threads int) {
-	total := 0
-	for i := range e.model.Parameters {
-		total += e.model.Parameters[i].Size()
-	}
+	total := e.model.Config.NumParameters()
 	e.blocks = make([][]block, threads)
 	index, done := 0, 0
 	for i := range e.model.Parameters {
@@ -128,17 +126,22 @@ func (e *engine) gradient(d *Dataset, batch []int32, micro int, all bool) error 
 	e.data, e.batch, e.micro, e.all = d, batch, micro, all
 	predictions := 0
 	for _, i := range batch {
-		if s := &d.sequences[i]; all {
-			predictions += len(s.targets)
-		} else {
-			predictions += s.wanted
-		}
+		_, wanted := e.targets(&d.sequences[i])
+		predictions += wanted
 	}
 	e.weight = 1 / float32(predictions)
-	if len(e.workers) == 1 {
-		e.forwardBackward(0, 1)
+	return e.everyWorker(e.forward)
+}
+
+// everyWorker runs phases on all workers, and returns the first error that one left. A worker alone runs outside of the team, whose threads
+// it needs itself.
+func (e *engine) everyWorker(phases []team.Phase) error {
+	if len(e.workers) > 1 {
+		e.team.Run(phases)
 	} else {
-		e.team.Run(e.forward)
+		for _, phase := range phases {
+			phase(0, 1)
+		}
 	}
 	for _, w := range e.workers {
 		if w.err != nil {
@@ -148,15 +151,31 @@ func (e *engine) gradient(d *Dataset, batch []int32, micro int, all bool) error 
 	return nil
 }
 
+// targets returns the targets of a sequence that the loss counts, -1 for others, and their number.
+func (e *engine) targets(s *sequence) (list []int32, wanted int) {
+	if e.all {
+		return s.targets, len(s.targets)
+	}
+	return s.answers, s.wanted
+}
+
+// shards yields a worker's part of each micro-batch, where it has one.
+func (e *engine) shards(w, workers int) iter.Seq[[]int32] {
+	return func(yield func([]int32) bool) {
+		for at := 0; at < len(e.batch); at += e.micro {
+			shard := part(e.batch[at:min(at+e.micro, len(e.batch))], w, workers)
+			if len(shard) > 0 && !yield(shard) {
+				return
+			}
+		}
+	}
+}
+
 // forwardBackward is a worker's part of the gradient.
 func (e *engine) forwardBackward(w, workers int) {
 	me := e.workers[w]
 	me.gradients, me.loss, me.right, me.tokens, me.err = nil, 0, 0, 0, nil
-	for at := 0; at < len(e.batch); at += e.micro {
-		shard := part(e.batch[at:min(at+e.micro, len(e.batch))], w, workers)
-		if len(shard) == 0 {
-			continue
-		}
+	for shard := range e.shards(w, workers) {
 		e.fill(&me.batch, shard)
 		me.tokens += me.batch.Tokens()
 		r, err := me.executor.Run(&me.batch, model.Train, e.weight)
@@ -192,11 +211,8 @@ func (e *engine) fill(b *model.Batch, examples []int32) {
 	b.Reset()
 	for _, i := range examples {
 		s := &e.data.sequences[i]
-		if e.all {
-			b.Add(s.inputs, s.targets)
-		} else {
-			b.Add(s.inputs, s.answers)
-		}
+		targets, _ := e.targets(s)
+		b.Add(s.inputs, targets)
 	}
 }
 
@@ -205,14 +221,11 @@ func (e *engine) rightAnswers(examples []int32, hits []float32) int {
 	right := 0
 	for _, i := range examples {
 		s := &e.data.sequences[i]
-		targets := s.wanted
-		if e.all {
-			targets = len(s.targets)
-		}
-		if allHit(hits[targets-s.wanted : targets]) {
+		_, wanted := e.targets(s)
+		if allHit(hits[wanted-s.wanted : wanted]) {
 			right++
 		}
-		hits = hits[targets:]
+		hits = hits[wanted:]
 	}
 	return right
 }
@@ -298,11 +311,7 @@ func (e *engine) device() string {
 // firstNonFinite finds where in the last batch, whose outcome is not finite, a number stopped being so.
 func (e *engine) firstNonFinite() (*model.NonFinite, error) {
 	for w, me := range e.workers {
-		for at := 0; at < len(e.batch); at += e.micro {
-			shard := part(e.batch[at:min(at+e.micro, len(e.batch))], w, len(e.workers))
-			if len(shard) == 0 {
-				continue
-			}
+		for shard := range e.shards(w, len(e.workers)) {
 			e.fill(&me.batch, shard)
 			found, err := me.executor.FirstNonFinite(&me.batch, e.weight)
 			if found != nil || err != nil {

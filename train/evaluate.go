@@ -60,15 +60,8 @@ func (e *engine) evaluate(d *Dataset) (*Evaluation, error) {
 	e.data, e.all = d, false
 	nll, right := make([]float64, d.Len()), make([]bool, d.Len())
 	run := func(w, workers int) { e.workers[w].err = e.evaluateShare(w, workers, nll, right) }
-	if len(e.workers) == 1 {
-		run(0, 1)
-	} else {
-		e.team.Run([]team.Phase{run})
-	}
-	for _, w := range e.workers {
-		if w.err != nil {
-			return nil, w.err
-		}
+	if err := e.everyWorker([]team.Phase{run}); err != nil {
+		return nil, err
 	}
 	return summarize(d, nll, right), nil
 }

@@ -1,8 +1,6 @@
 package train
 
-import (
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // sampler deals the examples of an epoch in an order that the seed and the epoch determine, again and again. Where it stands is two
 // numbers, so that a resumed run goes on with the very next example.

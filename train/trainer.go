@@ -31,7 +31,8 @@ type Trainer struct {
 	optimizer Optimizer
 	schedule  Schedule
 	sampler   *sampler
-	step      int // steps taken
+	data      string // fingerprint of Train, empty before the first checkpoint
+	step      int    // steps taken
 	batch     []int32
 	metrics   Metrics
 	seconds   float64 // spent by earlier processes of this run
@@ -70,6 +71,14 @@ func (t *Trainer) Device() string { return t.engine.device() }
 
 // StepsTaken is the number of optimizer steps behind the weights.
 func (t *Trainer) StepsTaken() int { return t.step }
+
+// fingerprint is that of the training data. Every checkpoint holds it, and hashing all tokens is too much work for each.
+func (t *Trainer) fingerprint() string {
+	if t.data == "" {
+		t.data = t.Train.fingerprint()
+	}
+	return t.data
+}
 
 // AddSeconds counts what earlier processes of the run have taken, as Folder.OpenMetrics returns it.
 func (t *Trainer) AddSeconds(s float64) { t.seconds += s }
