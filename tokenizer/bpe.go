@@ -16,13 +16,12 @@ var endings = [...]string{EOSToken, "<|endoftext|>", "</s>", "<|end_of_text|>"}
 //
 // An added token, special tokens among them, is cut out of the text before anything else and stands for itself.
 type BPE struct {
-	tokens   []string         // by id, as the bytes they stand for
-	ids      map[string]int32 // of tokens
-	byteIDs  [256]int32       // of the tokens of one byte; NoToken where the vocabulary lacks it
-	added    []addedToken     // by id
-	special  []bool           // by id
-	eos      int32
-	matchers [2]addedMatcher // of added tokens; what the first finds is cut out first
+	tokenTable              // tokens are the bytes they stand for, or the names of special tokens
+	byteIDs    [256]int32   // of the tokens of one byte; NoToken where the vocabulary lacks it
+	added      []addedToken // by id
+	special    []bool       // by id
+	eos        int32
+	matchers   [2]addedMatcher // of added tokens; what the first finds is cut out first
 
 	merges     []merge // by rank
 	ranks      map[pair]int32
@@ -54,7 +53,7 @@ func NewBytes() *BPE {
 // tokens, by id, which are among tokens.
 func newBPE(tokens []string, merges []merge, added []addedToken) *BPE {
 	b := &BPE{
-		tokens: tokens, ids: make(map[string]int32, len(tokens)), added: added, special: make([]bool, len(tokens)),
+		tokenTable: tokenTable{tokens, make(map[string]int32, len(tokens))}, added: added, special: make([]bool, len(tokens)),
 		merges: merges, ranks: make(map[pair]int32, len(merges)), eos: NoToken,
 	}
 	for i := range b.byteIDs {
@@ -94,22 +93,6 @@ func (b *BPE) Decode(ids []int32) string {
 	}
 	return text.String()
 }
-
-// Token returns the bytes of the token with the given id, or the name of a special token. The tokens of Encode(text), one
-// after the other, are text.
-func (b *BPE) Token(id int32) string {
-	checkID(id, b.tokens)
-	return b.tokens[id]
-}
-
-// ID returns the id of the token of these bytes.
-func (b *BPE) ID(token string) (int32, bool) {
-	id, ok := b.ids[token]
-	return id, ok
-}
-
-// VocabSize returns the number of tokens, added ones included.
-func (b *BPE) VocabSize() int { return len(b.tokens) }
 
 // EOS returns the id of the added token that ends a sequence: the first of <eos>, <|endoftext|>, </s> and <|end_of_text|>
 // that is there, or NoToken.

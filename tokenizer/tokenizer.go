@@ -46,6 +46,27 @@ type Tokenizer interface {
 	JSON() []byte
 }
 
+// tokenTable holds the tokens of a tokenizer.
+type tokenTable struct {
+	tokens []string // by id
+	ids    map[string]int32
+}
+
+// Token returns the text of the token with the given id. It panics if there is none.
+func (t *tokenTable) Token(id int32) string {
+	checkID(id, t.tokens)
+	return t.tokens[id]
+}
+
+// ID returns the id of a token and whether the vocabulary has it.
+func (t *tokenTable) ID(token string) (int32, bool) {
+	id, ok := t.ids[token]
+	return id, ok
+}
+
+// VocabSize returns the number of tokens, special and added ones included.
+func (t *tokenTable) VocabSize() int { return len(t.tokens) }
+
 // checkID panics unless id is that of one of tokens.
 func checkID(id int32, tokens []string) {
 	if id < 0 || int(id) >= len(tokens) {

@@ -21,10 +21,7 @@ const eosID = 1
 
 // Word is the tokenizer with one token for each word of a text; white space of any kind and amount separates words. The
 // ids are 0 for PadToken, 1 for EOSToken, and then the words in the order in which they were given.
-type Word struct {
-	tokens []string // by id
-	ids    map[string]int32
-}
+type Word struct{ tokenTable }
 
 // NewWord returns the tokenizer of the given words. A word that is given twice, is empty, is not UTF-8, or contains white
 // space or a special token is an error of class data.
@@ -60,7 +57,7 @@ func BuildWord(texts iter.Seq[string]) (*Word, error) {
 
 // newWord returns a tokenizer that knows the special tokens alone.
 func newWord() *Word {
-	w := &Word{ids: map[string]int32{}}
+	w := &Word{tokenTable{ids: map[string]int32{}}}
 	for _, token := range specialTokens {
 		w.append(token)
 	}
@@ -149,21 +146,6 @@ func (w *Word) Decode(ids []int32) string {
 	}
 	return strings.Join(words, " ")
 }
-
-// Token returns the token with the given id.
-func (w *Word) Token(id int32) string {
-	checkID(id, w.tokens)
-	return w.tokens[id]
-}
-
-// ID returns the id of a word or special token.
-func (w *Word) ID(token string) (int32, bool) {
-	id, ok := w.ids[token]
-	return id, ok
-}
-
-// VocabSize returns the number of words and special tokens.
-func (w *Word) VocabSize() int { return len(w.tokens) }
 
 // EOS returns the id of EOSToken.
 func (w *Word) EOS() int32 { return eosID }
