@@ -113,17 +113,12 @@ func build(c Config) (*Model, error) {
 	m := &Model{Config: c}
 	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }
 	add := func(name string, shape ...int) {
-		size := 1
-		for _, n := range shape {
-			size *= n
-		}
-		last := len(m.Stages) - 1
-		m.Stages[last].Weights += size
-		begin := 0
+		p := Parameter{Name: name, Shape: shape, Stage: len(m.Stages) - 1}
 		if n := len(m.Parameters); n > 0 {
-			begin = m.Parameters[n-1].end()
+			p.Begin = m.Parameters[n-1].end()
 		}
-		m.Parameters = append(m.Parameters, Parameter{Name: name, Shape: shape, Stage: last, Begin: begin})
+		m.Stages[p.Stage].Weights += p.Size()
+		m.Parameters = append(m.Parameters, p)
 	}
 	norm := func(name string) {
 		add(name+".weight", c.Width)
