@@ -75,12 +75,12 @@ func (s *smoothed) numbers() string {
 
 // blameLine lists the stages with their share, as many as fit.
 func (s *smoothed) blameLine(width int) string {
-	line := "blame"
+	line := "blame "
 	for i, stage := range s.stages {
 		if stage.Weights == 0 {
 			continue
 		}
-		part := fmt.Sprintf("  %s %.0f%%", shortStage(stage.Name), 100*s.blame[i])
+		part := fmt.Sprintf(" %s %.0f%%", shortStage(stage.Name), 100*s.blame[i])
 		if len(line)+len(part) > width {
 			return line + " …"
 		}
