@@ -63,33 +63,33 @@ class Compiler:
     """NVRTC: CUDA C in, PTX or a cubin out."""
 
     def __init__(self, nvidia: pathlib.Path):
-        self.library = ctypes.CDLL(str(nvidia / "cuda_nvrtc/lib/libnvrtc.so.12"))
+        self.nvrtc = ctypes.CDLL(str(nvidia / "cuda_nvrtc/lib/libnvrtc.so.12"))
         self.includes = (nvidia / "cuda_runtime/include", KERNELS)
 
     def compile(self, source: pathlib.Path, architecture: str) -> bytes:
         """architecture is compute_80 for PTX or sm_80 for a cubin."""
         program = ctypes.c_void_p()
         text = source.read_bytes()
-        self.check(self.library.nvrtcCreateProgram(ctypes.byref(program), text, source.name.encode(), 0, None, None))
+        self.check(self.nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, source.name.encode(), 0, None, None))
         options = [f"--gpu-architecture={architecture}", "--std=c++17", *(f"-I{i}" for i in self.includes)]
         encoded = (ctypes.c_char_p * len(options))(*(o.encode() for o in options))
-        if self.library.nvrtcCompileProgram(program, len(options), encoded):
+        if self.nvrtc.nvrtcCompileProgram(program, len(options), encoded):
             sys.exit(f"{source.name} for {architecture}:\n{self.output(program, 'ProgramLog').decode()}")
         binary = self.output(program, "CUBIN" if architecture.startswith("sm_") else "PTX")
-        self.check(self.library.nvrtcDestroyProgram(ctypes.byref(program)))
+        self.check(self.nvrtc.nvrtcDestroyProgram(ctypes.byref(program)))
         return binary
 
     def output(self, program: ctypes.c_void_p, what: str) -> bytes:
         size = ctypes.c_size_t()
-        self.check(getattr(self.library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
+        self.check(getattr(self.nvrtc, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
         data = ctypes.create_string_buffer(size.value)
-        self.check(getattr(self.library, f"nvrtcGet{what}")(program, data))
+        self.check(getattr(self.nvrtc, f"nvrtcGet{what}")(program, data))
         return data.raw if what == "CUBIN" else data.value
 
     def check(self, status: int) -> None:
         if status:
-            self.library.nvrtcGetErrorString.restype = ctypes.c_char_p
-            sys.exit(f"NVRTC: {self.library.nvrtcGetErrorString(status).decode()}")
+            self.nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
+            sys.exit(f"NVRTC: {self.nvrtc.nvrtcGetErrorString(status).decode()}")
 
 
 USAGE = re.compile(
