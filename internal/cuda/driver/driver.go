@@ -33,7 +33,8 @@ type Properties struct {
 	Capability      int    // compute capability, major·10 + minor: 80, 90
 	Memory          int    // bytes in all
 	Multiprocessors int
-	SharedMemory    int // the most bytes of shared memory that a block may ask for
+	SharedMemory    int  // the most bytes of shared memory that a block may ask for
+	PTXOnly         bool // it runs no machine code: load PTX
 }
 
 // Device is an open GPU.
@@ -45,11 +46,12 @@ type Device interface {
 	// Allocate returns memory aligned to 256 bytes, of unknown contents; size is at least 1. The error is ErrOutOfMemory where there is too
 	// little.
 	Allocate(size int) (Pointer, error)
-	// Free gives memory back, once all work that was queued before has ended.
+	// Free gives memory back that no queued work uses.
 	Free(Pointer) error
 	// AllocateHost returns page-locked host memory, which streams copy from and to while the host goes on. The garbage collector does not know
 	// it.
 	AllocateHost(size int) ([]byte, error)
+	// FreeHost gives it back; no queued work may use it.
 	FreeHost([]byte) error
 
 	// Load loads a module: a cubin or the text of PTX. name is for messages.
@@ -76,7 +78,8 @@ type Kernel interface{ Name() string }
 // after the call that queued it has returned. Errors of the work itself come up in any later call, at the latest in Synchronize.
 //
 // Between BeginCapture and EndCapture nothing runs: work that is queued is recorded into a graph instead. A graph replays it with the
-// pointers and arguments of the recording.
+// pointers and arguments of the recording. Another stream joins the capture by waiting for an event of it, and must be waited for by the
+// capturing stream before the end. Meanwhile nothing may be waited for, allocated, freed or loaded on the device.
 type Stream interface {
 	// Launch queues a kernel with the grid, block, shared memory and arguments of l.
 	Launch(k Kernel, l kernels.Launch) error
