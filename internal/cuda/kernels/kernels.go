@@ -60,6 +60,21 @@ func Cubin(source string, capability int) []byte {
 // Pointer is an address in the memory of the device. 0 is none.
 type Pointer uint64
 
+// Floats is a tensor whose elements are float32 or bfloat16. The rows of one in bfloat16 lie PitchBF16 of their columns apart; what is
+// between them is neither read nor written.
+type Floats struct {
+	At   Pointer
+	BF16 bool
+}
+
+// name is the type of the elements as the names of kernels have it.
+func (f Floats) name() string {
+	if f.BF16 {
+		return "bf16"
+	}
+	return "f32"
+}
+
 // Launch is one launch of a kernel.
 type Launch struct {
 	Source string // the file, without .cu
