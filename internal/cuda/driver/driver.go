@@ -122,7 +122,8 @@ type Graph interface{ Close() error }
 type MatMul interface {
 	// Name names the library with its version: "cuBLASLt 12.9.1".
 	Name() string
-	// Plan prepares products of one shape. The product may use workspace bytes of device memory.
+	// Plan prepares products of one shape. The product may use workspace bytes of device memory. The error is ErrUnsupported where the
+	// library has no such product.
 	Plan(p Product, workspace int) (MatMulPlan, error)
 }
 
@@ -155,7 +156,8 @@ type Product struct {
 	kernels.Product
 	In, Out                Element // of a and b; of c and pre
 	PitchA, PitchB, PitchC int
-	Bias, Addend           bool // with a bias [N] in float32; with an addend, laid out as c
+	Bias, Addend           bool    // with a bias [N]; with an addend, laid out as c
+	BiasElement            Element // of the bias; cuBLASLt takes one of the elements of c alone
 	Epilogue               Epilogue
 }
 
@@ -167,6 +169,9 @@ type MatMulOperands struct {
 
 // ErrOutOfMemory says that a device has less free memory than was asked for.
 var ErrOutOfMemory = errors.New("out of memory")
+
+// ErrUnsupported says that a library has no product of the kind that was asked for: it is to be made by a kernel of package kernels.
+var ErrUnsupported = errors.New("not supported")
 
 // Fault is an error after which a device runs nothing more: a kernel that read what is not its own, or the device fell off.
 type Fault struct {
