@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -65,6 +66,9 @@ func (e extent) offset(address uint64) (int, bool) {
 
 func (r *region) extent() extent { return extent{r.base, len(r.data)} }
 
+// ErrOutOfMemory says that an allocation is larger than the free memory.
+var ErrOutOfMemory = errors.New("out of device memory")
+
 // NewDevice returns a device without allocations.
 func NewDevice(o Options) *Device {
 	if o.Workers == 0 {
@@ -92,13 +96,31 @@ func (d *Device) alloc(bytes int) (Address, error) {
 		return 0, fmt.Errorf("cannot allocate %d bytes: at least 1 expected", bytes)
 	}
 	if d.used+bytes > d.options.Memory {
-		return 0, fmt.Errorf("out of device memory: %d bytes asked for, %d of %d are free",
-			bytes, d.options.Memory-d.used, d.options.Memory)
+		return 0, fmt.Errorf("%w: %d bytes asked for, %d of %d are free",
+			ErrOutOfMemory, bytes, d.options.Memory-d.used, d.options.Memory)
 	}
 	r := newRegion(global, d.next, bytes)
 	d.regions = append(d.regions, &r)
 	d.next += uint64(bytes+allocationAlign-1)/allocationAlign*allocationAlign + bytesBetween
 	d.used += bytes
+	return Address(r.base), nil
+}
+
+// Available is the number of bytes that are not allocated.
+func (d *Device) Available() int {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	return d.options.Memory - d.used
+}
+
+// Reach returns the beginning of the allocation that n bytes at p lie in, n at least 1, or an error that says why there is none.
+func (d *Device) Reach(p Address, n int) (Address, error) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	r, _, err := d.reach(p, n)
+	if err != nil {
+		return 0, err
+	}
 	return Address(r.base), nil
 }
 

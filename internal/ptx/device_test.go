@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -112,6 +113,10 @@ func TestLaunchesThatADriverRefusesAreRefused(t *testing.T) {
 	} {
 		_, err := d.Launch(test.kernel, test.launch)
 		failing(t, err, test.want)
+		failing(t, d.Check(test.kernel, test.launch), test.want)
+	}
+	if err := d.Check(k, Launch{Block: [3]int{32, 4}, Args: args}); err != nil {
+		t.Error(err)
 	}
 	if _, err := d.Launch(k, Launch{Block: [3]int{32, 4}, Args: args}); err != nil {
 		t.Error(err)
@@ -145,4 +150,25 @@ func TestAGlobalVariableIsReachedFromTheHost(t *testing.T) {
 	if err := d.CopyOut(got, p); err != nil || !bytes.Equal(got, []byte{1, 2, 0, 0}) {
 		t.Errorf("got % x, %v", got, err)
 	}
+}
+
+func TestReachTellsTheAllocationAndWhatIsFree(t *testing.T) {
+	d := NewDevice(Options{Memory: 300})
+	p := must[Address](t)(d.Alloc(100))
+	if base, err := d.Reach(p+90, 10); err != nil || base != p {
+		t.Errorf("got %#x, %v, expected %#x", base, err, p)
+	}
+	_, err := d.Reach(p+90, 11)
+	failing(t, err, "do not fit")
+	if free := d.Available(); free != 200 {
+		t.Errorf("%d bytes are free, expected 200", free)
+	}
+	if _, err := d.Alloc(201); !errors.Is(err, ErrOutOfMemory) {
+		t.Errorf("got %v for 201 of 200 bytes, expected ErrOutOfMemory", err)
+	}
+	if err := d.Free(p); err != nil || d.Available() != 300 {
+		t.Errorf("%v, %d bytes are free, expected 300", err, d.Available())
+	}
+	_, err = d.Reach(p, 1)
+	failing(t, err, "use after free")
 }

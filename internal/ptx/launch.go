@@ -38,9 +38,20 @@ func (d *Device) Launch(k *Kernel, l Launch) (*Counters, error) {
 	defer d.mutex.Unlock()
 	run, err := d.check(k, l)
 	if err != nil {
-		return nil, fmt.Errorf("launch of %s: %w", k.Name(), err)
+		return nil, err
 	}
+	d.epoch++
+	run.epoch = d.epoch
 	return run.blocks()
+}
+
+// Check returns the error, if any, with which Launch would refuse a launch before it runs: limits, shared memory, the number and the
+// sizes of arguments.
+func (d *Device) Check(k *Kernel, l Launch) error {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	_, err := d.check(k, l)
+	return err
 }
 
 // blocks runs all blocks, in an order that the seed shuffles, on the device's workers.
@@ -82,8 +93,16 @@ func (l *launch) blocks() (*Counters, error) {
 	return counters, fault
 }
 
-// check refuses what a driver would refuse, and packs the arguments.
+// check refuses what a driver would refuse, by an error that names the kernel, and packs the arguments.
 func (d *Device) check(k *Kernel, l Launch) (*launch, error) {
+	run, err := d.pack(k, l)
+	if err != nil {
+		return nil, fmt.Errorf("launch of %s: %w", k.Name(), err)
+	}
+	return run, nil
+}
+
+func (d *Device) pack(k *Kernel, l Launch) (*launch, error) {
 	for i := range 3 {
 		if l.Grid[i] == 0 {
 			l.Grid[i] = 1
@@ -127,10 +146,9 @@ func (d *Device) check(k *Kernel, l Launch) (*launch, error) {
 		}
 		copy(params[p.params[i].address:], bytes)
 	}
-	d.epoch++
 	return &launch{
 		device: d, kernel: p, grid: l.Grid, block: l.Block, dynamic: l.Shared, params: region{space: param, data: params},
-		consts: k.module.constants, seed: d.options.Seed, budget: d.options.Budget, epoch: d.epoch,
+		consts: k.module.constants, seed: d.options.Seed, budget: d.options.Budget,
 	}, nil
 }
 
