@@ -180,14 +180,17 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 			*in.memory = machine.Memory(in.node)
 		}
 	}
+	output := func(n *gorgonia.Node) reader {
+		i := code.Index(n)
+		return reader{memory: func() vm.Memory { return machine.Value(i) }}
+	}
 	if mode == Predict {
-		p.logits = reader{memory: machine.Memory(g.Logits)}
+		p.logits = output(g.Logits)
 		return p, nil
 	}
-	p.loss = reader{memory: machine.Memory(g.Loss)}
-	p.nll, p.hits = reader{memory: machine.Memory(g.NLL)}, reader{memory: machine.Memory(g.Hits)}
+	p.loss, p.nll, p.hits = output(g.Loss), output(g.NLL), output(g.Hits)
 	if mode == Train {
-		p.gradients = reader{memory: machine.Outputs()}
+		p.gradients = reader{memory: machine.Outputs}
 	}
 	return p, nil
 }
@@ -213,7 +216,7 @@ func (p *program) write(b inputs) error {
 
 // reader reads an output where it is, or, from memory that the host cannot address, through a copy.
 type reader struct {
-	memory vm.Memory
+	memory func() vm.Memory // of the latest run
 	copied []byte
 }
 
@@ -222,12 +225,13 @@ func (r *reader) read(n int) ([]float32, error) {
 	if r.memory == nil {
 		return nil, nil
 	}
-	if host := r.memory.Host(); host != nil {
+	memory := r.memory()
+	if host := memory.Host(); host != nil {
 		return vm.Float32s(host)[:n], nil
 	}
 	if r.copied == nil {
-		r.copied = make([]byte, r.memory.Size())
+		r.copied = make([]byte, memory.Size())
 	}
-	err := r.memory.Read(r.copied[:n*4])
+	err := memory.Read(r.copied[:n*4])
 	return vm.Float32s(r.copied)[:n], err
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gorgonia.org/gorgonia"
+
 	"trainer/internal/op"
 )
 
@@ -30,20 +32,21 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 	if err := p.write(b.pad(shape, weight)); err != nil {
 		return nil, err
 	}
-	stageOf := make(map[int]int) // by value of the program
+	stages := make(map[*gorgonia.Node]int) // by parameter
 	for i, n := range p.graph.Parameters {
-		stageOf[p.vm.Program().Index(n)] = e.model.Parameters[i].Stage
+		stages[n] = e.model.Parameters[i].Stage
 	}
+	values := p.vm.Program().Values
 	loss := p.vm.Program().Index(p.graph.Loss)
 	at := &NonFinite{}
 	for i, instruction := range p.vm.Program().Instructions {
 		for _, v := range instruction.In {
-			stage, ok := stageOf[v]
+			stage, ok := stages[values[v].Node]
 			if !ok {
 				continue
 			}
 			at.Stage = stage
-			if _, product := instruction.Kernel.(op.MatMul); product && stage == 0 {
+			if _, lookup := instruction.Kernel.(op.Gather); !lookup && stage == 0 {
 				at.Stage = len(e.model.Stages) - 1
 			}
 		}
@@ -51,8 +54,7 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 			return nil, err
 		}
 		for _, v := range instruction.Out {
-			value := reader{memory: p.vm.Value(v)}
-			data, err := value.read(p.vm.Program().Values[v].Size() / 4)
+			data, err := p.vm.Floats(v)
 			if err != nil {
 				return nil, err
 			}

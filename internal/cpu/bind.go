@@ -26,6 +26,8 @@ func (e *executable) Step(i int) error {
 	return nil
 }
 
+func (e *executable) Close() error { return nil }
+
 // Bind turns each instruction into phases. Everything that a run needs is allocated here.
 func (b *Backend) Bind(p *vm.Program, mem []vm.Memory) (vm.Executable, error) {
 	e := &executable{team: b.team}

@@ -12,7 +12,7 @@ import (
 )
 
 // Compile builds the program that computes the outputs. Nodes without an op are its inputs: bound to a value (a parameter), or
-// written by the caller before a run. The outputs lie in the output region in the order given, each aligned; so gradients that
+// written by the caller before a run. The outputs will lie in the output region in the order given, each aligned; so gradients that
 // are given in the order of their parameters form one vector. Two outputs must not be one node.
 //
 // It returns an error for an op that no backend can run, and for element types other than float32 and int32.
@@ -27,10 +27,9 @@ func Compile(outputs ...*gorgonia.Node) (*Program, error) {
 			return nil, fmt.Errorf("node %v: %w", n, err)
 		}
 	}
-	if err := c.placeOutputs(outputs); err != nil {
+	if err := c.markOutputs(outputs); err != nil {
 		return nil, err
 	}
-	c.placeTemporaries()
 	return c.program, nil
 }
 
@@ -79,7 +78,7 @@ func (c *compiler) add(n *gorgonia.Node) error {
 	switch n.Dtype() {
 	case tensor.Float32:
 	case tensor.Int32:
-		v.Integer = true
+		v.Type = Int32
 	default:
 		return fmt.Errorf("its elements are %v, expected float32 or int32", n.Dtype())
 	}
@@ -95,7 +94,7 @@ func (c *compiler) add(n *gorgonia.Node) error {
 	if part, ok := kernel.(op.Part); ok {
 		return c.resolve(n, part, inputs[0])
 	}
-	instruction := Instruction{Kernel: kernel}
+	instruction := Instruction{Kernel: kernel, Overwrites: op.Overwrites(kernel)}
 	var shapes []tensor.Shape
 	for _, in := range inputs {
 		i, ok := c.index[in]
@@ -163,8 +162,8 @@ func kernelOf(n *gorgonia.Node) (op.Kernel, error) {
 	}
 }
 
-// placeOutputs moves the outputs into the output region, in order.
-func (c *compiler) placeOutputs(outputs []*gorgonia.Node) error {
+// markOutputs puts the outputs into the output region.
+func (c *compiler) markOutputs(outputs []*gorgonia.Node) error {
 	p := c.program
 	for _, n := range outputs {
 		i, ok := c.index[n]
@@ -175,78 +174,8 @@ func (c *compiler) placeOutputs(outputs []*gorgonia.Node) error {
 		if v.Place != Arena {
 			return fmt.Errorf("output %v is an input of the graph or given twice", n)
 		}
-		v.Place, v.Offset = Output, p.OutputSize
+		v.Place = Output
 		p.Outputs = append(p.Outputs, i)
-		p.OutputSize += Align(v.Size())
 	}
 	return nil
-}
-
-// placeTemporaries gives every other result an offset in the arena. A result takes the memory of an input that dies with its
-// instruction where the kernel allows it; otherwise values that live at the same time do not overlap. Large values are placed
-// first, each at the lowest free offset, which is within a few per cent of the least possible arena on our graphs.
-func (c *compiler) placeTemporaries() {
-	p := c.program
-	// first[v] and last[v] are the instructions that write value v and that read it last; home[v] is the value whose memory it takes over,
-	// or v.
-	first, last, home := make([]int, len(p.Values)), make([]int, len(p.Values)), make([]int, len(p.Values))
-	for t, in := range p.Instructions {
-		for _, v := range in.Out {
-			first[v], last[v], home[v] = t, t, v
-		}
-		for _, v := range in.In {
-			last[v] = t
-		}
-	}
-	var homes []int
-	for t, in := range p.Instructions {
-		for _, v := range in.Out {
-			if p.Values[v].Place != Arena {
-				continue
-			}
-			for _, k := range op.Overwrites(in.Kernel) {
-				from := in.In[k]
-				if p.Values[from].Place == Arena && last[from] == t && p.Values[from].Size() == p.Values[v].Size() && count(in.In, from) == 1 {
-					home[v] = home[from]
-					last[home[v]] = max(last[home[v]], last[v])
-					break
-				}
-			}
-			if home[v] == v {
-				homes = append(homes, v)
-			}
-		}
-	}
-	slices.SortStableFunc(homes, func(a, b int) int { return cmp.Compare(p.Values[b].Size(), p.Values[a].Size()) })
-	var placed []int // by offset
-	for _, i := range homes {
-		v := &p.Values[i]
-		for _, j := range placed {
-			other := &p.Values[j]
-			if v.Offset+v.Size() <= other.Offset {
-				break
-			}
-			if first[i] <= last[j] && first[j] <= last[i] {
-				v.Offset = max(v.Offset, other.Offset+Align(other.Size()))
-			}
-		}
-		at, _ := slices.BinarySearchFunc(placed, v.Offset, func(j, offset int) int { return cmp.Compare(p.Values[j].Offset, offset) })
-		placed = slices.Insert(placed, at, i)
-		p.ArenaSize = max(p.ArenaSize, v.Offset+Align(v.Size()))
-	}
-	for i := range p.Values {
-		if v := &p.Values[i]; v.Place == Arena {
-			v.Offset = p.Values[home[i]].Offset
-		}
-	}
-}
-
-func count(list []int, v int) int {
-	n := 0
-	for _, w := range list {
-		if w == v {
-			n++
-		}
-	}
-	return n
 }

@@ -102,13 +102,14 @@ func TestInstructionsRunBehindWhatTheyRead(t *testing.T) {
 // instruction reads must be there in full. It sees every overlap of values that live together.
 func TestNoValueIsOverwrittenWhileItIsNeeded(t *testing.T) {
 	for name, p := range programs(t) {
-		owner := map[vm.Place][]int{vm.Arena: make([]int, p.ArenaSize), vm.Output: make([]int, p.OutputSize)}
+		plan := vm.NewPlan(p)
+		owner := map[vm.Place][]int{vm.Arena: make([]int, plan.ArenaSize), vm.Output: make([]int, plan.OutputSize)}
 		bytes := func(v int) []int {
 			value := &p.Values[v]
 			if value.Place == vm.Input || value.Place == vm.Constant {
 				return nil
 			}
-			return owner[value.Place][value.Offset : value.Offset+value.Size()]
+			return owner[value.Place][plan.Offset[v] : plan.Offset[v]+value.Size()]
 		}
 		check := func(when string, v int) {
 			for _, o := range bytes(v) {
@@ -123,7 +124,7 @@ func TestNoValueIsOverwrittenWhileItIsNeeded(t *testing.T) {
 			}
 			for _, v := range in.Out {
 				for j, input := range in.In {
-					if overlap(p, v, input) && !(slices.Contains(op.Overwrites(in.Kernel), j) && p.Values[v].Offset == p.Values[input].Offset) {
+					if overlap(p, plan, v, input) && !(slices.Contains(op.Overwrites(in.Kernel), j) && plan.Offset[v] == plan.Offset[input]) {
 						t.Errorf("%s: instruction %d, %#v, writes value %d over its input %d", name, i, in.Kernel, v, j)
 					}
 				}
@@ -141,28 +142,28 @@ func TestNoValueIsOverwrittenWhileItIsNeeded(t *testing.T) {
 	}
 }
 
-func overlap(p *vm.Program, i, j int) bool {
+func overlap(p *vm.Program, plan *vm.Plan, i, j int) bool {
 	a, b := &p.Values[i], &p.Values[j]
 	return a.Place == b.Place && (a.Place == vm.Arena || a.Place == vm.Output) &&
-		a.Offset < b.Offset+b.Size() && b.Offset < a.Offset+a.Size()
+		plan.Offset[i] < plan.Offset[j]+b.Size() && plan.Offset[j] < plan.Offset[i]+a.Size()
 }
 
 func TestOutputsAreContiguousInOrderAndEverythingIsAligned(t *testing.T) {
 	for name, p := range programs(t) {
-		end := 0
+		plan, end := vm.NewPlan(p), 0
 		for _, i := range p.Outputs {
 			v := &p.Values[i]
-			if v.Place != vm.Output || v.Offset != end {
-				t.Errorf("%s: output %d is at %v, expected output+%d", name, i, v, end)
+			if v.Place != vm.Output || plan.Offset[i] != end {
+				t.Errorf("%s: output %d, %v, is at %d, expected output+%d", name, i, v, plan.Offset[i], end)
 			}
 			end += vm.Align(v.Size())
 		}
-		if end != p.OutputSize {
-			t.Errorf("%s: outputs end at %d of %d bytes", name, end, p.OutputSize)
+		if end != plan.OutputSize {
+			t.Errorf("%s: outputs end at %d of %d bytes", name, end, plan.OutputSize)
 		}
-		for i := range p.Values {
-			if v := &p.Values[i]; v.Offset%vm.Alignment != 0 {
-				t.Errorf("%s: value %d is at %v, expected a multiple of %d", name, i, v, vm.Alignment)
+		for i, offset := range plan.Offset {
+			if offset%vm.Alignment != 0 {
+				t.Errorf("%s: value %d is at %d, expected a multiple of %d", name, i, offset, vm.Alignment)
 			}
 		}
 	}
@@ -172,6 +173,7 @@ func TestOutputsAreContiguousInOrderAndEverythingIsAligned(t *testing.T) {
 // gaps of up to a third.
 func TestArenaIsNearTheLeastPossible(t *testing.T) {
 	for name, p := range programs(t) {
+		plan := vm.NewPlan(p)
 		first, last := make([]int, len(p.Values)), make([]int, len(p.Values))
 		for t, in := range p.Instructions {
 			for _, v := range in.Out {
@@ -186,7 +188,7 @@ func TestArenaIsNearTheLeastPossible(t *testing.T) {
 			live := make(map[int]int) // by offset: values in place of each other count once
 			for i := range p.Values {
 				if v := &p.Values[i]; v.Place == vm.Arena && first[i] <= t && t <= last[i] {
-					live[v.Offset] = vm.Align(v.Size())
+					live[plan.Offset[i]] = vm.Align(v.Size())
 				}
 			}
 			total := 0
@@ -200,13 +202,13 @@ func TestArenaIsNearTheLeastPossible(t *testing.T) {
 				sum += vm.Align(v.Size())
 			}
 		}
-		t.Logf("%s: arena %d, least %d, all temporaries %d", name, p.ArenaSize, least, sum)
+		t.Logf("%s: arena %d, least %d, all temporaries %d", name, plan.ArenaSize, least, sum)
 		limit := least
 		if !strings.HasSuffix(name, "blocks") || strings.HasSuffix(name, " 0 blocks") {
 			limit += least / 3
 		}
-		if p.ArenaSize > limit {
-			t.Errorf("%s: the arena has %d bytes where %d live together", name, p.ArenaSize, least)
+		if plan.ArenaSize > limit {
+			t.Errorf("%s: the arena has %d bytes where %d live together", name, plan.ArenaSize, least)
 		}
 	}
 }
@@ -214,8 +216,8 @@ func TestArenaIsNearTheLeastPossible(t *testing.T) {
 func TestAChainOfElementwiseOpsUsesOneBlock(t *testing.T) {
 	x := matrix(gorgonia.NewGraph(), "x", 3, 5)
 	p := compile(t, chain(t, x, 6))
-	if want := vm.Align(3 * 5 * 4); p.ArenaSize != want {
-		t.Errorf("the arena has %d bytes, expected %d\n%v", p.ArenaSize, want, p)
+	if got, want := vm.NewPlan(p).ArenaSize, vm.Align(3*5*4); got != want {
+		t.Errorf("the arena has %d bytes, expected %d\n%v", got, want, p)
 	}
 }
 
@@ -224,12 +226,12 @@ func TestAnInputThatIsReadLaterIsNotOverwritten(t *testing.T) {
 	a := apply(t, op.GELU{}, x)
 	b := apply(t, op.GELU{}, a)
 	p := compile(t, apply(t, op.SumRows{}, apply(t, op.MatMul{TransB: true}, a, b)))
-	if overlap(p, p.Index(a), p.Index(b)) {
+	if overlap(p, vm.NewPlan(p), p.Index(a), p.Index(b)) {
 		t.Errorf("a value that is read again is overwritten\n%v", p)
 	}
 	// An operand that is given twice is not overwritten either: not every kernel allows it for both.
 	p = compile(t, apply(t, op.SumRows{}, apply(t, op.Add{}, a, a)))
-	if overlap(p, p.Index(a), p.Instructions[1].Out[0]) {
+	if overlap(p, vm.NewPlan(p), p.Index(a), p.Instructions[1].Out[0]) {
 		t.Errorf("an input that is given twice is overwritten\n%v", p)
 	}
 }

@@ -2,9 +2,9 @@
 //
 //	graph, outputs -> Compile -> Program -> New(program, workspace) -> VM -> RunAll
 //
-// Compile keeps what the outputs need, orders it, and plans where every value lives; the Program knows no device. A Backend turns it into
-// calls of its kernels. The same code serves training, where the outputs are the loss and the gradients that gorgonia.Grad
-// added to the graph, and inference, where they are the logits. A steady step allocates nothing.
+// Compile keeps what the outputs need and orders it; the Program knows no device. New lets the Backend rewrite it, plans where every value
+// lives (Plan), and has the backend turn it into calls of its kernels. The same code serves training, where the outputs are the loss and
+// the gradients that gorgonia.Grad added to the graph, and inference, where they are the logits. A steady step allocates nothing.
 //
 // Start at Program, then Compile, then VM.
 package vm
@@ -19,8 +19,21 @@ import (
 	"trainer/internal/op"
 )
 
-// elementSize is the size of float32 and int32, the element types of a Program, in bytes.
-const elementSize = 4
+// Type is the type of a value's elements.
+type Type int
+
+const (
+	Float32 Type = iota
+	Int32
+	BFloat16 // rows of a matrix begin at multiples of 8 elements, and what is between them is never read; only a Rewriter asks for it
+)
+
+// Size is the size of an element in bytes.
+func (t Type) Size() int { return [...]int{Float32: 4, Int32: 4, BFloat16: 2}[t] }
+
+func (t Type) String() string {
+	return [...]string{Float32: "float32", Int32: "int32", BFloat16: "bfloat16"}[t]
+}
 
 // Alignment is the alignment of every value in bytes: a cache line, and an AVX-512 register.
 const Alignment = 64
@@ -36,40 +49,63 @@ const (
 	Constant              // its own memory, written once
 	Output                // the output region: kept until the next run
 	Arena                 // the arena: gone when its last reader has run
+	Nowhere               // none: a Rewriter has left it out
 )
 
 // Value is a tensor of a Program: what one node of the graph stands for.
 type Value struct {
-	Node    *gorgonia.Node // nil for a result that no node asks for
-	Shape   tensor.Shape
-	Integer bool // int32 instead of float32
-	Place   Place
-	Offset  int // in bytes, in the arena or the output region
+	Node  *gorgonia.Node // nil for a result that no node asks for
+	Shape tensor.Shape
+	Type  Type
+	Place Place
+}
+
+// Pitch is the number of elements from the beginning of a row to that of the next; a vector is one row.
+func (v *Value) Pitch() int {
+	const granule = 8 // 16 bytes
+	if v.Type == BFloat16 {
+		return (v.columns() + granule - 1) / granule * granule
+	}
+	return v.columns()
+}
+
+func (v *Value) rows() int {
+	if v.Shape.Dims() < 2 {
+		return 1
+	}
+	return v.Shape[0]
+}
+
+func (v *Value) columns() int {
+	if v.Shape.Dims() < 2 {
+		return v.Shape.TotalSize()
+	}
+	return v.Shape[1]
 }
 
 // Size is the size in bytes.
-func (v *Value) Size() int { return v.Shape.TotalSize() * elementSize }
+func (v *Value) Size() int { return v.rows() * v.Pitch() * v.Type.Size() }
 
 func (v *Value) String() string {
-	return fmt.Sprintf("%v %s+%d", v.Shape, [...]string{"input", "constant", "output", "arena"}[v.Place], v.Offset)
+	return fmt.Sprintf("%v %v %s", v.Type, v.Shape, [...]string{"input", "constant", "output", "arena", "nowhere"}[v.Place])
 }
 
 // Instruction applies a kernel to values and writes its results (see op.Results); the numbers index Program.Values.
 type Instruction struct {
-	Kernel  op.Kernel
-	In, Out []int
+	Kernel     op.Kernel
+	In, Out    []int
+	Overwrites []int // of In by position: the first result may take the memory of these, see op.Overwrites
+	Scratch    []int // values in the arena that hold something while the instruction runs; only a Rewriter asks for them
 }
 
-// Program is a graph ready to run on any backend.
+// Program is a graph ready to run on any backend. Nothing changes it, so that many VMs can share it.
 type Program struct {
 	Values       []Value
 	Instructions []Instruction
 	Outputs      []int // the requested outputs, in order
-	OutputSize   int   // bytes of the output region
-	ArenaSize    int   // bytes of the arena
 }
 
-// Index returns the index of the value of a node, or -1 when the program has none.
+// Index returns the index of the value of a node, or -1 when the program has none. Of several it is the first: a Rewriter appends copies.
 func (p *Program) Index(n *gorgonia.Node) int {
 	for i := range p.Values {
 		if p.Values[i].Node == n {
@@ -79,18 +115,19 @@ func (p *Program) Index(n *gorgonia.Node) int {
 	return -1
 }
 
-// String lists the instructions, with the place of each result.
+// String lists the instructions with their operands.
 func (p *Program) String() string {
 	var b strings.Builder
 	for i, in := range p.Instructions {
 		fmt.Fprintf(&b, "%3d  %#v\n", i, in.Kernel)
-		for _, o := range in.Out {
-			fmt.Fprintf(&b, "       out %v\n", &p.Values[o])
-		}
-		for _, o := range in.In {
-			fmt.Fprintf(&b, "       in  %v\n", &p.Values[o])
+		for _, list := range []struct {
+			name   string
+			values []int
+		}{{"out", in.Out}, {"in", in.In}, {"scratch", in.Scratch}} {
+			for _, v := range list.values {
+				fmt.Fprintf(&b, "       %-8s %4d %v\n", list.name, v, &p.Values[v])
+			}
 		}
 	}
-	fmt.Fprintf(&b, "arena %d bytes, outputs %d bytes\n", p.ArenaSize, p.OutputSize)
 	return b.String()
 }

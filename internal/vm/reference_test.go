@@ -1,6 +1,8 @@
 package vm_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -13,37 +15,66 @@ import (
 )
 
 // referenceBackend runs programs with the reference of each op. Its memory is out of the host's reach, like a device's.
-type referenceBackend struct{}
+type referenceBackend struct{ adopted []adopted }
 
-func (referenceBackend) Device() string { return "reference" }
-func (referenceBackend) Allocate(size int) (vm.Memory, error) {
-	return deviceMemory(make([]byte, size)), nil
-}
-func (referenceBackend) Close() error { return nil }
-
-func (b referenceBackend) Adopt(host []byte) (vm.Memory, error) {
-	m, _ := b.Allocate(len(host))
-	return m, m.Write(host)
+// adopted is host memory and its copy.
+type adopted struct {
+	host   []byte
+	device deviceMemory
 }
 
-func (referenceBackend) Bind(p *vm.Program, memory []vm.Memory) (vm.Executable, error) {
+func (*referenceBackend) Device() string { return "reference" }
+func (*referenceBackend) Allocate(size int) (vm.Memory, error) {
+	return newMemory(make([]byte, size)), nil
+}
+func (*referenceBackend) Close() error { return nil }
+
+func (b *referenceBackend) Adopt(host []byte) (vm.Memory, error) {
+	if len(host) == 0 {
+		return newMemory(nil), nil
+	}
+	for _, a := range b.adopted {
+		for at := range a.host {
+			if &a.host[at] == &host[0] {
+				return a.device.Slice(at, len(host)), nil
+			}
+		}
+	}
+	b.adopted = append(b.adopted, adopted{host, newMemory(bytes.Clone(host))})
+	return b.adopted[len(b.adopted)-1].device, nil
+}
+
+func (*referenceBackend) Bind(p *vm.Program, memory []vm.Memory) (vm.Executable, error) {
 	return &referenceProgram{p, memory}, nil
 }
 
-type deviceMemory []byte
-
-func (m deviceMemory) Size() int { return len(m) }
-func (m deviceMemory) Slice(offset, size int) vm.Memory {
-	return m[:len(m):len(m)][offset : offset+size : offset+size]
+// deviceMemory is memory that cannot be used after it was freed.
+type deviceMemory struct {
+	bytes []byte
+	freed *bool
 }
-func (m deviceMemory) Write(host []byte) error { return m.transfer(m, host) }
-func (m deviceMemory) Read(host []byte) error  { return m.transfer(host, m) }
+
+func newMemory(b []byte) deviceMemory { return deviceMemory{b, new(bool)} }
+
+func (m deviceMemory) Size() int { return len(m.bytes) }
+func (m deviceMemory) Slice(offset, size int) vm.Memory {
+	return deviceMemory{m.bytes[:len(m.bytes):len(m.bytes)][offset : offset+size : offset+size], m.freed}
+}
+func (m deviceMemory) Write(host []byte) error { return m.transfer(m.bytes, host) }
+func (m deviceMemory) Read(host []byte) error  { return m.transfer(host, m.bytes) }
 func (m deviceMemory) Host() []byte            { return nil }
-func (m deviceMemory) Free() error             { return nil }
+
+func (m deviceMemory) Free() error {
+	*m.freed = true
+	return nil
+}
 
 func (m deviceMemory) transfer(dst, src []byte) error {
-	if n := max(len(dst), len(src)); n > len(m) {
-		return fmt.Errorf("%d bytes for a block of %d", n, len(m))
+	if n := max(len(dst), len(src)); n > len(m.bytes) {
+		return fmt.Errorf("%d bytes for a block of %d", n, len(m.bytes))
+	}
+	if *m.freed {
+		return errors.New("the memory was freed")
 	}
 	copy(dst, src)
 	return nil
@@ -63,6 +94,8 @@ func (p *referenceProgram) Run() error {
 	return nil
 }
 
+func (p *referenceProgram) Close() error { return nil }
+
 func (p *referenceProgram) Step(i int) error {
 	in := p.program.Instructions[i]
 	var values []gorgonia.Value
@@ -74,7 +107,7 @@ func (p *referenceProgram) Step(i int) error {
 			return err
 		}
 		backing := tensor.WithBacking(vm.Float32s(data))
-		if p.program.Values[v].Integer {
+		if p.program.Values[v].Type == vm.Int32 {
 			backing = tensor.WithBacking(vm.Int32s(data))
 		}
 		values = append(values, tensor.New(tensor.WithShape(shape...), backing))
@@ -145,5 +178,5 @@ func TestCloseFreesTheInputsAndKeepsTheWorkspace(t *testing.T) {
 }
 
 func TestReferenceBackendConforms(t *testing.T) {
-	vmtest.RunAll(t, func(*testing.T) vm.Backend { return referenceBackend{} })
+	vmtest.RunAll(t, func(*testing.T) vm.Backend { return &referenceBackend{} })
 }

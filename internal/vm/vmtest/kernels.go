@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -383,8 +384,8 @@ func (c *kernelCase) check(t *testing.T, w *vm.Workspace, results, overwritten i
 	}
 	m := compile(t, w, out...)
 	if p := m.Program(); overwritten >= 0 {
-		from, to := p.Values[p.Index(operands[overwritten])], p.Values[p.Index(result)]
-		if from.Place != vm.Arena || to.Place != vm.Arena || from.Offset != to.Offset {
+		from, to := p.Index(operands[overwritten]), p.Index(result)
+		if p.Values[from].Place != vm.Arena || p.Values[to].Place != vm.Arena || m.Plan().Offset[from] != m.Plan().Offset[to] {
 			t.Fatalf("the result is not in the place of input %d:\n%v", overwritten, p)
 		}
 	}
@@ -405,11 +406,8 @@ func poison(t *testing.T, m *vm.VM) {
 		if v.Place != vm.Arena && v.Place != vm.Output {
 			continue
 		}
-		nans := make([]float32, v.Shape.TotalSize())
-		for j := range nans {
-			nans[j] = float32(math.NaN())
-		}
-		if err := m.Value(i).Write(vm.Bytes(nans)); err != nil {
+		nans := bytes.Repeat([]byte{0xff}, v.Size()) // a NaN in every type
+		if err := m.Value(i).Write(nans); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,6 +14,7 @@ func (s suite) memory(t *testing.T) {
 	b := s.backend(t)
 	t.Run("Allocated", func(t *testing.T) { allocatedMemory(t, b) })
 	t.Run("Adopted", func(t *testing.T) { adoptedMemory(t, b) })
+	t.Run("AdoptedTwice", func(t *testing.T) { adoptedTwice(t, b) })
 	t.Run("Bounds", func(t *testing.T) { memoryBounds(t, b) })
 }
 
@@ -111,6 +112,27 @@ func adoptedMemory(t *testing.T, b vm.Backend) {
 	}
 	if (host[0] == 7) != (m.Host() != nil) {
 		t.Errorf("after a write to an adopted block the host holds %d", host[0])
+	}
+}
+
+// adoptedTwice: the same host memory, or a part of it, is the same memory of the device.
+func adoptedTwice(t *testing.T, b vm.Backend) {
+	host := pattern(256)
+	first, err := b.Adopt(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range 2 {
+		part, err := b.Adopt(host[64*at : 256])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := part.Write([]byte{byte(200 + at)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := contents(t, first)[64*at]; got != byte(200+at) {
+			t.Errorf("memory adopted again at byte %d is other memory: byte %d holds %d", 64*at, 64*at, got)
+		}
 	}
 }
 

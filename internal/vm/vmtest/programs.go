@@ -148,8 +148,8 @@ func (s suite) boundInputs(t *testing.T) {
 
 // boundOutputs wants the loss and the gradients where a gorgonia.Solver looks for them, or an error where the host cannot look.
 func (s suite) boundOutputs(t *testing.T) {
-	model := NewTransformer(1, 4, 2)
-	m := compile(t, vm.NewWorkspace(s.backend(t)), model.Outputs()...)
+	model, w := NewTransformer(1, 4, 2), vm.NewWorkspace(s.backend(t))
+	m := compile(t, w, model.Outputs()...)
 	err := m.BindOutputs()
 	if m.Memory(model.Loss).Host() == nil {
 		if err == nil || !strings.Contains(err.Error(), "device memory") {
@@ -160,6 +160,8 @@ func (s suite) boundOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A larger program takes the memory away; the nodes follow the next run.
+	run(t, compile(t, w, NewTransformer(1, 20).Outputs()...))
 	run(t, m)
 	if loss := model.Loss.Value().Data().(float32); loss != read(t, m, model.Loss)[0] || loss == 0 {
 		t.Errorf("the loss is %v in its node, %v in memory", loss, read(t, m, model.Loss))
