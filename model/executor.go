@@ -31,6 +31,7 @@ type Result struct {
 // executors on different backends can share a model.
 type Executor struct {
 	model     *Model
+	backend   vm.Backend
 	workspace *vm.Workspace
 	programs  map[programKey]*program
 	runs      int // so far
@@ -58,7 +59,7 @@ type program struct {
 
 // NewExecutor returns an executor of m on a backend.
 func NewExecutor(m *Model, b vm.Backend) *Executor {
-	return &Executor{model: m, workspace: vm.NewWorkspace(b), programs: make(map[programKey]*program)}
+	return &Executor{model: m, backend: b, workspace: vm.NewWorkspace(b), programs: make(map[programKey]*program)}
 }
 
 // Run computes the batch. Every prediction counts in the loss with the given weight: 1/(their number) makes it the mean, and
@@ -144,6 +145,10 @@ func (e *Executor) program(s Shape, mode Mode) (*program, error) {
 }
 
 func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
+	// All weights are one block of the device, of which the parameters adopt parts.
+	if _, err := e.backend.Adopt(vm.Bytes(e.model.Weights)); err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
 	g, err := e.model.Graph(s)
 	if err != nil {
 		return nil, err
