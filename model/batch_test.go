@@ -35,7 +35,7 @@ func TestABatchIsTheSumOfItsSequences(t *testing.T) {
 	forEachKind(t, func(t *testing.T, m *Model, e *Executor) {
 		list := mixedExamples(m.Config)
 		got := run(t, e, batchOf(list...), Train, 0.1)
-		want := Result{Gradients: make([]float32, len(m.Weights))}
+		want := outcome{Gradients: make([]float32, len(m.Weights))}
 		for _, one := range list {
 			r := run(t, e, batchOf(one), Train, 0.1)
 			want.Loss += r.Loss
@@ -75,7 +75,7 @@ func TestTheLossIsTheWeightedSumOfLogSoftmax(t *testing.T) {
 }
 
 // inShape runs a training step in a shape of the test's choice.
-func inShape(t *testing.T, e *Executor, s Shape, in inputs) Result {
+func inShape(t *testing.T, e *Executor, s Shape, in inputs) outcome {
 	t.Helper()
 	p, err := e.program(s, Train)
 	if err != nil {
@@ -95,7 +95,7 @@ func inShape(t *testing.T, e *Executor, s Shape, in inputs) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return copied(&Result{Loss: loss[0], Gradients: gradients})
+	return copied(outcome{Result: Result{Loss: loss[0]}, Gradients: gradients})
 }
 
 // Padding adds nothing, but products may be divided into blocks in another way when there is more of it.

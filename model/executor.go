@@ -20,11 +20,10 @@ const (
 // Result is what a run computed. Its slices are views that the next run of the Executor overwrites. Rows are in the order in which
 // predictions were added to the batch.
 type Result struct {
-	Logits    []float32 // [R, V], with Predict
-	Loss      float32   // Σ weight·nll, with Evaluate and Train
-	NLL       []float32 // [R] -log p of each target, with Evaluate and Train
-	Hits      []float32 // [R] 1 where the target was the likeliest token, with Evaluate and Train
-	Gradients []float32 // of the loss, in the layout of Model.Weights, gaps included, with Train
+	Logits []float32 // [R, V], with Predict
+	Loss   float32   // Σ weight·nll, with Evaluate and Train
+	NLL    []float32 // [R] -log p of each target, with Evaluate and Train
+	Hits   []float32 // [R] 1 where the target was the likeliest token, with Evaluate and Train
 }
 
 // Executor runs a model on a backend, with one compiled program for each shape of batch that comes by. It is for one goroutine at a time;
@@ -35,7 +34,10 @@ type Executor struct {
 	workspace *vm.Workspace
 	programs  map[programKey]*program
 	runs      int // so far
-	result    Result
+
+	last        *program // that ran
+	predictions int      // of its batch
+	result      Result
 }
 
 // maxPrograms is how many programs an executor keeps. One of 12 layers is 0.6 MB and takes 4 ms to compile, far less than it takes to run;
@@ -66,36 +68,50 @@ func NewExecutor(m *Model, b vm.Backend) *Executor {
 // a sum of runs over parts of a batch is the mean when the number is that of the whole. The first run of a shape compiles its program;
 // later ones allocate nothing. A token outside of the vocabulary and a sequence longer than the context panic; errors are the backend's.
 func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
+	if err := e.Start(b, mode, weight); err != nil {
+		return nil, err
+	}
+	return e.Result()
+}
+
+// Start begins a Run, whose results Result returns. On a GPU it does not wait for them.
+func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
 	b.check(e.model.Config)
 	predictions, shape := b.Predictions(), b.shape()
 	p, err := e.program(shape, mode)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.write(b.pad(shape, weight)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.vm.RunAll(); err != nil {
-		return nil, err
+		return err
 	}
-	r := &e.result
+	e.last, e.predictions = p, predictions
+	return nil
+}
+
+// Ahead is how many runs may be started before the results of the oldest are asked for.
+func (e *Executor) Ahead() int { return 0 }
+
+// Result returns what the oldest run computed that was not asked for.
+func (e *Executor) Result() (*Result, error) {
+	p, r := e.last, &e.result
 	*r = Result{}
 	for _, out := range []struct {
 		from *reader
 		to   *[]float32
 		size int
 	}{
-		{&p.logits, &r.Logits, predictions * e.model.Config.VocabSize},
-		{&p.nll, &r.NLL, predictions},
-		{&p.hits, &r.Hits, predictions},
-		{&p.gradients, &r.Gradients, len(e.model.Weights)},
+		{&p.logits, &r.Logits, e.predictions * e.model.Config.VocabSize},
+		{&p.nll, &r.NLL, e.predictions},
+		{&p.hits, &r.Hits, e.predictions},
 	} {
+		var err error
 		if *out.to, err = out.from.read(out.size); err != nil {
 			return nil, err
 		}
-	}
-	if r.Gradients != nil {
-		e.clearGaps(r.Gradients)
 	}
 	loss, err := p.loss.read(1)
 	if err != nil {
@@ -107,12 +123,17 @@ func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
 	return r, nil
 }
 
-// clearGaps zeroes what is between the gradients of the parameters: programs of other shapes use that memory.
-func (e *Executor) clearGaps(gradients []float32) {
+// Gradients returns the gradient of the loss by all weights, of the last run with Train, in the layout of Model.Weights, gaps included.
+func (e *Executor) Gradients() ([]float32, error) {
+	g, err := e.last.gradients.read(len(e.model.Weights))
+	if err != nil {
+		return nil, err
+	}
 	for i := range e.model.Parameters {
 		p := &e.model.Parameters[i]
-		clear(gradients[p.Begin+p.Size() : p.end()])
+		clear(g[p.Begin+p.Size() : p.end()]) // programs of other shapes use that memory
 	}
+	return g, nil
 }
 
 // program returns the compiled program of a shape and mode. A new one takes the place of the one that has not run for the longest time.

@@ -38,7 +38,7 @@ func TestASteadyRunAllocatesNothing(t *testing.T) {
 
 func TestTheSameBatchGivesTheSameBits(t *testing.T) {
 	for _, threads := range []int{1, 2} {
-		var first Result
+		var first outcome
 		for i := range 3 {
 			m := newModel(t, Calculator(35))
 			backend := cpu.New(threads, kernel.Best())

@@ -102,7 +102,7 @@ func TestExecutorAgreesWithGorgoniasTapeMachine(t *testing.T) {
 		if err := tape.RunAll(); err != nil {
 			t.Fatal(err)
 		}
-		want := Result{Loss: g.Loss.Value().Data().(float32), Gradients: make([]float32, len(m.Weights))}
+		want := outcome{Result: Result{Loss: g.Loss.Value().Data().(float32)}, Gradients: make([]float32, len(m.Weights))}
 		for i := range m.Parameters {
 			gradient, err := g.Parameters[i].Grad()
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"trainer/internal/cpu"
@@ -51,22 +52,33 @@ func newBackend(t testing.TB) vm.Backend {
 
 func newExecutor(t testing.TB, m *Model) *Executor { return NewExecutor(m, newBackend(t)) }
 
-// run computes a batch and returns a copy of the result.
-func run(t testing.TB, e *Executor, b *Batch, mode Mode, weight float32) Result {
+// outcome is a Result with the gradients.
+type outcome struct {
+	Result
+	Gradients []float32
+}
+
+// run computes a batch and returns a copy of the outcome.
+func run(t testing.TB, e *Executor, b *Batch, mode Mode, weight float32) outcome {
 	t.Helper()
 	r, err := e.Run(b, mode, weight)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return copied(r)
+	o := outcome{Result: *r}
+	if mode == Train {
+		if o.Gradients, err = e.Gradients(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied(o)
 }
 
-func copied(r *Result) Result {
-	c := *r
-	for _, list := range []*[]float32{&c.Logits, &c.NLL, &c.Hits, &c.Gradients} {
-		*list = append([]float32(nil), *list...)
+func copied(o outcome) outcome {
+	for _, list := range []*[]float32{&o.Logits, &o.NLL, &o.Hits, &o.Gradients} {
+		*list = slices.Clone(*list)
 	}
-	return c
+	return o
 }
 
 // example is a sequence with its targets.
@@ -141,7 +153,7 @@ func sameBits(t testing.TB, what string, got, want []float32) {
 const rounding = 5e-6
 
 // sameOutcome compares losses and gradients that are the same sums in another order.
-func sameOutcome(t testing.TB, m *Model, got, want Result) {
+func sameOutcome(t testing.TB, m *Model, got, want outcome) {
 	t.Helper()
 	near(t, "loss", []float32{got.Loss}, []float32{want.Loss}, rounding)
 	for i := range m.Parameters {

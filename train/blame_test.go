@@ -29,21 +29,24 @@ func TestAGradientInOneStageIsTheBlameOfThatStage(t *testing.T) {
 	o.Threads = 2
 	trainer := newTrainer(t, mixed(50), o)
 	steps(t, trainer, 1)
-	e := trainer.engine
+	u := trainer.engine.updater.(*hostUpdater)
 	blame := make([]float64, len(trainer.Model.Stages))
 	for stage, s := range trainer.Model.Stages {
-		for _, w := range e.workers {
-			clear(w.gradients)
+		for _, g := range u.gradients {
+			clear(g)
 		}
 		for _, p := range trainer.Model.Parameters {
 			if p.Stage == stage {
 				// One half in each worker: the blame is of their sum.
-				e.workers[0].gradients[p.Begin] = 1
-				e.workers[1].gradients[p.Begin+p.Size()-1] = 2
+				u.gradients[0][p.Begin] = 1
+				u.gradients[1][p.Begin+p.Size()-1] = 2
 			}
 		}
-		e.team.Run(e.update[:1])
-		e.blame(blame)
+		if err := u.update(&job{}); err != nil {
+			t.Fatal(err)
+		}
+		u.squares(blame)
+		normalise(blame)
 		for i, share := range blame {
 			if want := map[bool]float64{true: 1}[i == stage]; share != want {
 				t.Errorf("a gradient in %s alone gives %s the share %g, want %g", s.Name, trainer.Model.Stages[i].Name, share, want)
@@ -55,10 +58,14 @@ func TestAGradientInOneStageIsTheBlameOfThatStage(t *testing.T) {
 func TestNoGradientIsNobodysBlame(t *testing.T) {
 	trainer := newTrainer(t, mixed(50), quick())
 	steps(t, trainer, 1)
-	clear(trainer.engine.workers[0].gradients)
-	trainer.engine.team.Run(trainer.engine.update[:1])
+	u := trainer.engine.updater.(*hostUpdater)
+	clear(u.gradients[0])
+	if err := u.update(&job{}); err != nil {
+		t.Fatal(err)
+	}
 	blame := []float64{9, 9, 9, 9, 9}
-	trainer.engine.blame(blame)
+	u.squares(blame)
+	normalise(blame)
 	for i, share := range blame {
 		if share != 0 {
 			t.Errorf("without a gradient stage %d has the share %g", i, share)

@@ -144,6 +144,9 @@ func parseState(text string) (*State, error) {
 // Save writes a checkpoint. When it returns without error, the checkpoint is on the disk. Weights that the last step has made NaN or
 // infinite are an error, a step before the loss would show them: they would replace a checkpoint that can be used.
 func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
+	if err := t.engine.updater.fetch(); err != nil {
+		return err
+	}
 	for i := range t.Model.Parameters {
 		p := &t.Model.Parameters[i]
 		if at := model.IndexNonFinite(p.Value); at >= 0 {
@@ -235,7 +238,7 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	t.optimizer.SetSteps(s.Step)
 	t.step = s.Step
 	t.sampler.seek(s.Epoch, s.Next)
-	return nil
+	return t.engine.updater.push()
 }
 
 // sameOptions returns a usage error that names the first option which a resumed run may not change.

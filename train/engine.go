@@ -12,89 +12,93 @@ import (
 	"trainer/model"
 )
 
-// engine computes the gradient of a batch and applies it. A small model has one worker a thread, each with a shard of the batch and its own
-// gradient, which are added in a fixed order. A large model has one worker whose backend divides every instruction among the threads,
-// since a gradient a worker would cost too much memory.
+// engine computes the gradients of batches and has an updater apply them. A small model on the CPU has one worker a thread, each with a
+// shard of the batch and its own gradient, which are added in a fixed order. A large model has one worker whose backend divides every
+// instruction among the threads, since a gradient a worker would cost too much memory; and a GPU is one worker.
+//
+// A step is begun by start and ended by finish. On a GPU the next one can be begun before the last one is finished, so that the GPU never
+// waits for the host.
 type engine struct {
-	model     *model.Model
-	optimizer Optimizer
-	clip      float64
-	workers   []*worker
-	team      *team.Team
-	kernels   *kernel.Set
-	blocks    [][]block // by thread
-
-	// The step that is being taken.
+	model   *model.Model
+	device  string // for people
+	workers []*worker
+	team    *team.Team // runs the workers; nil where there is one
+	updater updater
 	data    *Dataset
-	batch   []int32 // of micro-batches, one behind the other
-	micro   int     // examples in each
-	all     bool    // loss on every token instead of the answer
-	weight  float32
-	squares []float64 // by block: squared norm of the gradient
-
-	forward, update []team.Phase
+	started []*job // and not finished, oldest first
+	spare   []*job // finished, the last one at the end
+	forward []team.Phase
 }
 
 // worker runs shards on a backend.
 type worker struct {
-	backend   vm.Backend
-	executor  *model.Executor
-	batch     model.Batch
-	gradients []float32 // summed over the micro-batches; nil without examples
-	sum       []float32 // memory of that sum, when there are several
-	loss      float64
-	right     int // examples whose answer was right in full
-	tokens    int
-	err       error
+	backend  vm.Backend
+	executor *model.Executor
+	batch    model.Batch
+	index    int
+	queued   []shard // whose results are still to be collected, oldest first
+	err      error
 }
 
-// block is a piece of a parameter: what one thread sums and updates at a time. Its size does not depend on the number of threads, and
-// neither do the sums over blocks.
-type block struct {
-	index, begin, end int
-	stage             int
-	matrix            bool
+// shard is a worker's part of a micro-batch.
+type shard struct {
+	job      *job
+	examples []int32
 }
 
-// blockSize is about the half of a first-level cache in weights, gradients and moments.
-const blockSize = 2048
+// job is a batch on its way through forward pass, backward pass and update.
+type job struct {
+	batch   []int32 // micro-batches, one behind the other
+	micro   int     // examples in each
+	all     bool    // loss on every token instead of the answer
+	rate    float64 // learning rate
+	move    bool    // take the step; without, the gradient is only measured
+	weight  float32 // of each prediction in the loss
+	tallies []tally // by worker
+}
+
+// tally is what a worker found in its shards of a job.
+type tally struct {
+	loss   float64
+	right  int // examples whose answer was right in full
+	tokens int
+}
+
+// loss is the mean loss of the batch, once the shards are collected.
+func (j *job) loss() float64 {
+	var sum float64
+	for i := range j.tallies {
+		sum += j.tallies[i].loss
+	}
+	return sum
+}
 
 // shardLimit is the number of weights up to which each thread gets a shard of the batch. Adding the gradients of two shards costs
 // 8 bytes of traffic a weight, little beside a step as long as they fit the second-level cache.
 const shardLimit = 4 << 20
 
-func newEngine(m *model.Model, o Optimizer, clip float64, threads int, kernels *kernel.Set) *engine {
-	e := &engine{model: m, optimizer: o, clip: clip, team: team.New(threads), kernels: kernels}
+// newHostEngine returns an engine on the CPU.
+func newHostEngine(m *model.Model, o Optimizer, clip float64, threads int, kernels *kernel.Set) *engine {
 	workers, inner := threads, 1
 	if len(m.Weights) > shardLimit {
 		workers, inner = 1, threads
 	}
-	for range workers {
-		b := cpu.New(inner, kernels)
-		e.workers = append(e.workers, &worker{backend: b, executor: model.NewExecutor(m, b)})
+	backends := make([]vm.Backend, workers)
+	for i := range backends {
+		backends[i] = cpu.New(inner, kernels)
 	}
-	e.divide(threads)
-	e.forward = []team.Phase{e.forwardBackward}
-	e.update = []team.Phase{e.reduce, e.apply}
-	return e
+	t := team.New(threads)
+	return newEngine(m, cpu.Describe(kernels, threads), backends, t, newHostUpdater(m, o, clip, t, workers, kernels))
 }
 
-// divide cuts the parameters into blocks and gives every thread about the same number of weights.
-func (e *engine) divide(threads int) {
-	total := e.model.Config.NumParameters()
-	e.blocks = make([][]block, threads)
-	index, done := 0, 0
-	for i := range e.model.Parameters {
-		p := &e.model.Parameters[i]
-		for at := 0; at < p.Size(); at += blockSize {
-			size := min(blockSize, p.Size()-at)
-			t := min(threads-1, done*threads/total)
-			begin := p.Begin + at
-			e.blocks[t] = append(e.blocks[t], block{index: index, begin: begin, end: begin + size, stage: p.Stage, matrix: p.IsMatrix()})
-			index, done = index+1, done+size
-		}
+// newEngine returns an engine with a worker for each backend; it closes them.
+func newEngine(m *model.Model, device string, backends []vm.Backend, t *team.Team, u updater) *engine {
+	e := &engine{model: m, device: device, team: t, updater: u}
+	for i, b := range backends {
+		e.workers = append(e.workers, &worker{index: i, backend: b, executor: model.NewExecutor(m, b)})
 	}
-	e.squares = make([]float64, index)
+	e.forward = []team.Phase{e.forwardBackward}
+	return e
 }
 
 // outcome is what a step tells about itself.
@@ -102,36 +106,79 @@ type outcome struct {
 	loss, norm float64
 	right      int // examples answered right in full, before the update
 	tokens     int
+	blame      []float64 // by stage: its share of the squared norm of the gradient
 }
 
 // finite says that the step's loss and gradient are numbers.
-func (o outcome) finite() bool { return !math.IsNaN(o.loss+o.norm) && !math.IsInf(o.loss+o.norm, 0) }
+func (o outcome) finite() bool { return finite(o.loss + o.norm) }
 
-// step trains on a batch of examples, micro at a time. A loss or gradient that is not finite leaves the weights as they were.
-func (e *engine) step(d *Dataset, batch []int32, micro int, all bool, rate float64) (outcome, error) {
-	if err := e.gradient(d, batch, micro, all); err != nil {
-		return outcome{}, err
-	}
-	e.team.Run(e.update[:1])
-	out := e.outcome()
-	if out.finite() {
-		e.optimizer.Begin(rate, clipScale(out.norm, e.clip))
-		e.team.Run(e.update[1:])
-	}
-	return out, nil
-}
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// gradient leaves in each worker the gradient of its shards.
-func (e *engine) gradient(d *Dataset, batch []int32, micro int, all bool) error {
-	e.data, e.batch, e.micro, e.all = d, batch, micro, all
+// start begins a step: the gradient of a batch of examples, micro at a time, and with move the new weights. A loss or gradient that is not
+// finite leaves the weights as they were.
+func (e *engine) start(d *Dataset, j job) error {
+	var next *job
+	if n := len(e.spare); n > 0 {
+		next, e.spare = e.spare[n-1], e.spare[:n-1]
+	} else {
+		next = &job{tallies: make([]tally, len(e.workers))}
+	}
+	j.tallies, j.batch = next.tallies, append(next.batch[:0], j.batch...)
+	clear(j.tallies)
 	predictions := 0
-	for _, i := range batch {
-		_, wanted := e.targets(&d.sequences[i])
+	for _, i := range j.batch {
+		_, wanted := j.targets(&d.sequences[i])
 		predictions += wanted
 	}
-	e.weight = 1 / float32(predictions)
-	return e.everyWorker(e.forward)
+	j.weight = 1 / float32(predictions)
+	*next = j
+	e.data, e.started = d, append(e.started, next)
+	if err := e.everyWorker(e.forward); err != nil {
+		return err
+	}
+	return e.updater.update(next)
 }
+
+// finish waits for the end of the oldest step that was started, and tells what came of it. The blame goes into a slice of the caller's.
+func (e *engine) finish(blame []float64) (outcome, error) {
+	j := e.started[0]
+	e.started = append(e.started[:0], e.started[1:]...)
+	e.spare = append(e.spare, j)
+	for _, w := range e.workers {
+		for len(w.queued) > 0 && w.queued[0].job == j {
+			if err := e.collect(w); err != nil {
+				return outcome{}, err
+			}
+		}
+	}
+	if err := e.updater.squares(blame); err != nil {
+		return outcome{}, err
+	}
+	o := outcome{loss: j.loss(), blame: blame}
+	for i := range j.tallies {
+		o.right += j.tallies[i].right
+		o.tokens += j.tallies[i].tokens
+	}
+	o.norm = normalise(blame)
+	return o, nil
+}
+
+// normalise turns squared norms of parts into their shares of the whole, all 0 where the whole is, and returns the norm of the whole.
+func normalise(squares []float64) float64 {
+	var sum float64
+	for _, s := range squares {
+		sum += s
+	}
+	for i := range squares {
+		if sum > 0 {
+			squares[i] /= sum
+		}
+	}
+	return math.Sqrt(sum)
+}
+
+// last is the job that was finished last.
+func (e *engine) last() *job { return e.spare[len(e.spare)-1] }
 
 // everyWorker runs phases on all workers, and returns the first error that one left. A worker alone runs outside of the team, whose threads
 // it needs itself.
@@ -152,50 +199,21 @@ func (e *engine) everyWorker(phases []team.Phase) error {
 }
 
 // targets returns the targets of a sequence that the loss counts, -1 for others, and their number.
-func (e *engine) targets(s *sequence) (list []int32, wanted int) {
-	if e.all {
+func (j *job) targets(s *sequence) (list []int32, wanted int) {
+	if j.all {
 		return s.targets, len(s.targets)
 	}
 	return s.answers, s.wanted
 }
 
 // shards yields a worker's part of each micro-batch, where it has one.
-func (e *engine) shards(w, workers int) iter.Seq[[]int32] {
+func (j *job) shards(w, workers int) iter.Seq[[]int32] {
 	return func(yield func([]int32) bool) {
-		for at := 0; at < len(e.batch); at += e.micro {
-			shard := part(e.batch[at:min(at+e.micro, len(e.batch))], w, workers)
-			if len(shard) > 0 && !yield(shard) {
+		for at := 0; at < len(j.batch); at += j.micro {
+			examples := part(j.batch[at:min(at+j.micro, len(j.batch))], w, workers)
+			if len(examples) > 0 && !yield(examples) {
 				return
 			}
-		}
-	}
-}
-
-// forwardBackward is a worker's part of the gradient.
-func (e *engine) forwardBackward(w, workers int) {
-	me := e.workers[w]
-	me.gradients, me.loss, me.right, me.tokens, me.err = nil, 0, 0, 0, nil
-	for shard := range e.shards(w, workers) {
-		e.fill(&me.batch, shard)
-		me.tokens += me.batch.Tokens()
-		r, err := me.executor.Run(&me.batch, model.Train, e.weight)
-		if err != nil {
-			me.err = err
-			return
-		}
-		me.loss += float64(r.Loss)
-		me.right += e.rightAnswers(shard, r.Hits)
-		switch {
-		case len(e.batch) <= e.micro:
-			me.gradients = r.Gradients
-		case me.gradients == nil:
-			if me.sum == nil {
-				me.sum = vm.AlignedFloat32s(len(r.Gradients))
-			}
-			me.gradients = me.sum
-			copy(me.sum, r.Gradients)
-		default:
-			e.kernels.Add(me.sum, me.sum, r.Gradients)
 		}
 	}
 }
@@ -206,23 +224,64 @@ func part(list []int32, w, workers int) []int32 {
 	return list[from(w):from(w+1)]
 }
 
+// forwardBackward is a worker's part of the job that was started last.
+func (e *engine) forwardBackward(w, workers int) {
+	j, me := e.started[len(e.started)-1], e.workers[w]
+	me.err = nil
+	shards := 0
+	for examples := range j.shards(w, workers) {
+		e.fill(&me.batch, j, examples)
+		j.tallies[w].tokens += me.batch.Tokens()
+		if me.err = me.executor.Start(&me.batch, model.Train, j.weight); me.err != nil {
+			return
+		}
+		me.queued = append(me.queued, shard{j, examples})
+		for len(me.queued) > me.executor.Ahead() {
+			if me.err = e.collect(me); me.err != nil {
+				return
+			}
+		}
+		if me.err = e.updater.keep(w, me.executor, shards == 0, len(j.batch) <= j.micro); me.err != nil {
+			return
+		}
+		shards++
+	}
+	if shards == 0 {
+		me.err = e.updater.keep(w, nil, true, true)
+	}
+}
+
 // fill makes a batch of examples.
-func (e *engine) fill(b *model.Batch, examples []int32) {
+func (e *engine) fill(b *model.Batch, j *job, examples []int32) {
 	b.Reset()
 	for _, i := range examples {
 		s := &e.data.sequences[i]
-		targets, _ := e.targets(s)
+		targets, _ := j.targets(s)
 		b.Add(s.inputs, targets)
 	}
 }
 
+// collect takes the results of the worker's oldest shard into the tally of its job.
+func (e *engine) collect(me *worker) error {
+	s := me.queued[0]
+	me.queued = append(me.queued[:0], me.queued[1:]...)
+	r, err := me.executor.Result()
+	if err != nil {
+		return err
+	}
+	t := &s.job.tallies[me.index]
+	t.loss += float64(r.Loss)
+	t.right += e.rightAnswers(s, r.Hits)
+	return nil
+}
+
 // rightAnswers counts the examples with all of their answer right, from the hits of their targets.
-func (e *engine) rightAnswers(examples []int32, hits []float32) int {
+func (e *engine) rightAnswers(s shard, hits []float32) int {
 	right := 0
-	for _, i := range examples {
-		s := &e.data.sequences[i]
-		_, wanted := e.targets(s)
-		if allHit(hits[wanted-s.wanted : wanted]) {
+	for _, i := range s.examples {
+		sequence := &e.data.sequences[i]
+		_, wanted := s.job.targets(sequence)
+		if allHit(hits[wanted-sequence.wanted : wanted]) {
 			right++
 		}
 		hits = hits[wanted:]
@@ -239,99 +298,33 @@ func allHit(hits []float32) bool {
 	return true
 }
 
-// reduce adds the workers' gradients into that of worker 0, and squares the sum.
-func (e *engine) reduce(thread, _ int) {
-	sum := e.workers[0].gradients
-	for _, b := range e.blocks[thread] {
-		for _, w := range e.workers[1:] {
-			if w.gradients == nil {
-				continue
-			}
-			e.kernels.Add(sum[b.begin:b.end], sum[b.begin:b.end], w.gradients[b.begin:b.end])
-		}
-		e.squares[b.index] = e.kernels.SumSquares(sum[b.begin:b.end])
-	}
-}
-
-// apply updates the weights.
-func (e *engine) apply(thread, _ int) {
-	gradients := e.workers[0].gradients
-	for _, b := range e.blocks[thread] {
-		e.optimizer.Update(b.begin, e.model.Weights[b.begin:b.end], gradients[b.begin:b.end], b.matrix)
-	}
-}
-
-// outcome sums up the workers and the blocks, in order.
-func (e *engine) outcome() outcome {
-	var o outcome
-	for _, w := range e.workers {
-		o.loss += w.loss
-		o.right += w.right
-		o.tokens += w.tokens
-	}
-	for _, s := range e.squares {
-		o.norm += s
-	}
-	o.norm = math.Sqrt(o.norm)
-	return o
-}
-
-// blame fills in the share of each stage in the squared norm of the last gradient.
-func (e *engine) blame(stages []float64) {
-	clear(stages)
-	var total float64
-	for _, list := range e.blocks {
-		for _, b := range list {
-			stages[b.stage] += e.squares[b.index]
-			total += e.squares[b.index]
-		}
-	}
-	for i := range stages {
-		if total > 0 {
-			stages[i] /= total
-		}
-	}
-}
-
-// close ends the threads.
-func (e *engine) close() error {
-	e.team.Close()
-	var err error
-	for _, w := range e.workers {
-		err = errors.Join(err, w.backend.Close())
-	}
-	return err
-}
-
-// device names what the workers run on, for people.
-func (e *engine) device() string {
-	return cpu.Describe(e.kernels, e.team.Size())
-}
-
-// firstNonFinite finds where in the last batch, whose outcome is not finite, a number stopped being so.
-func (e *engine) firstNonFinite() (*model.NonFinite, error) {
+// firstNonFinite finds where in the batch that was finished last, whose outcome is not finite, a number stopped being so. Where every number
+// of a batch is finite, it is the sum or the square of gradients that is not: of the stage with the largest.
+func (e *engine) firstNonFinite(o outcome) (*model.NonFinite, error) {
+	j := e.last()
 	for w, me := range e.workers {
-		for shard := range e.shards(w, len(e.workers)) {
-			e.fill(&me.batch, shard)
-			found, err := me.executor.FirstNonFinite(&me.batch, e.weight)
+		for examples := range j.shards(w, len(e.workers)) {
+			e.fill(&me.batch, j, examples)
+			found, err := me.executor.FirstNonFinite(&me.batch, j.weight)
 			if found != nil || err != nil {
 				return found, err
 			}
 		}
 	}
-	return &model.NonFinite{Stage: e.steepestStage(), Backward: true}, nil
-}
-
-// steepestStage is the stage of the block with the largest gradient. Where every number of a batch is finite, it is the sum or the square
-// of those that is not.
-func (e *engine) steepestStage() int {
-	stage, largest := 0, 0.0
-	for _, list := range e.blocks {
-		for _, b := range list {
-			if s := e.squares[b.index]; s > largest || math.IsNaN(s) {
-				stage, largest = b.stage, s
-			}
+	steepest := 0
+	for stage, share := range o.blame {
+		if share > o.blame[steepest] || math.IsNaN(share) {
+			steepest = stage
 		}
 	}
-	return stage
+	return &model.NonFinite{Stage: steepest, Backward: true}, nil
+}
+
+// close ends the threads.
+func (e *engine) close() error {
+	err := e.updater.close()
+	for _, w := range e.workers {
+		err = errors.Join(err, w.backend.Close())
+	}
+	return err
 }

@@ -57,7 +57,7 @@ func (d *Dataset) evaluationEnd(first int) int {
 
 // evaluate runs all examples of a dataset through the model as it is.
 func (e *engine) evaluate(d *Dataset) (*Evaluation, error) {
-	e.data, e.all = d, false
+	e.data = d
 	nll, right := make([]float64, d.Len()), make([]bool, d.Len())
 	run := func(w, workers int) { e.workers[w].err = e.evaluateShare(w, workers, nll, right) }
 	if err := e.everyWorker([]team.Phase{run}); err != nil {
@@ -68,7 +68,7 @@ func (e *engine) evaluate(d *Dataset) (*Evaluation, error) {
 
 // evaluateShare evaluates every workers-th batch of examples.
 func (e *engine) evaluateShare(w, workers int, nll []float64, right []bool) error {
-	me := e.workers[w]
+	me, answers := e.workers[w], &job{}
 	var examples []int32
 	for number, first := 0, 0; first < e.data.Len(); number++ {
 		begin, end := first, e.data.evaluationEnd(first)
@@ -80,7 +80,7 @@ func (e *engine) evaluateShare(w, workers int, nll []float64, right []bool) erro
 		for i := begin; i < end; i++ {
 			examples = append(examples, int32(i))
 		}
-		e.fill(&me.batch, examples)
+		e.fill(&me.batch, answers, examples)
 		r, err := me.executor.Run(&me.batch, model.Evaluate, 1)
 		if err != nil {
 			return err

@@ -59,21 +59,36 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	f.Top, f.Before = ranked[:min(3, len(ranked))], probability(ranked, target)
 
 	// The gradient of this example alone.
-	if err := t.engine.gradient(t.Train, []int32{int32(example)}, 1, false); err != nil {
+	if err := t.engine.start(t.Train, job{batch: []int32{int32(example)}, micro: 1}); err != nil {
 		return nil, err
 	}
-	t.engine.team.Run(t.engine.update[:1])
-	f.Loss = t.engine.outcome().loss
-	t.engine.blame(f.Blame)
-	p, at := t.steepest()
+	alone, err := t.engine.finish(f.Blame)
+	if err != nil {
+		return nil, err
+	}
+	f.Loss = alone.loss
+	gradient, err := t.engine.updater.gradient()
+	if err != nil {
+		return nil, err
+	}
+	p, at := t.steepest(gradient)
 
 	w := &f.Weight
 	w.Parameter, w.Index = p.Name, indices(at-p.Begin, p.Shape)
+	if err := t.engine.updater.fetch(); err != nil {
+		return nil, err
+	}
 	w.Before = float64(t.Model.Weights[at])
 	if f.Metrics, err = t.Step(); err != nil {
 		return nil, err
 	}
-	w.Gradient, w.After = float64(t.engine.workers[0].gradients[at]), float64(t.Model.Weights[at])
+	if gradient, err = t.engine.updater.gradient(); err != nil {
+		return nil, err
+	}
+	if err := t.engine.updater.fetch(); err != nil {
+		return nil, err
+	}
+	w.Gradient, w.After = float64(gradient[at]), float64(t.Model.Weights[at])
 	w.Scale, w.LearningRate = clipScale(f.Metrics.GradientNorm, t.Options.Clip), f.Metrics.LearningRate
 	w.Direction = w.Gradient * w.Scale
 	if a, ok := t.optimizer.(*AdamW); ok {
@@ -101,14 +116,13 @@ func (t *Trainer) NextExample() int {
 	return int(one[0])
 }
 
-// steepest returns the parameter and the index in the vector of all weights of the element whose last gradient is the largest.
-func (t *Trainer) steepest() (*model.Parameter, int) {
-	gradients := t.engine.workers[0].gradients
+// steepest returns the parameter and the index in the vector of all weights of the element with the largest gradient.
+func (t *Trainer) steepest(gradient []float32) (*model.Parameter, int) {
 	best, at := &t.Model.Parameters[0], 0
 	for i := range t.Model.Parameters {
 		p := &t.Model.Parameters[i]
 		for j := p.Begin; j < p.Begin+p.Size(); j++ {
-			if math.Abs(float64(gradients[j])) > math.Abs(float64(gradients[at])) {
+			if math.Abs(float64(gradient[j])) > math.Abs(float64(gradient[at])) {
 				best, at = p, j
 			}
 		}

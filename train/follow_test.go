@@ -47,7 +47,7 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gradients := slices.Clone(trainer.engine.workers[0].gradients)
+	gradients := slices.Clone(gradientOf(t, trainer))
 	if f.Step != 3 || f.Question != trainer.Train.Examples[example].Question || f.Target != trainer.Tokenizer.Token(answer) {
 		t.Errorf("step %d of %q with target %q", f.Step, f.Question, f.Target)
 	}
@@ -81,14 +81,10 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 
 	// Its loss, blame and steepest weight are those of a batch of this example alone, before the step.
 	copy(trainer.Model.Weights, old)
-	if err := trainer.engine.gradient(trainer.Train, []int32{example}, 1, false); err != nil {
-		t.Fatal(err)
+	if o := measured(t, trainer, []int32{example}, 1, false); f.Loss != o.loss {
+		t.Errorf("loss is %g, want %g", f.Loss, o.loss)
 	}
-	trainer.engine.team.Run(trainer.engine.update[:1])
-	if loss := trainer.engine.outcome().loss; f.Loss != loss {
-		t.Errorf("loss is %g, want %g", f.Loss, loss)
-	}
-	alone := trainer.engine.workers[0].gradients
+	alone := gradientOf(t, trainer)
 	blame, largest := make([]float64, len(trainer.Model.Stages)), float32(0)
 	var total float64
 	for _, p := range trainer.Model.Parameters {

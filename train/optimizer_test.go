@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestSGDStepIsTheLearningRateTimesTheGradient(t *testing.T) {
 	for range 4 {
 		old := append([]float32(nil), trainer.Model.Weights...)
 		m := steps(t, trainer, 1)[0]
-		for i, g := range trainer.engine.workers[0].gradients {
+		for i, g := range gradientOf(t, trainer) {
 			// The product is exact in float64. A fused multiply-add rounds once; without it the product is rounded too.
 			product := float64(float32(m.LearningRate)) * float64(g)
 			got, want := float64(trainer.Model.Weights[i]), float64(old[i])-product
@@ -91,7 +92,7 @@ func TestAdamWStepMatchesItsFormulaInFloat64(t *testing.T) {
 				}
 				scale = clip / m.GradientNorm
 			}
-			gradients := trainer.engine.workers[0].gradients
+			gradients := gradientOf(t, trainer)
 			want := reference.step(old, gradients, m.LearningRate, scale, func(i int) bool { return matrix[i] })
 			closeTo(t, trainer.Model.Weights, want, m.LearningRate)
 		}
@@ -110,7 +111,7 @@ func TestGradientNormIsThatOfTheGradient(t *testing.T) {
 	trainer := newTrainer(t, mixed(50), quick())
 	m := steps(t, trainer, 1)[0]
 	var squares float64
-	for _, g := range trainer.engine.workers[0].gradients {
+	for _, g := range gradientOf(t, trainer) {
 		squares += float64(g) * float64(g)
 	}
 	if want := math.Sqrt(squares); !near(m.GradientNorm, want, 1e-5) {
@@ -125,24 +126,17 @@ func TestTheLossFallsAlongTheGradientAtItsRate(t *testing.T) {
 		o.Threads, o.Accumulate, o.Loss = 3, 2, loss
 		trainer := newTrainer(t, mixed(50), o)
 		steps(t, trainer, 3) // the gradient of new weights is hardly more than that of the output layer's
-		e, weights := trainer.engine, trainer.Model.Weights
+		weights := trainer.Model.Weights
 		batch := drawn(trainer.sampler, 16)
-		lossAt := func() float64 {
-			if err := e.gradient(trainer.Train, batch, 8, loss == "all"); err != nil {
-				t.Fatal(err)
-			}
-			e.team.Run(e.update[:1])
-			return e.outcome().loss
-		}
-		lossAt()
-		gradient, norm := append([]float32(nil), e.workers[0].gradients...), e.outcome().norm
+		here := measured(t, trainer, batch, 8, loss == "all")
+		gradient, norm := slices.Clone(gradientOf(t, trainer)), here.norm
 		old := append([]float32(nil), weights...)
 		const length = 1e-2
 		at := func(distance float64) float64 {
 			for i, g := range gradient {
 				weights[i] = old[i] + float32(distance*float64(g)/norm)
 			}
-			return lossAt()
+			return measured(t, trainer, batch, 8, loss == "all").loss
 		}
 		if slope := (at(length) - at(-length)) / (2 * length); !near(slope, norm, 1e-2) {
 			t.Errorf("loss %q changes by %g along its gradient, want the norm %g", loss, slope, norm)
@@ -240,7 +234,7 @@ func TestASolverAndTheTrainerTakeTheSameStep(t *testing.T) {
 	old := append([]float32(nil), trainer.Model.Weights...)
 	m := steps(t, trainer, 1)[0]
 	stepped := append([]float32(nil), trainer.Model.Weights...)
-	gradients := append([]float32(nil), trainer.engine.workers[0].gradients...)
+	gradients := slices.Clone(gradientOf(t, trainer))
 
 	copy(trainer.Model.Weights, old)
 	solver := NewAdamW(len(old), m.LearningRate, o.WeightDecay)
@@ -292,20 +286,25 @@ func TestBlockSumsDoNotDependOnThreads(t *testing.T) {
 			planted[p.Begin+i] = float32(math.Sin(float64(p.Begin + i)))
 		}
 	}
-	var want outcome
+	var want float64
 	var squares []float64
 	for threads := 1; threads <= 5; threads++ {
-		e := newEngine(m, NewSGD(1), 0, threads, kernel.Best())
-		e.workers[0].gradients = append([]float32(nil), planted...)
-		e.team.Run(e.update[:1])
-		if got := e.outcome(); threads == 1 {
-			want, squares = got, e.squares
-		} else if got.norm != want.norm {
-			t.Errorf("%d threads find the norm %v, one finds %v", threads, got.norm, want.norm)
+		e := newHostEngine(m, NewSGD(1), 0, threads, kernel.Best())
+		u := e.updater.(*hostUpdater)
+		u.gradients[0] = slices.Clone(planted)
+		if err := u.update(&job{}); err != nil {
+			t.Fatal(err)
+		}
+		stages := make([]float64, len(m.Stages))
+		u.squares(stages)
+		if norm := normalise(stages); threads == 1 {
+			want, squares = norm, u.blockSums
+		} else if norm != want {
+			t.Errorf("%d threads find the norm %v, one finds %v", threads, norm, want)
 		}
 		for i := range squares {
-			if e.squares[i] != squares[i] {
-				t.Errorf("%d threads: block %d has the sum %v, want %v", threads, i, e.squares[i], squares[i])
+			if u.blockSums[i] != squares[i] {
+				t.Errorf("%d threads: block %d has the sum %v, want %v", threads, i, u.blockSums[i], squares[i])
 			}
 		}
 		e.close()
@@ -318,9 +317,9 @@ func TestBlocksCoverEveryWeightOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for threads := 1; threads <= 7; threads++ {
-		e := newEngine(m, NewSGD(1), 0, threads, kernel.Go())
+		e := newHostEngine(m, NewSGD(1), 0, threads, kernel.Go())
 		covered := make([]int, len(m.Weights))
-		for _, list := range e.blocks {
+		for _, list := range e.updater.(*hostUpdater).blocks {
 			for _, b := range list {
 				for i := b.begin; i < b.end; i++ {
 					covered[i]++

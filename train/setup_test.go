@@ -112,6 +112,29 @@ func steps(t testing.TB, trainer *Trainer, n int) []Metrics {
 	return list
 }
 
+// measured is the outcome of a step on some examples that does not move the weights.
+func measured(t testing.TB, trainer *Trainer, batch []int32, micro int, all bool) outcome {
+	t.Helper()
+	if err := trainer.engine.start(trainer.Train, job{batch: batch, micro: micro, all: all}); err != nil {
+		t.Fatal(err)
+	}
+	o, err := trainer.engine.finish(make([]float64, len(trainer.Model.Stages)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// gradientOf is the gradient of the last step.
+func gradientOf(t testing.TB, trainer *Trainer) []float32 {
+	t.Helper()
+	g, err := trainer.engine.updater.gradient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 // timeless is a copy of metrics without what the clock says.
 func timeless(m Metrics) Metrics {
 	m.Blame = slices.Clone(m.Blame)

@@ -31,13 +31,18 @@ type Trainer struct {
 	optimizer Optimizer
 	schedule  Schedule
 	sampler   *sampler
-	data      string // fingerprint of Train, empty before the first checkpoint
-	step      int    // steps taken
-	batch     []int32
+	data      string  // fingerprint of Train, empty before the first checkpoint
+	step      int     // steps taken
+	begun     []begun // steps that are begun and not ended
+	batch     []int32 // memory of a batch
 	metrics   Metrics
-	seconds   float64 // spent by earlier processes of this run
+	ended     time.Time // when the last step was
+	seconds   float64   // spent by earlier processes of this run
 	started   time.Time
 }
+
+// begun is a step that the engine has started.
+type begun struct{ rate, epoch float64 }
 
 // New returns a trainer at step 0. It returns an error of class usage for options that are not valid and for a model too large for the
 // machine, of class data when there is nothing to train on.
@@ -56,7 +61,7 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Optio
 	optimizer := o.optimizer(len(m.Weights))
 	return &Trainer{
 		Model: m, Tokenizer: t, Train: train, HeldOut: heldOut, Options: o,
-		engine:    newEngine(m, optimizer, o.Clip, o.Threads, kernel.Best()),
+		engine:    newHostEngine(m, optimizer, o.Clip, o.Threads, kernel.Best()),
 		optimizer: optimizer,
 		schedule:  o.schedule(),
 		sampler:   newSampler(train.Len(), func(i int) int { return max(1, o.Repeats[train.Examples[i].Operation]) }, o.Seed),
@@ -67,7 +72,7 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Optio
 }
 
 // Device names what the model runs on, for people.
-func (t *Trainer) Device() string { return t.engine.device() }
+func (t *Trainer) Device() string { return t.engine.device }
 
 // StepsTaken is the number of optimizer steps behind the weights.
 func (t *Trainer) StepsTaken() int { return t.step }
@@ -90,30 +95,53 @@ func (t *Trainer) Seconds() float64 { return t.seconds + time.Since(t.started).S
 // the weights. The metrics are those of the batch before the update; the next Step overwrites them. A loss or gradient that is not
 // finite is a *NonFiniteError, and the weights stay as they were.
 func (t *Trainer) Step() (*Metrics, error) {
-	begin := time.Now()
-	rate := t.schedule.At(t.step)
+	if len(t.begun) == 0 {
+		if err := t.begin(); err != nil {
+			return nil, err
+		}
+	}
+	return t.end()
+}
+
+// begin starts the next step that is not begun yet. On a GPU it returns before the step has ended.
+func (t *Trainer) begin() error {
+	if len(t.begun) == 0 {
+		t.ended = time.Now()
+	}
+	number := t.step + len(t.begun)
+	rate := t.schedule.At(number)
 	t.sampler.draw(t.batch)
-	out, err := t.engine.step(t.Train, t.batch, t.Options.Batch, t.Options.Loss == "all", rate)
+	err := t.engine.start(t.Train, job{batch: t.batch, micro: t.Options.Batch, all: t.Options.Loss == "all", rate: rate, move: true})
+	if err != nil {
+		return fmt.Errorf("step %d: %w", number+1, err)
+	}
+	t.begun = append(t.begun, begun{rate, t.sampler.epochs()})
+	return nil
+}
+
+// end waits for the oldest step that was begun.
+func (t *Trainer) end() (*Metrics, error) {
+	m, s := &t.metrics, t.begun[0]
+	out, err := t.engine.finish(m.Blame)
 	if err != nil {
 		return nil, fmt.Errorf("step %d: %w", t.step+1, err)
 	}
 	if !out.finite() {
 		return nil, t.nonFinite(out)
 	}
+	t.begun = append(t.begun[:0], t.begun[1:]...)
 	t.step++
-	m := &t.metrics
-	m.Step, m.Loss, m.GradientNorm, m.LearningRate = t.step, out.loss, out.norm, rate
+	m.Step, m.Loss, m.GradientNorm, m.LearningRate, m.Epoch = t.step, out.loss, out.norm, s.rate, s.epoch
 	m.Accuracy = share(out.right, len(t.batch))
-	m.Epoch = t.sampler.epochs()
 	m.Tokens = out.tokens
-	m.TokensPerSecond = float64(out.tokens) / time.Since(begin).Seconds()
-	m.Seconds = t.Seconds()
-	t.engine.blame(m.Blame)
+	now := time.Now()
+	m.TokensPerSecond = float64(out.tokens) / now.Sub(t.ended).Seconds()
+	m.Seconds, t.ended = t.Seconds(), now
 	return m, nil
 }
 
 // LastBatch returns the indices in Train of the examples of the last step. The next Step overwrites them.
-func (t *Trainer) LastBatch() []int32 { return t.batch }
+func (t *Trainer) LastBatch() []int32 { return t.engine.last().batch }
 
 // Evaluate answers every example of a dataset with the model as it is.
 func (t *Trainer) Evaluate(d *Dataset) (*Evaluation, error) { return t.engine.evaluate(d) }
@@ -141,7 +169,7 @@ func (e *NonFiniteError) Error() string {
 
 // nonFinite runs the batch again, instruction by instruction, to find where the numbers broke down.
 func (t *Trainer) nonFinite(out outcome) error {
-	at, err := t.engine.firstNonFinite()
+	at, err := t.engine.firstNonFinite(out)
 	if err != nil {
 		return err
 	}

@@ -87,9 +87,13 @@ func (e *executorPath) run(tokens, targets []int32) (*pass, error) {
 		return nil, err
 	}
 	out.loss = trained.Loss
+	gradients, err := e.executor.Gradients()
+	if err != nil {
+		return nil, err
+	}
 	for i := range e.model.Parameters {
 		p := &e.model.Parameters[i]
-		out.gradients = append(out.gradients, trained.Gradients[p.Begin:p.Begin+p.Size()])
+		out.gradients = append(out.gradients, gradients[p.Begin:p.Begin+p.Size()])
 	}
 	return out, nil
 }
