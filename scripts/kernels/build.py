@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Build the CUDA kernels: internal/cuda/kernels/*.cu -> built/*.ptx, built/*.cubin, built/manifest.txt and docs/kernels.md.
 
-Run by `go generate ./internal/cuda/kernels`. No GPU, driver or CUDA toolkit is needed: the compiler (NVRTC), its headers and
-ptxas are PyPI wheels of exact versions, installed once into a virtual environment in the user's cache folder. A kernel that spills
-registers to memory fails the build.
+Run by `go generate ./internal/cuda/kernels`; with --headers it only says where cuda.h is. No GPU, driver or CUDA toolkit is
+needed: the compiler (NVRTC), its headers and ptxas are PyPI wheels of exact versions, installed once into a virtual environment
+in the user's cache folder. A kernel that spills registers to memory fails the build.
 """
 import ctypes
 import hashlib
@@ -52,7 +52,7 @@ def install() -> pathlib.Path:
     home = cache / "trainer-kernels" / key
     complete = home / "complete"
     if not complete.exists():
-        print(f"installing {', '.join(WHEELS)} into {home}")
+        print(f"installing {', '.join(WHEELS)} into {home}", file=sys.stderr)
         venv.create(home, with_pip=True, clear=True)
         subprocess.run([home / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", *WHEELS], check=True)
         complete.touch()
@@ -119,6 +119,9 @@ def usage(ptxas: pathlib.Path, ptx: bytes, sm: int) -> dict[str, tuple[int, int]
 
 def main() -> None:
     nvidia = install()
+    if sys.argv[1:] == ["--headers"]:
+        print(nvidia / "cuda_runtime/include")
+        return
     fix_addresses()  # after it, so that the run that compiles never is the one that installs
     compiler, ptxas = Compiler(nvidia), nvidia / "cuda_nvcc/bin/ptxas"
     BUILT.mkdir(exist_ok=True)

@@ -1,0 +1,64 @@
+//go:build gpu && cgo && linux && amd64
+
+package native
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"trainer/internal/cuda/driver"
+	"trainer/internal/cuda/native/libcuda"
+)
+
+// The statuses that have a meaning of their own.
+const (
+	outOfMemory libcuda.Status = 2
+	notFound    libcuda.Status = 500
+)
+
+// fatal are the statuses after which, cuda.h says, the context does nothing more. Some are of hardware.
+var fatal = map[libcuda.Status]bool{
+	214: true, // ECC_UNCORRECTABLE
+	220: true, // NVLINK_UNCORRECTABLE
+	226: true, // CONTAINED
+	700: true, // ILLEGAL_ADDRESS
+	702: true, // LAUNCH_TIMEOUT
+	710: true, // ASSERT
+	714: true, // HARDWARE_STACK_ERROR
+	715: true, // ILLEGAL_INSTRUCTION
+	716: true, // MISALIGNED_ADDRESS
+	717: true, // INVALID_ADDRESS_SPACE
+	718: true, // INVALID_PC
+	719: true, // LAUNCH_FAILED
+	721: true, // TENSOR_MEMORY_LEAK
+	810: true, // MPS_CLIENT_TERMINATED
+}
+
+// status is the CUresult that err, of package cu or libcuda, carries; 0 where there is none. The type of cu's errors is not exported, but it
+// is an integer.
+func status(err error) libcuda.Status {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if v := reflect.ValueOf(err); v.Kind() == reflect.Int {
+			return libcuda.Status(v.Int())
+		}
+	}
+	return 0
+}
+
+// translate gives an error of package cu the driver's own words, and those that package driver names their type. It is nil for nil.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch s := status(err); {
+	case s == 0:
+		return err
+	case s == outOfMemory:
+		return fmt.Errorf("%w: %w", driver.ErrOutOfMemory, s)
+	case fatal[s]:
+		return &driver.Fault{Err: s}
+	default:
+		return s
+	}
+}
