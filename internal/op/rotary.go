@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -15,6 +16,21 @@ type Rotary struct {
 	Heads, Context int
 	Base           float64
 	Inverse        bool
+}
+
+// Angles is the table that backends look the angles up in: their cosines and sines [Context, headDim/2], row p holding those of position p,
+// p·Base^(-2i/headDim).
+func (k Rotary) Angles(headDim int) (cosine, sine []float32) {
+	half := headDim / 2
+	cosine, sine = make([]float32, k.Context*half), make([]float32, k.Context*half)
+	for i := range half {
+		frequency := math.Pow(k.Base, -2*float64(i)/float64(headDim))
+		for position := range k.Context {
+			sin, cos := math.Sincos(float64(position) * frequency)
+			sine[position*half+i], cosine[position*half+i] = float32(sin), float32(cos)
+		}
+	}
+	return cosine, sine
 }
 
 func (Rotary) signature() signature {
