@@ -64,19 +64,21 @@ type Value struct {
 func (v *Value) Pitch() int {
 	const granule = 8 // 16 bytes
 	if v.Type == BFloat16 {
-		return (v.columns() + granule - 1) / granule * granule
+		return (v.Columns() + granule - 1) / granule * granule
 	}
-	return v.columns()
+	return v.Columns()
 }
 
-func (v *Value) rows() int {
+// Rows is the number of rows: 1 of a vector or scalar.
+func (v *Value) Rows() int {
 	if v.Shape.Dims() < 2 {
 		return 1
 	}
 	return v.Shape[0]
 }
 
-func (v *Value) columns() int {
+// Columns is the number of elements of a row.
+func (v *Value) Columns() int {
 	if v.Shape.Dims() < 2 {
 		return v.Shape.TotalSize()
 	}
@@ -84,7 +86,7 @@ func (v *Value) columns() int {
 }
 
 // Size is the size in bytes.
-func (v *Value) Size() int { return v.rows() * v.Pitch() * v.Type.Size() }
+func (v *Value) Size() int { return v.Rows() * v.Pitch() * v.Type.Size() }
 
 func (v *Value) String() string {
 	return fmt.Sprintf("%v %v %s", v.Type, v.Shape, [...]string{"input", "constant", "output", "arena", "nowhere"}[v.Place])

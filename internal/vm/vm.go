@@ -213,8 +213,8 @@ func (m *VM) Floats(i int) ([]float32, error) {
 // widen turns bfloat16, the upper halves of float32, into float32 and leaves out what is between rows.
 func widen(raw []byte, v *Value) []float32 {
 	var floats []float32
-	for row := range v.rows() {
-		for column := range v.columns() {
+	for row := range v.Rows() {
+		for column := range v.Columns() {
 			at := 2 * (row*v.Pitch() + column)
 			floats = append(floats, math.Float32frombits(uint32(raw[at])<<16|uint32(raw[at+1])<<24))
 		}
