@@ -152,7 +152,7 @@ func (d *Device) execute(t *task) error {
 
 // Close ends the use of the device. It is an error if work is queued that nobody waited for, since it never ran.
 func (d *Device) Close() error {
-	err := d.callOutside("Close", func() error {
+	err := d.call(func() error {
 		for _, t := range d.schedule.pending {
 			if t.run != nil {
 				return fmt.Errorf("the GPU is closed while %s is queued, which nobody waited for: it never ran", t.name)

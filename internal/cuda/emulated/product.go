@@ -113,10 +113,9 @@ func (s *stream) Multiply(mp driver.MatMulPlan, o driver.MatMulOperands) error {
 		}
 		t := &task{name: fmt.Sprintf("product of %d x %d x %d", p.product.M, p.product.N, p.product.K), uses: []*resource{&p.resource}}
 		given := map[string]driver.Pointer{"bias": o.Bias, "addend": o.Addend, "pre": o.Pre, "workspace": o.Workspace}
-		matrices := map[string]operand{}
-		for _, x := range p.operands(o) {
+		operands := p.operands(o)
+		for _, x := range operands {
 			delete(given, x.name)
-			matrices[x.name] = x
 			last, bytes := x.row(x.rows - 1)
 			r, err := s.device.reach(x.at, int(last)-int(x.at)+bytes)
 			if err != nil {
@@ -130,48 +129,49 @@ func (s *stream) Multiply(mp driver.MatMulPlan, o driver.MatMulOperands) error {
 		}
 		for name, at := range given {
 			if at != 0 {
-				return fmt.Errorf("%s: %s is given, which the plan does not use", t.name, name)
+				return fmt.Errorf("%s: %s is given, which the plan does not use: 0 expected", t.name, name)
 			}
 		}
 		t.touched = inOrder(t.touched...)
-		t.run = func(*task) error { return p.multiply(matrices) }
+		t.run = func(*task) error { return p.multiply(operands) }
 		s.push(t)
 		return nil
 	})
 }
 
 // multiply computes a product. The workspace is overwritten: nobody may keep anything there.
-func (p *plan) multiply(m map[string]operand) error {
+func (p *plan) multiply(operands []operand) error {
 	q := p.product
-	values := map[string][]float32{}
-	for name, x := range m {
-		if !x.writes {
-			v, err := p.device.read(x)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			values[name] = v
+	in := map[string][]float32{}
+	for _, x := range operands {
+		if x.writes {
+			continue
 		}
+		values, err := p.device.read(x)
+		if err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+		in[x.name] = values
 	}
 	c := make([]float32, q.M*q.N)
-	ref.MatMul(c, values["a"], values["b"], values["bias"], q.M, q.N, q.K, q.TransA, q.TransB)
-	results := map[string][]float32{"c": c}
+	ref.MatMul(c, in["a"], in["b"], in["bias"], q.M, q.N, q.K, q.TransA, q.TransB)
+	out := map[string][]float32{"c": c, "workspace": slices.Repeat([]float32{math.Float32frombits(poison)}, p.workspace/4)}
 	switch q.Epilogue {
 	case driver.GELU:
-		results["pre"] = slices.Clone(c)
+		out["pre"] = slices.Clone(c)
 		ref.GELU(c, c)
 	case driver.GELUGrad:
-		ref.GELUGrad(c, values["pre"], c)
+		ref.GELUGrad(c, in["pre"], c)
 	}
 	if q.Addend {
-		ref.Add(c, c, values["addend"])
+		ref.Add(c, c, in["addend"])
 	}
-	if p.workspace > 0 {
-		results["workspace"] = slices.Repeat([]float32{math.Float32frombits(poison)}, m["workspace"].columns)
-	}
-	for name, v := range results {
-		if err := p.device.write(m[name], v); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	for _, x := range operands {
+		if !x.writes {
+			continue
+		}
+		if err := p.device.write(x, out[x.name]); err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
 		}
 	}
 	return nil
