@@ -124,7 +124,7 @@ func TestNoValueIsOverwrittenWhileItIsNeeded(t *testing.T) {
 			}
 			for _, v := range in.Out {
 				for j, input := range in.In {
-					if overlap(p, plan, v, input) && !(slices.Contains(op.Overwrites(in.Kernel), j) && plan.Offset[v] == plan.Offset[input]) {
+					if overlap(p, plan, v, input) && !(slices.Contains(in.Overwrites, j) && plan.Offset[v] == plan.Offset[input]) {
 						t.Errorf("%s: instruction %d, %#v, writes value %d over its input %d", name, i, in.Kernel, v, j)
 					}
 				}

@@ -15,8 +15,6 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
-
-	"trainer/internal/op"
 )
 
 // Type is the type of a value's elements.
@@ -94,7 +92,7 @@ func (v *Value) String() string {
 
 // Instruction applies a kernel to values and writes its results (see op.Results); the numbers index Program.Values.
 type Instruction struct {
-	Kernel     op.Kernel
+	Kernel     any // an op.Kernel, or what a Rewriter has put in the place of several
 	In, Out    []int
 	Overwrites []int // of In by position: the first result may take the memory of these, see op.Overwrites
 	Scratch    []int // values in the arena that hold something while the instruction runs; only a Rewriter asks for them

@@ -98,6 +98,7 @@ func (p *referenceProgram) Close() error { return nil }
 
 func (p *referenceProgram) Step(i int) error {
 	in := p.program.Instructions[i]
+	kernel := in.Kernel.(op.Kernel)
 	var values []gorgonia.Value
 	var shapes []tensor.Shape
 	for _, v := range in.In {
@@ -113,7 +114,7 @@ func (p *referenceProgram) Step(i int) error {
 		values = append(values, tensor.New(tensor.WithShape(shape...), backing))
 		shapes = append(shapes, shape)
 	}
-	result, err := op.Op{Kernel: in.Kernel}.Do(values...)
+	result, err := op.Op{Kernel: kernel}.Do(values...)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (p *referenceProgram) Step(i int) error {
 	if !ok {
 		data = []float32{result.Data().(float32)}
 	}
-	parts := op.Results(in.Kernel, shapes)
+	parts := op.Results(kernel, shapes)
 	if parts == nil {
 		parts = []op.Part{{Rows: len(data)}}
 	}
