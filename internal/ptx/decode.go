@@ -252,7 +252,7 @@ func (d *decoder) instruction(st *statement, n *names) error {
 	if r.err != nil {
 		return r.err
 	}
-	if r.inst.run == nil && r.inst.flow == onward {
+	if r.inst.run == nil && r.inst.compute == nil && r.inst.flow == onward {
 		return nil // it does nothing: a hint, a fence
 	}
 	d.emit(r.inst, r.origin)

@@ -19,6 +19,8 @@ type Options struct {
 	Workers int    // goroutines that blocks are shared between; 0 means GOMAXPROCS
 	Budget  int64  // instructions that a warp may execute before it counts as endless; 0 means 1<<28
 	Memory  int    // bytes of global memory; 0 means 4 GiB
+
+	IgnoreRaces bool // switches the search for races off, and Footprint with it; all other checks stay
 }
 
 // The limits of compute capability 8.0 (CUDA C++ Programming Guide, table "Technical Specifications per Compute Capability").

@@ -2,54 +2,58 @@ package ptx
 
 import "math/bits"
 
-// Most instructions work on each lane alone. The functions here turn what one lane does into what a warp does: the loop over all
-// lanes is kept apart from the one over some, because most warps are whole and it is twice as fast.
+// Most instructions work on each lane alone: what they do is a function of rows, which computes all lanes, those that do not take part
+// too, in one loop that the compiler makes tight. The commonest instructions have a loop of their own; each1 to each3 make one for the
+// others of what a single lane does, at a call for each.
 
-func lanewise1(f func(a uint64) uint64) func(*warp, *inst, uint32) {
-	return func(w *warp, in *inst, mask uint32) {
-		d, a := &w.rows[in.d], &w.rows[in.a]
-		if mask == allLanes {
-			for i := range d {
-				d[i] = f(a[i])
-			}
-			return
-		}
-		for ; mask != 0; mask &= mask - 1 {
-			i := bits.TrailingZeros32(mask)
+// rowFunc computes d of up to three operands, all lanes of it. It has no other effect, and d may be any of the operands.
+type rowFunc func(d, a, b, c *row)
+
+func each1(f func(a uint64) uint64) rowFunc {
+	return func(d, a, _, _ *row) {
+		for i := range d {
 			d[i] = f(a[i])
 		}
 	}
 }
 
-func lanewise2(f func(a, b uint64) uint64) func(*warp, *inst, uint32) {
-	return func(w *warp, in *inst, mask uint32) {
-		d, a, b := &w.rows[in.d], &w.rows[in.a], &w.rows[in.b]
-		if mask == allLanes {
-			for i := range d {
-				d[i] = f(a[i], b[i])
-			}
-			return
-		}
-		for ; mask != 0; mask &= mask - 1 {
-			i := bits.TrailingZeros32(mask)
+func each2(f func(a, b uint64) uint64) rowFunc {
+	return func(d, a, b, _ *row) {
+		for i := range d {
 			d[i] = f(a[i], b[i])
 		}
 	}
 }
 
-func lanewise3(f func(a, b, c uint64) uint64) func(*warp, *inst, uint32) {
-	return func(w *warp, in *inst, mask uint32) {
-		d, a, b, c := &w.rows[in.d], &w.rows[in.a], &w.rows[in.b], &w.rows[in.c]
-		if mask == allLanes {
-			for i := range d {
-				d[i] = f(a[i], b[i], c[i])
-			}
-			return
-		}
-		for ; mask != 0; mask &= mask - 1 {
-			i := bits.TrailingZeros32(mask)
+func each3(f func(a, b, c uint64) uint64) rowFunc {
+	return func(d, a, b, c *row) {
+		for i := range d {
 			d[i] = f(a[i], b[i], c[i])
 		}
+	}
+}
+
+// compute executes an instruction that works on each lane alone.
+func (w *warp) compute(in *inst, mask uint32) {
+	if mask == allLanes {
+		in.compute(&w.rows[in.d], &w.rows[in.a], &w.rows[in.b], &w.rows[in.c])
+		return
+	}
+	var result row
+	in.compute(&result, &w.rows[in.a], &w.rows[in.b], &w.rows[in.c])
+	w.set(in.d, mask, &result)
+}
+
+// set gives the lanes of mask their values.
+func (w *warp) set(to int32, mask uint32, values *row) {
+	d := &w.rows[to]
+	if mask == allLanes {
+		*d = *values
+		return
+	}
+	for ; mask != 0; mask &= mask - 1 {
+		i := bits.TrailingZeros32(mask) % lanes
+		d[i] = values[i]
 	}
 }
 

@@ -28,6 +28,7 @@ type launch struct {
 	seed    uint64
 	budget  int64
 	epoch   uint32
+	races   bool // are looked for
 	locking bool // several workers share global memory
 }
 
@@ -148,7 +149,7 @@ func (d *Device) pack(k *Kernel, l Launch) (*launch, error) {
 	}
 	return &launch{
 		device: d, kernel: p, grid: l.Grid, block: l.Block, dynamic: l.Shared, params: region{space: param, data: params},
-		consts: k.module.constants, seed: d.options.Seed, budget: d.options.Budget,
+		consts: k.module.constants, seed: d.options.Seed, budget: d.options.Budget, races: !d.options.IgnoreRaces,
 	}, nil
 }
 

@@ -1,15 +1,13 @@
 package ptx
 
-import (
-	"encoding/binary"
-	"sync"
-)
+import "encoding/binary"
 
 // memory is what an instruction touches: size bytes, aligned to their number, at an address in a space.
 type memory struct {
 	space space
 	size  int
 	how   access
+	agree bool // lanes that write the same value to the same place at once do not race
 }
 
 // span finds the memory of a lane's access, checks its bounds and alignment and returns its region and offset; nil after a fault.
@@ -18,53 +16,53 @@ func (w *warp) span(m memory, lane int, address uint64) (*region, int) {
 		w.fail(lane, "%v of %d bytes at %v address %#x: the address must be a multiple of %d", m.how, m.size, m.space, address, m.size)
 		return nil, 0
 	}
-	s, inner := m.space, address
-	if s == generic {
-		s, inner = resolve(address)
-	}
-	b := w.block
-	var r *region
-	offset := int(inner)
-	limit := 0
-	switch s {
-	case shared:
-		r, limit = &b.shared, len(b.shared.data)
-	case local:
-		r, limit = &w.local, b.kernel.local
-		r.lane = limit
-	case param:
-		r, limit = &b.launch.params, len(b.launch.params.data)
-	case constant:
-		r, limit = &b.launch.consts, len(b.launch.consts.data)
-	default:
-		return w.globalSpan(m, lane, inner)
-	}
-	if inner > uint64(limit) || offset+m.size > limit {
-		w.fail(lane, "%v of %d bytes at %v address %#x: out of bounds, there are %d bytes", m.how, m.size, s, inner, limit)
+	r, inner := w.regionOf(m.space, address)
+	if r == nil {
+		w.fail(lane, "%v of %d bytes at global address %#x: %s", m.how, m.size, inner, w.block.launch.device.whatIs(inner))
 		return nil, 0
 	}
-	if s == local {
+	offset := int(inner - r.base)
+	limit := len(r.data)
+	if r.space == local {
+		limit = r.lane
+	}
+	switch {
+	case r.space == global && offset+m.size > limit:
+		w.fail(lane, "%v of %d bytes at %s: out of bounds", m.how, m.size, r.describe(offset))
+		return nil, 0
+	case inner-r.base > uint64(limit) || offset+m.size > limit:
+		w.fail(lane, "%v of %d bytes at %v address %#x: out of bounds, there are %d bytes", m.how, m.size, r.space, inner, limit)
+		return nil, 0
+	}
+	if r.space == local {
 		offset += lane * limit
 	}
 	return r, offset
 }
 
-func (w *warp) globalSpan(m memory, lane int, address uint64) (*region, int) {
-	d := w.block.launch.device
-	r, offset := w.recent, int(address-w.recentBase)
-	if r == nil || address-w.recentBase >= uint64(len(r.data)) {
-		r, offset = d.find(address)
-		if r == nil {
-			w.fail(lane, "%v of %d bytes at global address %#x: %s", m.how, m.size, address, d.whatIs(address))
-			return nil, 0
-		}
+// regionOf returns the region that an address speaks of, nil where no allocation is, and the address in its space.
+func (w *warp) regionOf(s space, address uint64) (*region, uint64) {
+	if s == generic {
+		s, address = resolve(address)
+	}
+	switch s {
+	case shared:
+		return &w.block.shared, address
+	case local:
+		return &w.local, address
+	case param:
+		return &w.block.launch.params, address
+	case constant:
+		return &w.block.launch.consts, address
+	}
+	if r := w.recent; r != nil && address-w.recentBase < uint64(len(r.data)) {
+		return r, address
+	}
+	r, _ := w.block.launch.device.find(address)
+	if r != nil {
 		w.recent, w.recentBase = r, r.base
 	}
-	if offset+m.size > len(r.data) {
-		w.fail(lane, "%v of %d bytes at %s: out of bounds", m.how, m.size, r.describe(offset))
-		return nil, 0
-	}
-	return r, offset
+	return r, address
 }
 
 // resolve turns a generic address into one of a space.
@@ -76,26 +74,6 @@ func resolve(address uint64) (space, uint64) {
 		return local, address - localWindow
 	}
 	return global, address
-}
-
-// lock takes the lock of the page of a region, which other blocks may touch, giving back the one held; and returns it.
-func (w *warp) lock(r *region, offset int, held *sync.Mutex) *sync.Mutex {
-	if !w.block.launch.locking || r.space != global {
-		return held
-	}
-	mutex := &r.pages[offset>>pageShift].Mutex
-	if mutex == held {
-		return held
-	}
-	unlock(held)
-	mutex.Lock()
-	return mutex
-}
-
-func unlock(held *sync.Mutex) {
-	if held != nil {
-		held.Unlock()
-	}
 }
 
 // admit checks a lane's access to memory that span found: bytes read must hold values, no cp.async may be writing them, and there
@@ -111,10 +89,7 @@ func (w *warp) admit(m memory, r *region, offset, lane int, value []byte) bool {
 			return false
 		}
 	}
-	if r.pages == nil { // no other thread comes here
-		return true
-	}
-	return w.touch(r, offset, m.size, lane, m.how, value)
+	return !w.races(r) || w.touch(r, offset, m.size, lane, m.how, value)
 }
 
 // get reads a value of 1, 2, 4 or 8 bytes.

@@ -1,9 +1,6 @@
 package ptx
 
-import (
-	"math/bits"
-	"sync"
-)
+import "math/bits"
 
 // Asynchronous copies: PTX ISA 8.8, section 9.7.9.25.3 (cp.async). A copy reads global memory when it is issued. What it read
 // reaches shared memory when its thread waits for it; until then nobody may touch the place.
@@ -90,62 +87,119 @@ func decodeAsyncCopy(r *reader, cg bool) {
 	if len(args) == 4 {
 		count = r.source(args[3], u32, false)
 	}
-	form := asyncForm{to: to, from: from, count: count, toOffset: uint64(toOffset), fromOffset: uint64(fromOffset), size: size}
+	form := asyncForm{to: to, from: from, count: count, toOffset: toOffset, fromOffset: fromOffset, size: size}
 	r.touches(shared, size, 4)
 	r.touches(global, size, 4)
-	r.apply(func(w *warp, _ *inst, mask uint32) {
-		var held *sync.Mutex
-		for ; mask != 0 && w.fault == nil; mask &= mask - 1 {
-			held = form.issue(w, bits.TrailingZeros32(mask), held)
-		}
-		unlock(held)
-		w.traffic.finish(&w.block.tallies[w.pc])
-	})
+	r.apply(func(w *warp, _ *inst, mask uint32) { form.issue(w, mask) })
 }
 
 // asyncForm is a cp.async with its operands: rows of the addresses in shared and global memory and of the source size.
 type asyncForm struct {
 	to, from, count      int32
-	toOffset, fromOffset uint64
+	toOffset, fromOffset int64
 	size                 int
 }
 
-// issue starts a lane's copy: it reads the source, as many bytes as count says, and zeros for the rest. It holds the lock of the
-// page read last, and returns it.
-func (f asyncForm) issue(w *warp, lane int, held *sync.Mutex) *sync.Mutex {
+// issue starts the copies of the lanes of mask. Each reads its source, as many bytes as count says, and has zeros for the rest.
+func (f *asyncForm) issue(w *warp, mask uint32) {
+	var places, sources [lanes]uint64 // in shared and global memory
+	var copied, read uint32           // lanes that started a copy, and that read something for it
+	if full, ok := f.check(w, mask, &places, &sources); ok {
+		for rest := mask; rest != 0 && w.fault == nil; rest &= rest - 1 {
+			lane := bits.TrailingZeros32(rest) % lanes
+			flight := asyncCopy{lane: lane, offset: int(places[lane])}
+			if full>>lane&1 != 0 {
+				copy(flight.data[:], w.request.region.data[sources[lane]:][:f.size])
+			}
+			f.launch(w, flight)
+		}
+		copied, read = mask, full
+	} else {
+		for ; mask != 0 && w.fault == nil; mask &= mask - 1 {
+			lane := firstLane(mask)
+			if f.issueOne(w, lane, &places[lane], &sources[lane]) > 0 {
+				read |= 1 << lane
+			}
+			copied |= 1 << lane
+		}
+	}
+	t := w.tally()
+	t.requests++
+	t.countShared(&places, copied, f.size)
+	t.countGlobal(&sources, read)
+}
+
+// check looks the places of all copies up, in two requests. It reports false where not all is well, or a lane copies a part of its bytes;
+// full are the lanes that copy all, the others copy none.
+func (f *asyncForm) check(w *warp, mask uint32, places, sources *[lanes]uint64) (full uint32, ok bool) {
+	from, counts := &w.rows[f.from], &w.rows[f.count]
+	if !w.whole(memory{space: shared, size: f.size, how: writing}, &w.rows[f.to], f.toOffset, mask) {
+		return 0, false
+	}
+	*places = w.request.at
+	for ; mask != 0; mask &= mask - 1 {
+		lane := bits.TrailingZeros32(mask) % lanes
+		switch {
+		case int(counts[lane]) == f.size:
+			full |= 1 << lane
+		case counts[lane] != 0 || (from[lane]+uint64(f.fromOffset))&uint64(f.size-1) != 0:
+			return 0, false
+		}
+	}
+	if full != 0 && !w.whole(memory{space: global, size: f.size, how: reading}, from, f.fromOffset, full) {
+		return 0, false
+	}
+	*sources = w.request.at
+	return full, true
+}
+
+// issueOne starts a lane's copy. It notes where the copy lies, and returns how many bytes it reads.
+func (f *asyncForm) issueOne(w *warp, lane int, to, from *uint64) int {
 	n := int(w.rows[f.count][lane])
-	address := w.rows[f.from][lane] + f.fromOffset
+	address := w.rows[f.from][lane] + uint64(f.fromOffset)
 	write := memory{space: shared, size: f.size, how: writing}
-	target, place := w.span(write, lane, w.rows[f.to][lane]+f.toOffset)
+	target, place := w.span(write, lane, w.rows[f.to][lane]+uint64(f.toOffset))
 	switch {
 	case target == nil || !w.admit(write, target, place, lane, nil):
-		return held
+		return 0
 	case n > f.size:
 		w.fail(lane, "cp.async copies %d bytes of %d: the source size must be at most the size", n, f.size)
-		return held
+		return 0
 	case address&uint64(f.size-1) != 0:
 		w.fail(lane, "cp.async of %d bytes from global address %#x: the address must be a multiple of %d", f.size, address, f.size)
-		return held
+		return 0
 	}
-	flight := asyncCopy{lane: lane, group: w.copies.groups[lane], offset: place, n: f.size}
+	flight := asyncCopy{lane: lane, offset: place}
 	for at := 0; at < n; {
 		read := memory{space: global, size: 1 << (bits.Len(uint(min(n-at, 4))) - 1), how: reading} // 4 bytes, and what is left by 2 and 1
 		source, offset := w.span(read, lane, address+uint64(at))
 		if source == nil {
-			return held
+			return 0
 		}
-		held = w.lock(source, offset, held)
-		if !w.admit(read, source, offset, lane, nil) {
-			return held
+		held := w.lock(read, source, offset, nil)
+		admitted := w.admit(read, source, offset, lane, nil)
+		unlock(held)
+		if !admitted {
+			return 0
 		}
-		w.count(source, offset, read.size)
 		copy(flight.data[at:], source.data[offset:offset+read.size])
 		at += read.size
 	}
-	w.copies.open = append(w.copies.open, flight)
-	w.block.fly(place, f.size, true)
-	w.traffic.shared(place, f.size)
-	return held
+	f.launch(w, flight)
+	*to, *from = uint64(place), address
+	return n
+}
+
+// launch lets a copy fly.
+func (f *asyncForm) launch(w *warp, c asyncCopy) {
+	b := w.block
+	if b.flights > 0 && b.isFlying(c.offset, f.size) { // the copy of another lane, by the same instruction
+		w.admit(memory{space: shared, size: f.size, how: writing}, &b.shared, c.offset, c.lane, nil)
+		return
+	}
+	c.group, c.n = w.copies.groups[c.lane], f.size
+	w.copies.open = append(w.copies.open, c)
+	b.fly(c.offset, f.size, true)
 }
 
 // land completes the copies of the lanes of mask, but for those of the latest pending groups committed; -1 completes those that are

@@ -1,10 +1,6 @@
 package ptx
 
-import (
-	"math"
-	"math/bits"
-	"sync"
-)
+import "math"
 
 // Atomic operations: PTX ISA 8.8, sections 9.7.13.5 (atom) and 9.7.13.6 (red). They are relaxed: they order nothing but themselves.
 
@@ -112,27 +108,13 @@ func decodeAtomic(r *reader) {
 	r.touches(s, m.size, m.size)
 	change := updateOf(operation, t)
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		var held *sync.Mutex
-		for ; mask != 0; mask &= mask - 1 {
-			lane := bits.TrailingZeros32(mask)
-			region, offset := w.span(m, lane, w.rows[in.a][lane]+uint64(in.offset))
-			if region == nil {
-				break
-			}
-			held = w.lock(region, offset, held)
-			if !w.admit(m, region, offset, lane, nil) {
-				break
-			}
-			w.count(region, offset, m.size)
-			place := region.data[offset:]
-			old := get(place, m.size)
-			put(place, change(old, w.rows[b][lane], w.rows[c][lane]), m.size)
+		w.walk(m, &w.rows[in.a], in.offset, mask, func(lane int, bytes []byte) {
+			old := get(bytes, m.size)
+			put(bytes, change(old, w.rows[b][lane], w.rows[c][lane]), m.size)
 			if result != noRow {
 				w.rows[result][lane] = old
 			}
-		}
-		unlock(held)
-		w.traffic.finish(&w.block.tallies[w.pc])
+		})
 	})
 }
 

@@ -10,12 +10,30 @@ func masked1(t scalar, f func(a uint64) uint64) func(a uint64) uint64 {
 	return func(a uint64) uint64 { return f(a) & m }
 }
 
+func andRows(d, a, b, _ *row) {
+	for i := range d {
+		d[i] = a[i] & b[i]
+	}
+}
+
+func orRows(d, a, b, _ *row) {
+	for i := range d {
+		d[i] = a[i] | b[i]
+	}
+}
+
+func xorRows(d, a, b, _ *row) {
+	for i := range d {
+		d[i] = a[i] ^ b[i]
+	}
+}
+
 // decodeLogic decodes and, or, xor: of registers, or of predicates.
-func decodeLogic(f func(a, b uint64) uint64, p func(a, b uint32) uint32) func(r *reader) {
+func decodeLogic(f rowFunc, p func(a, b uint32) uint32) func(r *reader) {
 	return func(r *reader) {
 		t := r.typ("pred b16 b32 b64")
 		if t != predicate {
-			r.binary(t, f)
+			r.binaryRows(t, f)
 			return
 		}
 		if !r.want(3) {
@@ -40,16 +58,25 @@ func decodePredicateMove(r *reader, negate bool) {
 	r.apply(func(w *warp, _ *inst, mask uint32) { w.setPredicate(d, mask, w.predicate(a, not != negate)) })
 }
 
-func shiftLeft[T integer](a, b uint64) uint64  { return pack(T(a) << uint32(b)) }
-func shiftRight[T integer](a, b uint64) uint64 { return pack(T(a) >> uint32(b)) }
+func shiftLeft[T integer](d, a, b, _ *row) {
+	for i := range d {
+		d[i] = pack(T(a[i]) << uint32(b[i]))
+	}
+}
+
+func shiftRight[T integer](d, a, b, _ *row) {
+	for i := range d {
+		d[i] = pack(T(a[i]) >> uint32(b[i]))
+	}
+}
 
 // decodeShift decodes shl and shr: the amount is a u32, and more than the type's bits shifts everything out.
-func decodeShift(f func(t scalar) func(a, b uint64) uint64, choices string) func(r *reader) {
+func decodeShift(f func(t scalar) rowFunc, choices string) func(r *reader) {
 	return func(r *reader) {
 		t := r.typ(choices)
 		if r.want(3) {
 			r.inst.d, r.inst.a, r.inst.b = r.d(t), r.s(1, t), r.s(2, u32)
-			r.apply(lanewise2(f(t)))
+			r.lanewise(f(t))
 		}
 	}
 }
@@ -63,7 +90,7 @@ func decodeFunnel(r *reader) {
 		return
 	}
 	r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(b32), r.s(1, b32), r.s(2, b32), r.s(3, u32)
-	r.apply(lanewise3(func(low, high, n uint64) uint64 {
+	r.lanewise(each3(func(low, high, n uint64) uint64 {
 		if wrap {
 			n &= 31
 		}
@@ -84,7 +111,7 @@ func decodeLop3(r *reader) {
 	}
 	table := r.number(4, 255)
 	r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(b32), r.s(1, b32), r.s(2, b32), r.s(3, b32)
-	r.apply(lanewise3(func(a, b, c uint64) uint64 {
+	r.lanewise(each3(func(a, b, c uint64) uint64 {
 		var result uint64
 		for i := range uint64(8) {
 			if table>>i&1 == 0 {
@@ -120,7 +147,7 @@ func decodeExtract(r *reader) {
 	}
 	r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(t), r.s(1, t), r.s(2, u32), r.s(3, u32)
 	size := uint64(t.bits())
-	r.apply(lanewise3(func(a, position, length uint64) uint64 {
+	r.lanewise(each3(func(a, position, length uint64) uint64 {
 		position, length = position&0xff, length&0xff
 		var sign uint64
 		if t.signed() && length != 0 {
@@ -167,7 +194,7 @@ func decodePermute(r *reader) {
 		return
 	}
 	r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(b32), r.s(1, b32), r.s(2, b32), r.s(3, b32)
-	r.apply(lanewise3(func(a, b, selector uint64) uint64 {
+	r.lanewise(each3(func(a, b, selector uint64) uint64 {
 		pair := b<<32 | a
 		var result uint64
 		for i := range 4 {
@@ -188,7 +215,7 @@ func decodeCount(f32, f64 func(a uint64) uint64) func(r *reader) {
 		t := r.typ("b32 b64")
 		if r.want(2) {
 			r.inst.d, r.inst.a = r.d(u32), r.s(1, t)
-			r.apply(lanewise1(map[scalar]func(uint64) uint64{b32: f32, b64: f64}[t]))
+			r.lanewise(each1(map[scalar]func(uint64) uint64{b32: f32, b64: f64}[t]))
 		}
 	}
 }
@@ -202,7 +229,7 @@ func decodeFind(r *reader) {
 	}
 	r.inst.d, r.inst.a = r.d(u32), r.s(1, t)
 	size := t.bits()
-	r.apply(lanewise1(func(a uint64) uint64 {
+	r.lanewise(each1(func(a uint64) uint64 {
 		if t.signed() && a>>(size-1)&1 == 1 {
 			a = ^a & ones(size)
 		}
@@ -215,9 +242,9 @@ func decodeFind(r *reader) {
 }
 
 func init() {
-	define("and", decodeLogic(func(a, b uint64) uint64 { return a & b }, func(a, b uint32) uint32 { return a & b }))
-	define("or", decodeLogic(func(a, b uint64) uint64 { return a | b }, func(a, b uint32) uint32 { return a | b }))
-	define("xor", decodeLogic(func(a, b uint64) uint64 { return a ^ b }, func(a, b uint32) uint32 { return a ^ b }))
+	define("and", decodeLogic(andRows, func(a, b uint32) uint32 { return a & b }))
+	define("or", decodeLogic(orRows, func(a, b uint32) uint32 { return a | b }))
+	define("xor", decodeLogic(xorRows, func(a, b uint32) uint32 { return a ^ b }))
 	define("not", func(r *reader) {
 		if t := r.typ("pred b16 b32 b64"); t == predicate {
 			decodePredicateMove(r, true)
@@ -234,10 +261,10 @@ func init() {
 			return 0
 		})
 	})
-	define("shl", decodeShift(func(t scalar) func(a, b uint64) uint64 {
+	define("shl", decodeShift(func(t scalar) rowFunc {
 		return byType(t, shiftLeft[uint16], nil, shiftLeft[uint32], nil, shiftLeft[uint64], nil)
 	}, "b16 b32 b64"))
-	define("shr", decodeShift(func(t scalar) func(a, b uint64) uint64 {
+	define("shr", decodeShift(func(t scalar) rowFunc {
 		return byType(t, shiftRight[uint16], shiftRight[int16], shiftRight[uint32], shiftRight[int32],
 			shiftRight[uint64], shiftRight[int64])
 	}, "b16 b32 b64 "+integers))

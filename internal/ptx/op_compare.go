@@ -68,21 +68,73 @@ var combinations = map[string]func(compared, other uint32) uint32{
 	"xor": func(compared, other uint32) uint32 { return compared ^ other },
 }
 
+// comparisonRows returns the lanes, of all, in which an operator holds of two rows.
+func comparisonRows(o relation, t scalar, ftz bool) func(a, b *row) uint32 {
+	switch {
+	case t == f32 && !ftz:
+		return func(a, b *row) uint32 { return o.among(floatOutcomes(a, b)) }
+	case t.float():
+		compare := comparison(o, t, ftz)
+		return func(a, b *row) uint32 { return ballot(allLanes, a, b, compare) }
+	case t.signed():
+		outcomes := byType(t, nil, outcomes[int16], nil, outcomes[int32], nil, outcomes[int64])
+		return func(a, b *row) uint32 { return o.among(outcomes(a, b)) }
+	}
+	return func(a, b *row) uint32 { return o.among(outcomes[uint64](a, b)) } // registers are zero-extended
+}
+
+// outcomes returns the lanes in which one number is less, in which it is equal and in which it is greater.
+func outcomes[T integer](a, b *row) (less, equal, greater uint32) {
+	for i := range a {
+		x, y := T(a[i]), T(b[i])
+		var isLess, isEqual uint32
+		if x < y {
+			isLess = 1
+		}
+		if x == y {
+			isEqual = 1
+		}
+		less, equal = less>>1|isLess<<31, equal>>1|isEqual<<31
+	}
+	return less, equal, ^(less | equal)
+}
+
+// floatOutcomes is outcomes for float32, of which some pairs are neither.
+func floatOutcomes(a, b *row) (less, equal, greater uint32) {
+	for i := range a {
+		x, y := toFloat(a[i]), toFloat(b[i])
+		var isLess, isEqual, isGreater uint32
+		if x < y {
+			isLess = 1
+		}
+		if x == y {
+			isEqual = 1
+		}
+		if x > y {
+			isGreater = 1
+		}
+		less, equal, greater = less>>1|isLess<<31, equal>>1|isEqual<<31, greater>>1|isGreater<<31
+	}
+	return less, equal, greater
+}
+
+// among returns the lanes with an outcome that the operator holds for.
+func (o relation) among(less, equal, greater uint32) uint32 {
+	return less&maskIf(o.less) | equal&maskIf(o.equal) | greater&maskIf(o.greater) | ^(less|equal|greater)&maskIf(o.unordered)
+}
+
 // test is the comparison of a setp or set, with the predicate it is combined with.
 type test struct {
-	compare  func(a, b uint64) bool
+	compare  func(a, b *row) uint32
+	upper    func(a, b *row) uint32 // of the upper numbers of pairs
 	combine  func(compared, other uint32) uint32
 	other    int32
 	otherNot bool
 }
 
-// of returns the predicate and that of the opposite comparison for the lanes of mask; shift is 16 for the upper numbers of pairs.
-func (t *test) of(w *warp, in *inst, mask uint32, pairs bool, shift uint) (result, opposite uint32) {
-	compare := t.compare
-	if pairs {
-		compare = func(a, b uint64) bool { return t.compare(a>>shift&0xffff, b>>shift&0xffff) }
-	}
-	compared := ballot(mask, &w.rows[in.a], &w.rows[in.b], compare)
+// of returns the predicate that a comparison gives, and that of the opposite one.
+func (t *test) of(w *warp, in *inst, compare func(a, b *row) uint32) (result, opposite uint32) {
+	compared := compare(&w.rows[in.a], &w.rows[in.b])
 	other := w.predicate(t.other, t.otherNot)
 	return t.combine(compared, other), t.combine(^compared, other)
 }
@@ -111,7 +163,18 @@ func (r *reader) test(operator, combination string, ftz bool, t scalar) test {
 	if ftz && t != f32 && t != f16 && t != f16x2 {
 		r.fail(".ftz is not for %v", t)
 	}
-	result := test{compare: comparison(relations[operator], t, ftz), combine: combinations[combination]}
+	result := test{combine: combinations[combination]}
+	if t == f16x2 {
+		compare := comparison(relations[operator], t, ftz)
+		part := func(shift uint) func(a, b *row) uint32 {
+			return func(a, b *row) uint32 {
+				return ballot(allLanes, a, b, func(a, b uint64) bool { return compare(a>>shift&0xffff, b>>shift&0xffff) })
+			}
+		}
+		result.compare, result.upper = part(0), part(16)
+	} else if r.err == nil {
+		result.compare = comparisonRows(relations[operator], t, ftz)
+	}
 	n := 3
 	if combination != "" {
 		n = 4
@@ -140,9 +203,9 @@ func decodeSetp(r *reader) {
 	}
 	pairs := t == f16x2
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		result, second := test.of(w, in, mask, pairs, 0)
+		result, second := test.of(w, in, test.compare)
 		if pairs && q >= 0 {
-			second, _ = test.of(w, in, mask, true, 16)
+			second, _ = test.of(w, in, test.upper)
 		}
 		w.setPredicate(p, mask, result)
 		if q >= 0 {
@@ -170,10 +233,10 @@ func decodeSet(r *reader) {
 	}
 	r.inst.d = r.d(d)
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		low, _ := test.of(w, in, mask, pairs, 0)
+		low, _ := test.of(w, in, test.compare)
 		var high uint32
 		if pairs {
-			high, _ = test.of(w, in, mask, true, 16)
+			high, _ = test.of(w, in, test.upper)
 		}
 		result := &w.rows[in.d]
 		for lane := range result {
@@ -193,17 +256,12 @@ func decodeSelp(r *reader) {
 	r.inst.d, r.inst.a, r.inst.b = r.d(t), r.s(1, t), r.s(2, t)
 	p, not := r.p(3)
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		d, a, b := &w.rows[in.d], &w.rows[in.a], &w.rows[in.b]
-		yes := w.predicate(p, not)
-		for lane := range d {
-			switch {
-			case mask>>lane&1 == 0:
-			case yes>>lane&1 != 0:
-				d[lane] = a[lane]
-			default:
-				d[lane] = b[lane]
-			}
+		var result row
+		a, b, yes := &w.rows[in.a], &w.rows[in.b], w.predicate(p, not)
+		for i := range result {
+			result[i] = b[i] ^ (a[i]^b[i])&-uint64(yes>>i&1)
 		}
+		w.set(in.d, mask, &result)
 	})
 }
 
@@ -220,7 +278,7 @@ func decodeSlct(r *reader) {
 	}
 	r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(t), r.s(1, t), r.s(2, t), r.s(3, choice)
 	atLeast := comparison(relations["ge"], choice, ftz)
-	r.apply(lanewise3(func(a, b, c uint64) uint64 {
+	r.lanewise(each3(func(a, b, c uint64) uint64 {
 		if atLeast(c, 0) {
 			return a
 		}

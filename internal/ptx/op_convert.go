@@ -25,16 +25,7 @@ func decodeMove(r *reader) {
 		decodeUnpack(r, t)
 	default:
 		r.inst.d, r.inst.a = r.d(t), r.s(1, t)
-		r.apply(func(w *warp, in *inst, mask uint32) {
-			if mask == allLanes {
-				w.rows[in.d] = w.rows[in.a]
-				return
-			}
-			for ; mask != 0; mask &= mask - 1 {
-				i := bits.TrailingZeros32(mask)
-				w.rows[in.d][i] = w.rows[in.a][i]
-			}
-		})
+		r.lanewise(func(d, a, _, _ *row) { *d = *a })
 	}
 }
 
@@ -168,13 +159,36 @@ func decodeCvt(r *reader) {
 	if r.err != nil {
 		return
 	}
-	convert := c.one()
+	wide := c.to.bits()
 	if c.to.signed() { // the result is sign-extended to the register
 		reg, _ := r.names.register(r.statement.args[0].name, r.decoder)
-		inner, size, wide := convert, c.to.bits(), ones(max(reg.typ.bits(), c.to.bits()))
-		convert = func(a uint64) uint64 { return extend(inner(a), size) & wide }
+		wide = max(reg.typ.bits(), wide)
 	}
-	r.apply(lanewise1(convert))
+	r.lanewise(c.rows(wide))
+}
+
+// rows returns the function that converts all lanes, to a register of a number of bits.
+func (c conversion) rows(wide int) rowFunc {
+	one, from, to, kept := c.one(), c.from.bits(), c.to.bits(), ones(wide)
+	switch plain := c.from.integer() && c.to.integer() && !c.sat; {
+	case plain && c.from.signed() && to >= from, plain && c.to.signed() && to <= from: // the sign of the narrower
+		size := min(from, to)
+		return func(d, a, _, _ *row) {
+			for i := range d {
+				d[i] = extend(a[i], size) & kept
+			}
+		}
+	case plain && !c.to.signed():
+		both := ones(min(from, to))
+		return func(d, a, _, _ *row) {
+			for i := range d {
+				d[i] = a[i] & both
+			}
+		}
+	case c.to.signed():
+		return each1(func(a uint64) uint64 { return extend(one(a), to) & kept })
+	}
+	return each1(one)
 }
 
 // checkCvt refuses what PTX does not allow: a rounding where none happens, none where one does.
@@ -372,7 +386,7 @@ func decodeCvtPair(r *reader, c conversion, mode string) {
 		return
 	}
 	r.inst.d, r.inst.a, r.inst.b = r.d(c.to), r.s(1, f32), r.s(2, f32)
-	r.apply(lanewise2(func(high, low uint64) uint64 { return c.floatToFloat(high)<<16 | c.floatToFloat(low) }))
+	r.lanewise(each2(func(high, low uint64) uint64 { return c.floatToFloat(high)<<16 | c.floatToFloat(low) }))
 }
 
 func init() {

@@ -130,7 +130,7 @@ func decodeFloat(r *reader) {
 		r.inst.c = r.s(3, f.typ)
 	}
 	r.countFloat(f, rule)
-	r.apply(f.loop(name, rule.operands))
+	r.lanewise(f.loop(name, rule.operands))
 }
 
 // countFloat says what the instruction's work is.
@@ -152,19 +152,19 @@ func (r *reader) countFloat(f floatForm, rule floatRule) {
 }
 
 // loop returns the loop over lanes, with the short forms of the commonest instructions.
-func (f floatForm) loop(name string, operands int) func(*warp, *inst, uint32) {
+func (f floatForm) loop(name string, operands int) rowFunc {
 	if f.typ == f32 && f.rounds == nearest && !f.ftz && !f.sat {
 		switch name {
 		case "add":
-			return lanewise2(func(a, b uint64) uint64 { return float(toFloat(a) + toFloat(b)) })
+			return addFloats
 		case "sub":
-			return lanewise2(func(a, b uint64) uint64 { return float(toFloat(a) - toFloat(b)) })
+			return subtractFloats
 		case "mul":
-			return lanewise2(func(a, b uint64) uint64 { return float(toFloat(a) * toFloat(b)) })
+			return multiplyFloats
 		case "div":
-			return lanewise2(func(a, b uint64) uint64 { return float(toFloat(a) / toFloat(b)) })
+			return each2(func(a, b uint64) uint64 { return float(toFloat(a) / toFloat(b)) })
 		case "fma", "mad":
-			return fuseLanes
+			return fuse
 		}
 	}
 	if name == "neg" || name == "abs" {
@@ -172,11 +172,11 @@ func (f floatForm) loop(name string, operands int) func(*warp, *inst, uint32) {
 	}
 	switch operands {
 	case 1:
-		return lanewise1(func(a uint64) uint64 { return f.whole(a, 0, 0) })
+		return each1(func(a uint64) uint64 { return f.whole(a, 0, 0) })
 	case 2:
-		return lanewise2(func(a, b uint64) uint64 { return f.whole(a, b, 0) })
+		return each2(func(a, b uint64) uint64 { return f.whole(a, b, 0) })
 	}
-	return lanewise3(f.whole)
+	return each3(f.whole)
 }
 
 func toFloat(b uint64) float32 { return math.Float32frombits(uint32(b)) }
@@ -189,29 +189,43 @@ func float(x float32) uint64 {
 	return uint64(math.Float32bits(x))
 }
 
-// fuseLanes is fma.rn.f32, the instruction that matters most.
-func fuseLanes(w *warp, in *inst, mask uint32) {
-	d, a, b, c := &w.rows[in.d], &w.rows[in.a], &w.rows[in.b], &w.rows[in.c]
+func addFloats(d, a, b, _ *row) {
 	for i := range d {
-		if mask>>i&1 != 0 {
-			d[i] = fuse(a[i], b[i], c[i])
-		}
+		d[i] = float(toFloat(a[i]) + toFloat(b[i]))
 	}
 }
 
-// fuse returns a*b + c rounded once. The product of two float32 is exact in float64, so only the sum needs care: where its float64
-// lies on a tie of float32, or the result may be subnormal, it is rounded to odd first.
-func fuse(a, b, c uint64) uint64 {
-	product, addend := float64(toFloat(a))*float64(toFloat(b)), float64(toFloat(c))
-	sum := product + addend
-	if math.Float64bits(sum)&(1<<29-1) == 1<<28 || math.Abs(sum) < 0x1p-125 {
-		sum = oddSum(product, addend)
+func subtractFloats(d, a, b, _ *row) {
+	for i := range d {
+		d[i] = float(toFloat(a[i]) - toFloat(b[i]))
 	}
-	return float(float32(sum))
+}
+
+func multiplyFloats(d, a, b, _ *row) {
+	for i := range d {
+		d[i] = float(toFloat(a[i]) * toFloat(b[i]))
+	}
+}
+
+// fuse is fma.rn.f32, the instruction that matters most: a*b + c rounded once. The product of two float32 is exact in float64, so only
+// the sum needs care: where its float64 lies on a tie of float32, or the result may be subnormal, it is rounded to odd first.
+func fuse(d, a, b, c *row) {
+	const (
+		tie       = 1 << 28            // of the 29 bits that a float32 lacks
+		subnormal = (1023-125)<<53 - 1 // twice the bits of the least sum that is none for sure, minus 1
+	)
+	for i := range d {
+		product, addend := float64(toFloat(a[i]))*float64(toFloat(b[i])), float64(toFloat(c[i]))
+		sum := product + addend
+		if bits := math.Float64bits(sum); bits&(2*tie-1) == tie || bits<<1-1 < subnormal { // 0 is exact, and passes
+			sum = oddSum(product, addend)
+		}
+		d[i] = float(float32(sum))
+	}
 }
 
 // signLoop negates or takes the magnitude by the sign bit, NaNs included.
-func (f floatForm) signLoop(name string) func(*warp, *inst, uint32) {
+func (f floatForm) signLoop(name string) rowFunc {
 	size := f.typ.bits()
 	sign := uint64(1) << (size - 1)
 	if f.pairs {
@@ -227,9 +241,9 @@ func (f floatForm) signLoop(name string) func(*warp, *inst, uint32) {
 		}
 	}
 	if name == "abs" {
-		return lanewise1(func(a uint64) uint64 { return ftz(a) &^ sign })
+		return each1(func(a uint64) uint64 { return ftz(a) &^ sign })
 	}
-	return lanewise1(func(a uint64) uint64 { return ftz(a) ^ sign })
+	return each1(func(a uint64) uint64 { return ftz(a) ^ sign })
 }
 
 // floatRule says which forms of a float instruction there are.

@@ -90,6 +90,60 @@ func highSigned64(a, b uint64) uint64 {
 	return h
 }
 
+// The loops over lanes of the commonest instructions.
+
+func addRows[T integer](d, a, b, _ *row) {
+	for i := range d {
+		d[i] = add[T](a[i], b[i])
+	}
+}
+
+func subRows[T integer](d, a, b, _ *row) {
+	for i := range d {
+		d[i] = sub[T](a[i], b[i])
+	}
+}
+
+func mulRows[T integer](d, a, b, _ *row) {
+	for i := range d {
+		d[i] = mul[T](a[i], b[i])
+	}
+}
+
+func madRows[T integer](d, a, b, c *row) {
+	for i := range d {
+		d[i] = mad[T](a[i], b[i], c[i])
+	}
+}
+
+func wideRows[T, W integer](d, a, b, _ *row) {
+	for i := range d {
+		d[i] = wide[T, W](a[i], b[i])
+	}
+}
+
+func sumRows(t scalar) rowFunc {
+	return bySize(t, addRows[uint16], addRows[uint32], addRows[uint64])
+}
+
+func differenceRows(t scalar) rowFunc {
+	return bySize(t, subRows[uint16], subRows[uint32], subRows[uint64])
+}
+
+// bySize returns the f for a type of 16, 32 or 64 bits, where the sign makes no difference.
+func bySize[F any](t scalar, f16, f32, f64 F) F { return byType(t, f16, f16, f32, f32, f64, f64) }
+
+// productRows is product for rows.
+func productRows(part string, t scalar) rowFunc {
+	switch part {
+	case "hi":
+		return each2(product(part, t))
+	case "wide":
+		return byType(t, wideRows[uint16, uint32], wideRows[int16, int32], wideRows[uint32, uint64], wideRows[int32, int64], nil, nil)
+	}
+	return bySize(t, mulRows[uint16], mulRows[uint32], mulRows[uint64])
+}
+
 // product returns the function for mul.lo, mul.hi or mul.wide of a type.
 func product(part string, t scalar) func(a, b uint64) uint64 {
 	switch part {
@@ -140,27 +194,29 @@ func (r *reader) integerType() scalar {
 	return scalarNames[r.oneOf(integers)]
 }
 
-func (r *reader) binary(t scalar, f func(a, b uint64) uint64) {
+func (r *reader) binary(t scalar, f func(a, b uint64) uint64) { r.binaryRows(t, each2(f)) }
+
+func (r *reader) binaryRows(t scalar, f rowFunc) {
 	if r.want(3) {
 		r.inst.d, r.inst.a, r.inst.b = r.d(t), r.s(1, t), r.s(2, t)
-		r.apply(lanewise2(f))
+		r.lanewise(f)
 	}
 }
 
 func (r *reader) unary(t scalar, f func(a uint64) uint64) {
 	if r.want(2) {
 		r.inst.d, r.inst.a = r.d(t), r.s(1, t)
-		r.apply(lanewise1(f))
+		r.lanewise(each1(f))
 	}
 }
 
 // decodeSum decodes add and sub of integers.
-func decodeSum(plain func(t scalar) func(a, b uint64) uint64, saturated func(a, b uint64) uint64) func(r *reader) {
+func decodeSum(plain func(t scalar) rowFunc, saturated func(a, b uint64) uint64) func(r *reader) {
 	return func(r *reader) {
 		if r.has("sat") {
 			r.binary(r.typ("s32"), saturated)
 		} else if t := r.integerType(); t != noType {
-			r.binary(t, plain(t))
+			r.binaryRows(t, plain(t))
 		}
 	}
 }
@@ -182,7 +238,7 @@ func decodeProduct(r *reader) {
 	t := r.typ(choices)
 	if r.want(3) {
 		r.inst.d, r.inst.a, r.inst.b = r.d(widened(part, t)), r.s(1, t), r.s(2, t)
-		r.apply(lanewise2(product(part, t)))
+		r.lanewise(productRows(part, t))
 	}
 }
 
@@ -199,11 +255,11 @@ func decodeMad(r *reader) {
 	sum := widened(part, t)
 	r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(sum), r.s(1, t), r.s(2, t), r.s(3, sum)
 	if part == "lo" {
-		r.apply(lanewise3(byType(t, mad[uint16], mad[int16], mad[uint32], mad[int32], mad[uint64], mad[int64])))
+		r.lanewise(bySize(t, madRows[uint16], madRows[uint32], madRows[uint64]))
 		return
 	}
 	multiply, plus := product(part, t), sums(sum)
-	r.apply(lanewise3(func(a, b, c uint64) uint64 { return plus(multiply(a, b), c) }))
+	r.lanewise(each3(func(a, b, c uint64) uint64 { return plus(multiply(a, b), c) }))
 }
 
 // decodeMul24 decodes mul24.lo and mad24.lo.
@@ -215,7 +271,7 @@ func decodeMul24(r *reader) {
 		r.binary(t, f)
 	} else if r.want(4) {
 		r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(t), r.s(1, t), r.s(2, t), r.s(3, t)
-		r.apply(lanewise3(func(a, b, c uint64) uint64 { return add[uint32](f(a, b), c) }))
+		r.lanewise(each3(func(a, b, c uint64) uint64 { return add[uint32](f(a, b), c) }))
 	}
 }
 
@@ -227,7 +283,7 @@ func decodeDotBytes(r *reader) {
 			sum = s32
 		}
 		r.inst.d, r.inst.a, r.inst.b, r.inst.c = r.d(sum), r.s(1, a), r.s(2, b), r.s(3, sum)
-		r.apply(lanewise3(dotBytes(a, b)))
+		r.lanewise(each3(dotBytes(a, b)))
 	}
 }
 
@@ -241,12 +297,12 @@ func decodeSad(r *reader) {
 	low := byType(t, smaller[uint16], smaller[int16], smaller[uint32], smaller[int32], smaller[uint64], smaller[int64])
 	top := byType(t, larger[uint16], larger[int16], larger[uint32], larger[int32], larger[uint64], larger[int64])
 	minus, plus := differences(t), sums(t)
-	r.apply(lanewise3(func(a, b, c uint64) uint64 { return plus(minus(top(a, b), low(a, b)), c) }))
+	r.lanewise(each3(func(a, b, c uint64) uint64 { return plus(minus(top(a, b), low(a, b)), c) }))
 }
 
 func init() {
-	define("add", orFloat(decodeSum(sums, addSaturated)))
-	define("sub", orFloat(decodeSum(differences, subSaturated)))
+	define("add", orFloat(decodeSum(sumRows, addSaturated)))
+	define("sub", orFloat(decodeSum(differenceRows, subSaturated)))
 	define("mul", orFloat(decodeProduct))
 	define("mad", orFloat(decodeMad))
 	define("mul24 mad24", decodeMul24)

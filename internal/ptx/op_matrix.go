@@ -1,5 +1,7 @@
 package ptx
 
+import "encoding/binary"
+
 // Tensor cores: PTX ISA 8.8, sections 9.7.14.5 (mma.sync) and 9.7.14.5.15 (ldmatrix). Products are exact, and a sum is rounded once to
 // float32 after each instruction; a tensor core keeps fewer bits in between.
 
@@ -31,15 +33,18 @@ func decodeLdmatrix(r *reader) {
 	m := memory{space: shared, size: 16, how: reading}
 	r.apply(func(w *warp, in *inst, _ uint32) {
 		var halves [4][8][8]uint64
-		for lane := range 8 * n {
-			region, offset := w.span(m, lane, w.rows[in.a][lane]+uint64(in.offset))
-			if region == nil || !w.admit(m, region, offset, lane, nil) {
-				return
-			}
-			w.traffic.shared(offset, m.size)
+		row := func(lane int, bytes []byte) {
 			for i := range 8 {
-				halves[lane/8][lane%8][i] = get(region.data[offset+2*i:], 2)
+				halves[lane/8][lane%8][i] = uint64(binary.LittleEndian.Uint16(bytes[2*i:]))
 			}
+		}
+		if givers := allLanes >> (lanes - 8*n); w.whole(m, &w.rows[in.a], in.offset, givers) {
+			w.countWhole(m.size, givers)
+			for lane := range 8 * n {
+				row(lane, w.request.region.data[w.request.at[lane]:][:16])
+			}
+		} else {
+			w.walk(m, &w.rows[in.a], in.offset, givers, row)
 		}
 		for j, row := range to {
 			for lane := range lanes {
@@ -51,7 +56,6 @@ func decodeLdmatrix(r *reader) {
 				w.rows[row][lane] = low | high<<16
 			}
 		}
-		w.traffic.finish(&w.block.tallies[w.pc])
 	})
 }
 
@@ -116,40 +120,52 @@ func (r *reader) registers(i, n int, t scalar, result bool) []int32 {
 
 // multiply computes all of d.
 func (s mmaShape) multiply(w *warp, d, a, b, c []int32) {
-	var x, y [16][16]float64 // a [row][k] and b [column][k]
-	element := func(row int32, lane, i int) float64 {
-		bits := w.rows[row][lane]
-		if s.pack == 2 {
-			return s.input.widen(bits >> (16 * i) & 0xffff)
-		}
-		return s.input.widen(bits &^ (1<<s.input.unused - 1)) // the unused bits of tf32 are ignored
+	var x [16][16]float64 // a [row][k]
+	var y [16][8]float64  // b [k][column]
+	for j, at := range a {
+		s.spread(&w.rows[at], func(group, k int, value float64) { x[group+j%2*8][j/2*4*s.pack+k] = value })
 	}
-	for lane := range lanes {
-		group, place := lane/4, lane%4
-		for i := range s.pack {
-			for j := range a {
-				k := j/2*4*s.pack + place*s.pack + i
-				x[group+j%2*8][k] = element(a[j], lane, i)
-			}
-			for j := range b {
-				k := j*4*s.pack + place*s.pack + i
-				y[group][k] = element(b[j], lane, i)
-			}
-		}
+	for j, at := range b {
+		s.spread(&w.rows[at], func(group, k int, value float64) { y[j*4*s.pack+k][group] = value })
 	}
-	var results [4]row
-	for lane := range lanes {
-		for i := range 4 {
-			p, q := x[lane/4+i/2*8][:s.k], y[lane%4*2+i%2][:s.k]
-			sum := float64(toFloat(w.rows[c[i]][lane]))
-			for k, v := range p {
-				sum += v * q[k]
-			}
-			results[i][lane] = single.narrow(sum, nearest)
+	results := [4]row{w.rows[c[0]], w.rows[c[1]], w.rows[c[2]], w.rows[c[3]]}
+	for i := range x {
+		low, high, lane := &results[i/8*2], &results[i/8*2+1], i%8*4 // a row of d: two columns a lane, four lanes
+		sum0, sum1 := float64(toFloat(low[lane])), float64(toFloat(high[lane]))
+		sum2, sum3 := float64(toFloat(low[lane+1])), float64(toFloat(high[lane+1]))
+		sum4, sum5 := float64(toFloat(low[lane+2])), float64(toFloat(high[lane+2]))
+		sum6, sum7 := float64(toFloat(low[lane+3])), float64(toFloat(high[lane+3]))
+		for k, v := range x[i][:s.k] {
+			z := &y[k%16]
+			sum0, sum1 = sum0+float64(v*z[0]), sum1+float64(v*z[1])
+			sum2, sum3 = sum2+float64(v*z[2]), sum3+float64(v*z[3])
+			sum4, sum5 = sum4+float64(v*z[4]), sum5+float64(v*z[5])
+			sum6, sum7 = sum6+float64(v*z[6]), sum7+float64(v*z[7])
 		}
+		low[lane], high[lane] = float(float32(sum0)), float(float32(sum1))
+		low[lane+1], high[lane+1] = float(float32(sum2)), float(float32(sum3))
+		low[lane+2], high[lane+2] = float(float32(sum4)), float(float32(sum5))
+		low[lane+3], high[lane+3] = float(float32(sum6)), float(float32(sum7))
 	}
 	for i := range d {
 		w.rows[d[i]] = results[i]
+	}
+}
+
+// spread calls put with the numbers that a register of all lanes holds: a group of four lanes has neighbours along k.
+func (s mmaShape) spread(from *row, put func(group, k int, value float64)) {
+	for lane, bits := range from {
+		group, place := lane/4, lane%4*s.pack
+		switch {
+		case s.pack == 1:
+			put(group, place, s.input.widen(bits&^(1<<s.input.unused-1))) // the unused bits of tf32 are ignored
+		case s.input == bfloat:
+			put(group, place, float64(toFloat(bits<<16)))
+			put(group, place+1, float64(toFloat(bits&0xffff0000)))
+		default:
+			put(group, place, s.input.widen(bits&0xffff))
+			put(group, place+1, s.input.widen(bits>>16))
+		}
 	}
 }
 

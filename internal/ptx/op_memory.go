@@ -1,8 +1,8 @@
 package ptx
 
 import (
+	"encoding/binary"
 	"math/bits"
-	"sync"
 )
 
 // Loads and stores: PTX ISA 8.8, sections 9.7.9.8 (ld) to 9.7.9.13 (st).
@@ -101,43 +101,68 @@ func decodeLoad(r *reader) {
 	}
 	s = r.place(1, s)
 	size := t.bytes()
-	m := memory{space: s, size: size * len(elements), how: reading}
-	r.touches(s, m.size, size)
+	l := load{memory{space: s, size: size * len(elements), how: reading}, size, t.signed(), to, widths}
+	r.touches(s, l.size, size)
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		var held *sync.Mutex
-		base := &w.rows[in.a]
-		for ; mask != 0; mask &= mask - 1 {
-			lane := bits.TrailingZeros32(mask)
-			address := base[lane] + uint64(in.offset)
-			region, offset := w.span(m, lane, address)
-			if region == nil {
-				break
-			}
-			held = w.lock(region, offset, held)
-			if !w.admit(m, region, offset, lane, nil) {
-				break
-			}
-			w.count(region, offset, m.size)
-			for i, row := range to {
-				value := get(region.data[offset+i*size:], size)
-				if t.signed() {
-					value = extend(value, size*8) & ones(widths[i])
-				}
-				w.rows[row][lane] = value
-			}
+		if !w.whole(l.memory, &w.rows[in.a], in.offset, mask) {
+			w.walk(l.memory, &w.rows[in.a], in.offset, mask, func(lane int, bytes []byte) { l.one(w, lane, bytes) })
+			return
 		}
-		unlock(held)
-		w.traffic.finish(&w.block.tallies[w.pc])
+		w.countWhole(l.size, mask)
+		q := &w.request
+		if mask == allLanes && size == 4 && !l.signed {
+			l.words(w, q)
+			return
+		}
+		for ; mask != 0; mask &= mask - 1 {
+			lane := bits.TrailingZeros32(mask) % lanes
+			l.one(w, lane, q.region.data[q.at[lane]:][:l.size])
+		}
 	})
 }
 
-// count adds a lane's access to the traffic of its request.
-func (w *warp) count(r *region, offset, n int) {
-	switch r.space {
-	case shared:
-		w.traffic.shared(offset, n)
-	case global:
-		w.traffic.global(r.base+uint64(offset), n)
+// load is an ld: of elements of a number of bytes, to a row each, in which a signed one is extended to a width.
+type load struct {
+	memory
+	element int // bytes
+	signed  bool
+	to      []int32
+	widths  []int
+}
+
+// one loads what a lane reads.
+func (l *load) one(w *warp, lane int, bytes []byte) {
+	for i, row := range l.to {
+		value := get(bytes[i*l.element:], l.element)
+		if l.signed {
+			value = extend(value, l.element*8) & ones(l.widths[i])
+		}
+		w.rows[row][lane] = value
+	}
+}
+
+// words loads elements of 32 bits for all lanes.
+func (l *load) words(w *warp, q *request) {
+	data := q.region.data
+	switch len(l.to) {
+	case 1:
+		d := &w.rows[l.to[0]]
+		for i := range d {
+			d[i] = uint64(binary.LittleEndian.Uint32(data[q.at[i]:]))
+		}
+	case 2:
+		d, e := &w.rows[l.to[0]], &w.rows[l.to[1]]
+		for i := range d {
+			pair := binary.LittleEndian.Uint64(data[q.at[i]:])
+			d[i], e[i] = pair&0xffffffff, pair>>32
+		}
+	case 4:
+		d, e, f, g := &w.rows[l.to[0]], &w.rows[l.to[1]], &w.rows[l.to[2]], &w.rows[l.to[3]]
+		for i := range d {
+			four := data[q.at[i]:][:16]
+			low, high := binary.LittleEndian.Uint64(four), binary.LittleEndian.Uint64(four[8:])
+			d[i], e[i], f[i], g[i] = low&0xffffffff, low>>32, high&0xffffffff, high>>32
+		}
 	}
 }
 
@@ -155,32 +180,25 @@ func decodeStore(r *reader) {
 		r.fail("a kernel's parameters cannot be written")
 	}
 	size := t.bytes()
-	m := memory{space: s, size: size * len(elements), how: writing}
+	m := memory{space: s, size: size * len(elements), how: writing, agree: true}
 	r.touches(s, m.size, size)
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		var held *sync.Mutex
-		base := &w.rows[in.a]
-		for ; mask != 0; mask &= mask - 1 {
-			lane := bits.TrailingZeros32(mask)
-			address := base[lane] + uint64(in.offset)
-			region, offset := w.span(m, lane, address)
-			if region == nil {
-				break
-			}
-			var value [16]byte
+		one := func(lane int, bytes []byte) {
 			for i, row := range from {
-				put(value[i*size:], w.rows[row][lane], size)
+				put(bytes[i*size:], w.rows[row][lane], size)
 			}
-			held = w.lock(region, offset, held)
-			if !w.admit(m, region, offset, lane, value[:m.size]) {
-				break
-			}
-			w.count(region, offset, m.size)
-			copy(region.data[offset:], value[:m.size])
-			region.mark(offset, m.size)
 		}
-		unlock(held)
-		w.traffic.finish(&w.block.tallies[w.pc])
+		if !w.whole(m, &w.rows[in.a], in.offset, mask) {
+			w.walk(m, &w.rows[in.a], in.offset, mask, one)
+			return
+		}
+		w.countWhole(m.size, mask)
+		q := &w.request
+		for ; mask != 0; mask &= mask - 1 {
+			lane := bits.TrailingZeros32(mask) % lanes
+			one(lane, q.region.data[q.at[lane]:][:m.size])
+			q.region.mark(int(q.at[lane]), m.size)
+		}
 	})
 }
 

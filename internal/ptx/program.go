@@ -2,7 +2,8 @@ package ptx
 
 // inst is a decoded instruction: everything that executing it needs, so that no name is looked at again.
 type inst struct {
-	run      func(w *warp, in *inst, mask uint32) // does it for the lanes of mask; nil for a branch, exit or barrier
+	compute  rowFunc                              // does it where each lane's result is made of that lane's operands alone
+	run      func(w *warp, in *inst, mask uint32) // or does it for the lanes of mask; both are nil for a branch, exit or barrier
 	flow     flow
 	guard    int32 // the predicate that switches it on; -1 for none
 	guardNot bool

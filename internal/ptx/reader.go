@@ -212,3 +212,6 @@ func (r *reader) count(k work, flops float64) { r.origin.work, r.origin.flops = 
 
 // apply sets what the instruction does.
 func (r *reader) apply(run func(w *warp, in *inst, mask uint32)) { r.inst.run = run }
+
+// lanewise sets what the instruction does to each lane alone.
+func (r *reader) lanewise(f rowFunc) { r.inst.compute = f }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // region is a piece of memory with its limits: an allocation, the shared memory of a block, the local memory of a warp.
@@ -37,7 +38,7 @@ func newRegion(s space, base uint64, size int) region {
 	return r
 }
 
-// mark notes that n bytes hold values.
+// mark notes that n bytes hold values. Blocks of several workers may write bytes of one word at once.
 func (r *region) mark(offset, n int) {
 	if r.written == nil {
 		return
@@ -45,10 +46,15 @@ func (r *region) mark(offset, n int) {
 	for end := offset + n; offset < end; {
 		bit := offset % 64
 		count := min(64-bit, end-offset)
-		r.written[offset/64] |= ones(count) << bit
+		if set := ones(count) << bit; set&^r.word(offset/64) != 0 {
+			atomic.OrUint64(&r.written[offset/64], set)
+		}
 		offset += count
 	}
 }
+
+// word returns 64 bits of written.
+func (r *region) word(i int) uint64 { return atomic.LoadUint64(&r.written[i]) }
 
 // unwritten returns the first of n bytes that holds no value, or -1.
 func (r *region) unwritten(offset, n int) int {
@@ -58,7 +64,7 @@ func (r *region) unwritten(offset, n int) int {
 	for end := offset + n; offset < end; {
 		bit := offset % 64
 		count := min(64-bit, end-offset)
-		if missing := ones(count) << bit &^ r.written[offset/64]; missing != 0 {
+		if missing := ones(count) << bit &^ r.word(offset/64); missing != 0 {
 			return offset - bit + bits.TrailingZeros64(missing)
 		}
 		offset += count

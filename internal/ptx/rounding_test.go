@@ -144,7 +144,10 @@ func TestFastFusedMultiplyAddIsRoundedOnce(t *testing.T) {
 		if p.Sign() == 0 {
 			continue
 		}
-		if got, want := fuse(a, b, c), exactRound(p, single, nearest); got != want {
+		var d row
+		rows := [3]row{filled(a), filled(b), filled(c)}
+		fuse(&d, &rows[0], &rows[1], &rows[2])
+		if got, want := d[lanes-1], exactRound(p, single, nearest); got != want {
 			t.Fatalf("fma of %#x, %#x, %#x is %#x, and %#x is right", a, b, c, got, want)
 		}
 	}

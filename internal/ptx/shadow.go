@@ -63,7 +63,8 @@ func (w *warp) touch(r *region, offset, n, lane int, how access, value []byte) b
 		if how == reading {
 			ok = c.read(w, lane)
 		} else {
-			ok = c.write(w, lane, how, value != nil && string(value) == string(r.data[offset:offset+n]))
+			same := value != nil && c.by(w) && string(value) == string(r.data[offset:offset+n])
+			ok = c.write(w, lane, how, same)
 		}
 		if !ok {
 			w.fail(lane, "race: this %v of %d bytes at %s is not ordered after the %s", how, n, r.describe(offset), c.before(w, how))
@@ -94,13 +95,17 @@ func (c *cell) read(w *warp, lane int) bool {
 	return true
 }
 
+// by reports whether the last write was by the instruction that the warp executes.
+func (c *cell) by(w *warp) bool {
+	return c.writerBlock == w.block.index && c.writeTime == w.block.now && int(c.writer)/lanes == w.index
+}
+
 // write reports whether the write is ordered after the last write and the reads since.
 func (c *cell) write(w *warp, lane int, how access, same bool) bool {
 	b := w.block
 	thread := w.index*lanes + lane
 	if c.writerBlock != nobody && !(c.atomic && how == updating) {
-		together := c.writerBlock == b.index && c.writeTime == b.now && int(c.writer)/lanes == w.index
-		if c.writerBlock != b.index || !w.follows(int(c.writer), c.writeTime, lane) && !(together && same) {
+		if c.writerBlock != b.index || !w.follows(int(c.writer), c.writeTime, lane) && !same {
 			return false
 		}
 	}

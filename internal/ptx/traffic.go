@@ -2,16 +2,8 @@ package ptx
 
 import "math/bits"
 
-// traffic collects the addresses of one warp's memory request, to count what it costs: sectors of 32 bytes of global memory, and
-// wavefronts of shared memory, one for each different word that a bank must deliver.
-type traffic struct {
-	sectors []uint64 // different ones, in the order of their first use
-	words   [banks][]uint64
-	used    uint32 // banks with words
-	waves   int
-	ideal   int
-	inPhase int // lanes
-}
+// What one request of a warp costs: sectors of 32 bytes of global memory, and wavefronts of shared memory, one for each different word
+// that a bank must deliver. Lanes come in order; as many as move 128 bytes share a phase, in which a bank delivers one word a wavefront.
 
 const (
 	sectorBytes = 32
@@ -20,54 +12,69 @@ const (
 	phaseBytes  = banks * bankBytes // what shared memory delivers at once
 )
 
-// global adds a lane's access of n bytes.
-func (t *traffic) global(address uint64, n int) {
-	for s := address / sectorBytes; s <= (address+uint64(n)-1)/sectorBytes; s++ {
-		if k := len(t.sectors); k == 0 || t.sectors[k-1] != s && !contains(t.sectors, s) {
-			t.sectors = append(t.sectors, s)
+// countGlobal adds the sectors that the accesses of the lanes of mask touch. An access, being aligned, lies in one.
+func (t *tally) countGlobal(at *[lanes]uint64, mask uint32) {
+	var sectors [lanes]uint64 // different ones, in the order of their first use
+	n, highest := 0, uint64(0)
+	for ; mask != 0; mask &= mask - 1 {
+		s := at[bits.TrailingZeros32(mask)%lanes]/sectorBytes + 1
+		if s > highest {
+			highest = s
+		} else if n > 0 && s == sectors[(n-1)%lanes] || contains(sectors[:n], s) {
+			continue
 		}
+		sectors[n%lanes] = s
+		n++
 	}
+	t.sectors += uint64(n)
 }
 
-// shared adds a lane's access of n bytes. Lanes come in order; as many as move 128 bytes share a phase.
-func (t *traffic) shared(offset, n int) {
-	if t.inPhase == phaseBytes/max(n, bankBytes) {
-		t.endPhase()
-	}
-	t.inPhase++
-	for word := uint64(offset / bankBytes); word <= uint64(offset+n-1)/bankBytes; word++ {
-		bank := word % banks
-		if t.used>>bank&1 == 0 {
-			t.used |= 1 << bank
-			t.words[bank] = append(t.words[bank][:0], word)
-		} else if !contains(t.words[bank], word) {
-			t.words[bank] = append(t.words[bank], word)
-		}
-	}
-}
-
-// endPhase counts the wavefronts of the lanes since the last phase.
-func (t *traffic) endPhase() {
-	if t.inPhase == 0 {
+// countShared adds the wavefronts of the lanes of mask, which access size bytes each.
+func (t *tally) countShared(at *[lanes]uint64, mask uint32, size int) {
+	if mask == 0 {
 		return
 	}
-	worst := 1
-	for m := t.used; m != 0; m &= m - 1 {
-		worst = max(worst, len(t.words[bits.TrailingZeros32(m)]))
+	width := max(size, bankBytes) // a lane's banks: those of its access, which no other access overlaps in part
+	shift, group := uint(bits.TrailingZeros(uint(width))), uint64(phaseBytes/width)
+	for mask != 0 {
+		var (
+			units [lanes]uint64 // that lanes of the phase access, of width bytes
+			first [banks]uint64 // unit of each group of banks
+			n     uint64
+			used  uint32
+			clash bool
+		)
+		for ; mask != 0 && n < group; mask &= mask - 1 {
+			unit := at[bits.TrailingZeros32(mask)%lanes] >> shift
+			bank := unit & (group - 1) % banks
+			if used>>bank&1 == 0 {
+				used |= 1 << bank
+				first[bank] = unit
+			}
+			clash = clash || first[bank] != unit
+			units[n%lanes] = unit
+			n++
+		}
+		t.waves++
+		if clash {
+			extra := conflicts(units[:n], group)
+			t.waves += extra
+			t.conflicts += extra
+		}
 	}
-	t.waves += worst
-	t.ideal++
-	t.used, t.inPhase = 0, 0
 }
 
-// finish adds the request to the tally and empties the collection.
-func (t *traffic) finish(to *tally) {
-	t.endPhase()
-	to.requests++
-	to.sectors += uint64(len(t.sectors))
-	to.waves += uint64(t.waves)
-	to.conflicts += uint64(t.waves - t.ideal)
-	t.sectors, t.waves, t.ideal = t.sectors[:0], 0, 0
+// conflicts returns how many wavefronts a phase takes more than one: a group of banks delivers its different units one after the other.
+func conflicts(units []uint64, group uint64) uint64 {
+	var different [banks]uint64
+	worst := uint64(0)
+	for i, unit := range units {
+		if !contains(units[:i], unit) {
+			different[unit%group]++
+			worst = max(worst, different[unit%group])
+		}
+	}
+	return worst - 1
 }
 
 func contains(list []uint64, x uint64) bool {

@@ -28,7 +28,8 @@ type warp struct {
 	predicates []uint32 // a bit for each lane
 	local      region   // the local memory of all lanes, one after another
 	copies     asyncCopies
-	traffic    traffic // of the request being executed
+	request    request  // the access of memory that is being made
+	value      [16]byte // what a lane is about to write
 
 	pc     int
 	active uint32 // lanes that execute at pc
@@ -58,12 +59,13 @@ type group struct {
 func (w *warp) start(threads int) {
 	*w = warp{
 		block: w.block, index: w.index, rows: w.rows, predicates: w.predicates, local: w.local, parked: w.parked[:0],
-		copies: w.copies.reset(), traffic: w.traffic, meet: math.MaxInt, budget: w.block.launch.budget,
+		copies: w.copies.reset(), meet: math.MaxInt, budget: w.block.launch.budget,
 	}
 	w.live = allLanes >> (lanes - threads)
 	w.active = w.live
 	w.fillRows()
 	clear(w.local.written)
+	w.local.lane = w.block.kernel.local
 }
 
 // fillRows gives all registers the values they begin with.
@@ -105,7 +107,9 @@ func (w *warp) run(quantum int) {
 		w.block.now++
 		switch in.flow {
 		case onward:
-			if mask != 0 {
+			if in.compute != nil {
+				w.compute(in, mask)
+			} else if mask != 0 {
 				in.run(w, in, mask)
 				if w.fault != nil {
 					return
