@@ -91,45 +91,45 @@ func (c Config) NumFixed() int {
 func (c Config) Validate() error {
 	// The upper bounds are far above any real model and keep every product of sizes within an int64.
 	for _, size := range []struct {
-		name       string
+		name       fault.Option
 		value, max int
 	}{
-		{"vocabulary (vocab_size)", c.VocabSize, 1 << 24},
-		{"context (n_positions)", c.Context, 1 << 24},
-		{"width (n_embd)", c.Width, 1 << 17},
-		{"layers (n_layer)", c.Layers, 1 << 12},
-		{"heads (n_head)", c.Heads, 1 << 12},
-		{"MLP width (n_inner)", c.MLPWidth, 1 << 20},
+		{"vocab_size", c.VocabSize, 1 << 24},
+		{"n_positions", c.Context, 1 << 24},
+		{"n_embd", c.Width, 1 << 17},
+		{"n_layer", c.Layers, 1 << 12},
+		{"n_head", c.Heads, 1 << 12},
+		{"n_inner", c.MLPWidth, 1 << 20},
 	} {
 		if size.value < 1 || size.value > size.max {
-			return fmt.Errorf("%s is %d, expected 1 to %d", size.name, size.value, size.max)
+			return fault.Optionf("%s %d: expected 1 to %d", size.name, size.value, size.max)
 		}
 	}
 	if c.Width%c.Heads != 0 {
-		return fmt.Errorf("heads (n_head) %d does not divide width (n_embd) %d", c.Heads, c.Width)
+		return fault.Optionf("%s %d: expected a divisor of %s %d", fault.Option("n_head"), c.Heads, fault.Option("n_embd"), c.Width)
 	}
 	if !(float32(c.Epsilon) > 0 && c.Epsilon < 1) {
-		return fmt.Errorf("epsilon (layer_norm_epsilon) is %g, expected more than 0 in float32 and less than 1", c.Epsilon)
+		return fault.Optionf("%s %g: expected more than 0 in float32 and less than 1", fault.Option("layer_norm_epsilon"), c.Epsilon)
 	}
 	switch c.Positions {
 	case Learned, Sinusoidal:
 	case Rotary:
 		if c.HeadDim()%2 != 0 {
-			return fmt.Errorf("rotary positions need an even head size, but width (n_embd) %d / heads (n_head) %d = %d",
-				c.Width, c.Heads, c.HeadDim())
+			return fault.Optionf("%s %d divided by %s %d is %d: expected an even number with rotary positions",
+				fault.Option("n_embd"), c.Width, fault.Option("n_head"), c.Heads, c.HeadDim())
 		}
 		if !(c.RopeTheta >= 1 && c.RopeTheta <= math.MaxFloat32) {
-			return fmt.Errorf("rope theta (rope_theta) is %g, expected at least 1", c.RopeTheta)
+			return fault.Optionf("%s %g: expected at least 1", fault.Option("rope_theta"), c.RopeTheta)
 		}
 	default:
-		return fmt.Errorf("positions (position_embedding) is %q, expected %q, %q or %q", c.Positions, Learned, Sinusoidal, Rotary)
+		return fault.Optionf("%s %q: expected %q, %q or %q", fault.Option("position_embedding"), c.Positions, Learned, Sinusoidal, Rotary)
 	}
 	for _, token := range []struct {
-		name string
+		name fault.Option
 		id   int
 	}{{"bos_token_id", c.BOS}, {"eos_token_id", c.EOS}, {"pad_token_id", c.PAD}} {
 		if token.id != NoToken && (token.id < 0 || token.id >= c.VocabSize) {
-			return fmt.Errorf("%s is %d, outside of the vocabulary of %d tokens", token.name, token.id, c.VocabSize)
+			return fault.Optionf("%s %d: outside of the vocabulary of %d tokens", token.name, token.id, c.VocabSize)
 		}
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"trainer/internal/fault"
-	"trainer/internal/vm"
 )
 
 // Sampling says how the next token is chosen.
@@ -49,15 +48,12 @@ type Choice struct {
 
 // Generator continues token sequences.
 type Generator struct {
-	model    *Model
 	executor *Executor
 	batch    Batch
 }
 
-// NewGenerator returns a generator of m on a backend.
-func NewGenerator(m *Model, b vm.Backend) *Generator {
-	return &Generator{model: m, executor: NewExecutor(m, b)}
-}
+// NewGenerator returns a generator of an executor's model. The executor may be used for other work between calls.
+func NewGenerator(e *Executor) *Generator { return &Generator{executor: e} }
 
 // promptsAtOnce is how many sequences go through the model together: enough to fill the tiles of the matrix products even when they are
 // short, and no more than a few thousand tokens when the context is long.
@@ -68,12 +64,12 @@ func promptsAtOnce(context int) int { return max(1, min(128, 4096/context)) }
 // longer than the context is an error of class data.
 func (g *Generator) Generate(prompts [][]int32, s Sampling, top int) ([][]Choice, error) {
 	for i, p := range prompts {
-		if len(p) == 0 || len(p) > g.model.Config.Context {
-			return nil, fault.Dataf("prompt %d has %d tokens: expected 1 to %d, the context of the model", i+1, len(p), g.model.Config.Context)
+		if len(p) == 0 || len(p) > g.executor.model.Config.Context {
+			return nil, fault.Dataf("prompt %d has %d tokens: expected 1 to %d, the context of the model", i+1, len(p), g.executor.model.Config.Context)
 		}
 	}
 	results := make([][]Choice, len(prompts))
-	group := promptsAtOnce(g.model.Config.Context)
+	group := promptsAtOnce(g.executor.model.Config.Context)
 	for first := 0; first < len(prompts); first += group {
 		end := min(first+group, len(prompts))
 		if err := g.generate(prompts[first:end], results[first:end], s, top); err != nil {
@@ -100,7 +96,7 @@ func (g *Generator) generate(prompts [][]int32, results [][]Choice, s Sampling, 
 		if err != nil {
 			return err
 		}
-		vocab := g.model.Config.VocabSize
+		vocab := g.executor.model.Config.VocabSize
 		going := open[:0]
 		for row, i := range open {
 			ranked := Rank(r.Logits[row*vocab : (row+1)*vocab])
@@ -110,7 +106,7 @@ func (g *Generator) generate(prompts [][]int32, results [][]Choice, s Sampling, 
 			c := Choice{Candidate: choose(ranked, s, random[i]), Top: slices.Clone(ranked[:min(top, vocab)])}
 			results[i] = append(results[i], c)
 			sequences[i] = append(sequences[i], c.Token)
-			if int(c.Token) != g.model.Config.EOS && len(results[i]) != s.MaxTokens && len(sequences[i]) <= g.model.Config.Context {
+			if int(c.Token) != g.executor.model.Config.EOS && len(results[i]) != s.MaxTokens && len(sequences[i]) <= g.executor.model.Config.Context {
 				going = append(going, i)
 			}
 		}

@@ -33,7 +33,7 @@ func newTestGenerator(t testing.TB, positions Positions) *Generator {
 	}
 	backend := cpu.New(1, kernel.Best())
 	t.Cleanup(func() { backend.Close() })
-	return NewGenerator(m, backend)
+	return NewGenerator(NewExecutor(m, backend))
 }
 
 // randomPrompts are n prompts of every length that the model allows, without the end token.

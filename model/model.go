@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"trainer/internal/fault"
 	"trainer/internal/memory"
 	"trainer/internal/vm"
 )
@@ -107,8 +108,8 @@ func build(c Config) (*Model, error) {
 	}
 	weights := c.NumParameters() + c.NumFixed()
 	if err := memory.Fits(fmt.Sprintf("a model of %d weights", weights), 4*weights); err != nil {
-		return nil, fmt.Errorf("width (n_embd) %d with layers (n_layer) %d: %w: choose less of either, or a smaller vocabulary",
-			c.Width, c.Layers, err)
+		return nil, fault.Optionf("%s %d with %s %d: %v: choose less of either, or a smaller vocabulary",
+			fault.Option("n_embd"), c.Width, fault.Option("n_layer"), c.Layers, err)
 	}
 	m := &Model{Config: c}
 	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }

@@ -199,7 +199,7 @@ func TestNewRefusesAModelLargerThanTheMachine(t *testing.T) {
 	c := Calculator(35)
 	c.Width, c.Layers, c.MLPWidth = 65536, 96, 4*65536
 	m, err := New(c, 1)
-	if err == nil || m != nil || !strings.Contains(err.Error(), "width (n_embd) 65536 with layers (n_layer) 96: a model of 4947") {
+	if err == nil || m != nil || !strings.Contains(err.Error(), "n_embd 65536 with n_layer 96: a model of 4947") {
 		t.Errorf("model %v, error %v: want one that names the sizes", m, err)
 	}
 }

@@ -243,16 +243,16 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 
 // sameOptions returns a usage error that names the first option which a resumed run may not change.
 func sameOptions(saved, now Options) error {
-	now.Steps, now.Threads = saved.Steps, saved.Threads
+	now.Steps, now.Threads, now.Device, now.GEMM = saved.Steps, saved.Threads, saved.Device, saved.GEMM
 	if len(saved.Repeats)+len(now.Repeats) == 0 {
 		now.Repeats = saved.Repeats // JSON tells an empty map from none
 	}
 	a, b := reflect.ValueOf(saved), reflect.ValueOf(now)
 	for i := range a.NumField() {
 		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
-			name := strings.ReplaceAll(a.Type().Field(i).Tag.Get("json"), "_", " ")
-			return fault.Usagef("the run was begun with %s %v, not %v: it cannot change on the way; "+
-				"leave the flag out, or begin another run with -out", name, x, y)
+			name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
+			return fault.Optionf("the run was begun with %s %v, not %v: it cannot change on the way; "+
+				"leave the flag out, or begin another run with -out", fault.Option(name), x, y)
 		}
 	}
 	return nil

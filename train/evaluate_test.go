@@ -62,7 +62,7 @@ func TestEvaluationEqualsGreedyGeneration(t *testing.T) {
 	for _, i := range e.Wrong {
 		wrong[i] = true
 	}
-	generator := model.NewGenerator(trainer.Model, cpu.New(1, kernel.Best()))
+	generator := trainer.Generator()
 	var prompts [][]int32
 	for _, s := range trainer.Train.sequences {
 		prompts = append(prompts, s.inputs[:len(s.inputs)-s.wanted+1])

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"trainer/internal/fault"
 )
 
 // Options are the choices of a training run that determine its result, together with the model and the data. They are saved with a
@@ -29,6 +31,12 @@ type Options struct {
 
 	Seed    uint64 `json:"seed"`
 	Threads int    `json:"threads"`
+
+	Precision string `json:"precision,omitempty"` // of Precisions; "bf16" wants a GPU
+
+	// Where the run takes place, which a resumed run may change.
+	Device string `json:"-"` // "cpu", which is the default, "cuda" or "cuda:1"
+	GEMM   string `json:"-"` // of GEMMs: what multiplies matrices on a GPU; the default is "auto"
 }
 
 // OptimizerNames and LossNames are the values of Options.Optimizer and Options.Loss.
@@ -59,47 +67,47 @@ const (
 // Validate returns an error that names the option which is impossible, its value and what was expected.
 func (o Options) Validate() error {
 	for _, n := range []struct {
-		name  string
+		name  fault.Option
 		value int
 	}{{"steps", o.Steps}, {"batch", o.Batch}, {"accumulate", o.Accumulate}, {"threads", o.Threads}} {
 		if n.value < 1 {
-			return fmt.Errorf("%s %d: expected at least 1", n.name, n.value)
+			return fault.Optionf("%s %d: expected at least 1", n.name, n.value)
 		}
 		if n.value > math.MaxInt32 {
-			return fmt.Errorf("%s %d: expected at most %d", n.name, n.value, math.MaxInt32)
+			return fault.Optionf("%s %d: expected at most %d", n.name, n.value, math.MaxInt32)
 		}
 	}
 	if o.Batch > maxExamples || o.Accumulate > maxExamples/o.Batch {
-		return fmt.Errorf("batch %d and accumulate %d: expected at most %d examples a step", o.Batch, o.Accumulate, maxExamples)
+		return fault.Optionf("%s %d and %s %d: expected at most %d examples a step", fault.Option("batch"), o.Batch, fault.Option("accumulate"), o.Accumulate, maxExamples)
 	}
 	if o.Threads > maxThreads {
-		return fmt.Errorf("threads %d: expected at most %d", o.Threads, maxThreads)
+		return fault.Optionf("%s %d: expected at most %d", fault.Option("threads"), o.Threads, maxThreads)
 	}
 	if err := o.schedule().validate(); err != nil {
 		return err
 	}
 	for _, n := range []struct {
-		name    string
+		name    fault.Option
 		value   float64
 		below   float64
 		example string
 	}{
 		{"beta1", o.Beta1, 1, "0.9"}, {"beta2", o.Beta2, 1, "0.95"},
-		{"weight decay", o.WeightDecay, math.MaxFloat32, "0.1"}, {"clip", o.Clip, math.MaxFloat32, "1"},
+		{"weight_decay", o.WeightDecay, math.MaxFloat32, "0.1"}, {"clip", o.Clip, math.MaxFloat32, "1"},
 	} {
 		if !(n.value >= 0 && n.value < n.below) {
-			return fmt.Errorf("%s %g: expected 0 or more and less than %.3g, such as %s", n.name, n.value, n.below, n.example)
+			return fault.Optionf("%s %g: expected 0 or more and less than %.3g, such as %s", n.name, n.value, n.below, n.example)
 		}
 	}
 	if !slices.Contains(OptimizerNames, o.Optimizer) {
-		return fmt.Errorf("optimizer %q: expected %s", o.Optimizer, strings.Join(OptimizerNames, " or "))
+		return fault.Optionf("%s %q: expected %s", fault.Option("optimizer"), o.Optimizer, strings.Join(OptimizerNames, " or "))
 	}
 	if !slices.Contains(LossNames, o.Loss) {
-		return fmt.Errorf("loss %q: expected %s", o.Loss, strings.Join(LossNames, " or "))
+		return fault.Optionf("%s %q: expected %s", fault.Option("loss"), o.Loss, strings.Join(LossNames, " or "))
 	}
 	for operation, n := range o.Repeats {
 		if n < 1 || n > 1000 {
-			return fmt.Errorf("repeats of %q %d: expected 1 to 1000", operation, n)
+			return fault.Optionf("%s of %q %d: expected 1 to 1000", fault.Option("repeats"), operation, n)
 		}
 	}
 	return nil

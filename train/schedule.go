@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"trainer/internal/fault"
 )
 
 // Schedule gives the learning rate of each step.
@@ -38,16 +40,16 @@ func (s Schedule) At(step int) float64 {
 
 func (s Schedule) validate() error {
 	if !slices.Contains(ScheduleKinds, s.Kind) {
-		return fmt.Errorf("schedule %q: expected %s", s.Kind, strings.Join(ScheduleKinds, ", "))
+		return fault.Optionf("%s %q: expected %s", fault.Option("schedule"), s.Kind, strings.Join(ScheduleKinds, ", "))
 	}
 	if !(s.Peak > 0 && s.Peak < math.MaxFloat32) {
-		return fmt.Errorf("learning rate %g: expected a positive number, such as 0.003", s.Peak)
+		return fault.Optionf("%s %g: expected a positive number, such as 0.003", fault.Option("learning_rate"), s.Peak)
 	}
 	if !(s.Floor >= 0 && s.Floor <= s.Peak) {
-		return fmt.Errorf("final learning rate %g: expected 0 to the learning rate %g", s.Floor, s.Peak)
+		return fault.Optionf("%s %g: expected 0 to the learning rate %g", fault.Option("final_learning_rate"), s.Floor, s.Peak)
 	}
 	if s.WarmUp < 0 {
-		return fmt.Errorf("warm-up of %d steps: expected 0 or more", s.WarmUp)
+		return fault.Optionf("%s %d: expected 0 steps or more", fault.Option("warm_up"), s.WarmUp)
 	}
 	return nil
 }

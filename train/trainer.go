@@ -146,6 +146,11 @@ func (t *Trainer) LastBatch() []int32 { return t.engine.last().batch }
 // Evaluate answers every example of a dataset with the model as it is.
 func (t *Trainer) Evaluate(d *Dataset) (*Evaluation, error) { return t.engine.evaluate(d) }
 
+// Generator returns a generator of the model on the trainer's device. It is for use between steps, until Close.
+func (t *Trainer) Generator() *model.Generator {
+	return model.NewGenerator(t.engine.workers[0].executor)
+}
+
 // Close ends the trainer's threads.
 func (t *Trainer) Close() error { return t.engine.close() }
 

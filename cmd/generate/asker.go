@@ -67,7 +67,7 @@ func newAsker(a *arguments) (*asker, error) {
 	}
 	backend := cpu.New(a.threads, kernel.Best())
 	return &asker{
-		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(m, backend), sampling: a.sampling, top: a.top,
+		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(model.NewExecutor(m, backend)), sampling: a.sampling, top: a.top,
 	}, nil
 }
 

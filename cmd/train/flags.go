@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -172,12 +174,12 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("-quiet and -json: expected one of them")
 	}
 	if err := a.options.Validate(); err != nil {
-		return fault.Usagef("%s", inFlags(err))
+		return inFlags(err)
 	}
 	check := a.config
 	check.VocabSize = max(check.VocabSize, 1)
 	if err := check.Validate(); err != nil {
-		return fault.Usagef("%s", inFlags(err))
+		return inFlags(err)
 	}
 	return nil
 }
@@ -191,27 +193,19 @@ func (a *arguments) runFolder() string {
 	return filepath.Join("runs", strings.TrimSuffix(base, filepath.Ext(base)))
 }
 
-// The flags behind the names that packages model and train give to what they refuse. An error of train begins with the name.
-var (
-	modelFlags = strings.NewReplacer("layers (n_layer)", "-layers", "heads (n_head)", "-heads", "width (n_embd)", "-d-model",
-		"context (n_positions)", "-context", "MLP width (n_inner)", "the MLP, 4 times -d-model,",
-		"positions (position_embedding)", "-positions")
-	trainFlags = map[string]string{"learning rate": "-lr", "final learning rate": "-final-lr", "warm-up of": "-warmup",
-		"weight decay": "-weight-decay", "repeats of": "-repeat"}
-)
+// flagOf are the flags of options of packages model and train, where they are not called alike.
+var flagOf = map[fault.Option]string{
+	"n_layer": "layers", "n_head": "heads", "n_embd": "d-model", "n_positions": "context", "n_inner": "d-model", "position_embedding": "positions",
+	"learning_rate": "lr", "final_learning_rate": "final-lr", "warm_up": "warmup", "weight_decay": "weight-decay", "repeats": "repeat",
+}
 
-// inFlags words an error about an option in terms of its flag.
-func inFlags(err error) string {
-	text := modelFlags.Replace(err.Error())
-	for name, flag := range trainFlags {
-		if rest, ok := strings.CutPrefix(text, name+" "); ok {
-			return flag + " " + rest
-		}
+// inFlags makes an error about options one of wrong usage that names their flags. Other errors stay as they are.
+func inFlags(err error) error {
+	var o *fault.OptionError
+	if !errors.As(err, &o) {
+		return err
 	}
-	if strings.HasPrefix(text, "-") || strings.HasPrefix(text, "rotary") {
-		return text
-	}
-	return "-" + text // the name is the flag's
+	return fault.Usagef("%s", o.Named(func(name fault.Option) string { return "-" + cmp.Or(flagOf[name], string(name)) }))
 }
 
 // repeats is the value of -repeat.

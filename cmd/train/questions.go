@@ -1,8 +1,6 @@
 package main
 
 import (
-	"trainer/internal/cpu"
-	"trainer/internal/cpu/kernel"
 	"trainer/model"
 	"trainer/train/examples"
 )
@@ -77,9 +75,7 @@ func (s *session) ask() ([]answer, error) {
 		}
 		prompts = append(prompts, ids)
 	}
-	backend := cpu.New(1, kernel.Best())
-	defer backend.Close()
-	generated, err := model.NewGenerator(s.trainer.Model, backend).Generate(prompts, model.Sampling{TopP: 1}, 3)
+	generated, err := s.trainer.Generator().Generate(prompts, model.Sampling{TopP: 1}, 3)
 	if err != nil {
 		return nil, err
 	}

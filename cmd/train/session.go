@@ -264,7 +264,7 @@ func (s *session) newModel() (*model.Model, error) {
 		}
 		m, err := model.New(c, s.options.Seed)
 		if err != nil {
-			return nil, fault.Usagef("%s", inFlags(err))
+			return nil, inFlags(err)
 		}
 		s.config = m.Config
 		return m, nil

@@ -1,34 +1,147 @@
-// Package device chooses what a model runs on, and says why.
+// Package device chooses what a model runs on, says why, and opens it.
 package device
 
 import (
+	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 
+	"trainer/internal/cuda/driver"
+	"trainer/internal/cuda/emulated"
+	"trainer/internal/cuda/kernels"
+	"trainer/internal/cuda/native"
 	"trainer/internal/fault"
+	"trainer/internal/format"
+)
+
+// Names of devices. A GPU is CUDA, with its number where it is not the first: "cuda:1".
+const (
+	CPU      = "cpu"
+	CUDA     = "cuda"
+	Emulated = "cuda-emulated" // runs a GPU's machine code instruction by instruction, for tests: a thousand times slower than a CPU
 )
 
 // Choice is a device and the reason for it.
 type Choice struct {
-	Name   string // "cpu"
-	Reason string // for people: "CUDA is not part of this build; using the CPU"
+	Name   string // "cpu", "cuda:1"
+	Reason string // for people: "CUDA: no NVIDIA driver; using the CPU"
 }
 
-// noCUDA is why a build of this program has no GPU.
-const noCUDA = "CUDA is not part of this build"
+// gpus are the names of GPUs: the first, or one by its number.
+var gpus = regexp.MustCompile(`^cuda(:[0-9]{1,3})?$`)
 
-// cuda are the names of GPUs: the first, or one by its number.
-var cuda = regexp.MustCompile(`^cuda(:[0-9]{1,3})?$`)
+// IsGPU says whether a name is that of a GPU, emulated or not.
+func IsGPU(name string) bool { return name == Emulated || gpus.MatchString(name) }
 
-// Choose reads the flag -device: "cpu", "cuda", "cuda:N" or "auto", which takes the best device there is. A device that was asked for by
-// name is never replaced by another: without it the error is of the class of unavailable devices. Other names are usage errors.
-func Choose(flag string) (Choice, error) {
+// Choose reads the flag -device: "cpu", "cuda", "cuda:N" or "auto", which takes the first GPU where it can be used and has `need` bytes free.
+// A device that was asked for by name is never replaced by another: without it the error is of the class of unavailable devices. Other names are
+// usage errors.
+func Choose(flag string, need int) (Choice, error) { return choose(flag, need, native.Open) }
+
+func choose(flag string, need int, open func() (driver.Driver, error)) (Choice, error) {
 	switch {
-	case flag == "cpu":
-		return Choice{"cpu", "as asked for by -device=cpu"}, nil
+	case flag == CPU || flag == Emulated:
+		return Choice{flag, "as asked for by -device=" + flag}, nil
 	case flag == "auto":
-		return Choice{"cpu", noCUDA + "; using the CPU"}, nil
-	case cuda.MatchString(flag):
-		return Choice{}, fault.Devicef("-device=%s: %s: use -device=cpu, or -device=auto for the best device there is", flag, noCUDA)
+		about, err := usable(CUDA, need, open)
+		if err != nil {
+			return Choice{CPU, fmt.Sprintf("CUDA: %v; using the CPU", err)}, nil
+		}
+		return Choice{CUDA, about}, nil
+	case gpus.MatchString(flag):
+		about, err := usable(flag, need, open)
+		if err != nil {
+			return Choice{}, fault.Devicef("-device=%s: %w: use -device=cpu, or -device=auto for the best device there is", flag, err)
+		}
+		return Choice{flag, about}, nil
 	}
 	return Choice{}, fault.Usagef("-device=%s: expected auto, cpu, cuda or cuda:1", flag)
 }
+
+// Open opens the GPU of a name that Choose returned.
+func Open(name string) (driver.Device, error) {
+	if name == Emulated {
+		return emulated.New(emulated.Options{}).Open(0)
+	}
+	d, err := native.Open()
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(index(name))
+}
+
+// index is the number of a GPU.
+func index(name string) int {
+	_, number, _ := strings.Cut(name, ":")
+	n, _ := strconv.Atoi(number) // nothing is 0
+	return n
+}
+
+// What the kernels need of a driver and a GPU.
+const (
+	leastVersion    = 12000 // CUDA 12.0
+	leastCapability = 80    // Ampere
+)
+
+// usable returns a description of a GPU, or an error that says why it cannot be used.
+func usable(name string, need int, open func() (driver.Driver, error)) (about string, err error) {
+	d, err := open()
+	if err != nil {
+		return "", err
+	}
+	if d.Version() < leastVersion {
+		return "", fmt.Errorf("the NVIDIA driver serves CUDA %s: expected %s or newer: update the driver", version(d.Version()), version(leastVersion))
+	}
+	devices, err := d.Devices()
+	if err != nil {
+		return "", err
+	}
+	i := index(name)
+	switch {
+	case len(devices) == 0:
+		return "", fmt.Errorf("the NVIDIA driver finds no GPU")
+	case i >= len(devices):
+		return "", fmt.Errorf("the NVIDIA driver finds %s alone", names(len(devices)))
+	}
+	if err := runsKernels(devices[i], d.Version()); err != nil {
+		return "", err
+	}
+	gpu, err := d.Open(i)
+	if err != nil {
+		return "", err
+	}
+	defer gpu.Close()
+	free, err := gpu.FreeMemory()
+	if err != nil {
+		return "", err
+	}
+	if free < need {
+		return "", fmt.Errorf("%s has %s of memory free, of %s: expected %s or more", devices[i].Name, format.GiB(free),
+			format.GiB(devices[i].Memory), format.GiB(need))
+	}
+	return fmt.Sprintf("CUDA %s, %s of memory free", version(d.Version()), format.GiB(free)), nil
+}
+
+// runsKernels returns an error for a GPU that has no machine code among the kernels, and whose driver cannot make it from their PTX.
+func runsKernels(p driver.Properties, driverVersion int) error {
+	if p.Capability < leastCapability {
+		return fmt.Errorf("%s has compute capability %s: expected %s or newer", p.Name, capability(p.Capability), capability(leastCapability))
+	}
+	if kernels.Cubin(kernels.Sources()[0], p.Capability) == nil && driverVersion < kernels.PTXVersion {
+		return fmt.Errorf("%s, of compute capability %s, needs a driver for CUDA %s or newer, not %s: update the driver", p.Name,
+			capability(p.Capability), version(kernels.PTXVersion), version(driverVersion))
+	}
+	return nil
+}
+
+// names lists the names of n GPUs.
+func names(n int) string {
+	if n == 1 {
+		return "cuda:0"
+	}
+	return fmt.Sprintf("cuda:0 to cuda:%d", n-1)
+}
+
+func version(v int) string    { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
+func capability(c int) string { return fmt.Sprintf("%d.%d", c/10, c%10) }

@@ -16,6 +16,9 @@ func Thousands(n int) string {
 	return digits
 }
 
+// GiB writes a number of bytes in units of 2³⁰: 79.1 GiB.
+func GiB(bytes int) string { return strconv.FormatFloat(float64(bytes)/(1<<30), 'f', 1, 64) + " GiB" }
+
 // Percent writes a share, 0 to 1, with two digits behind the point: 99.68 %. Only 0 and 1 themselves are written as 0 and 100.
 func Percent(share float64) string {
 	const smallest = 0.0001

@@ -2,14 +2,16 @@
 // sizes that a user chooses are checked before.
 package memory
 
-import "fmt"
+import (
+	"fmt"
+
+	"trainer/internal/format"
+)
 
 // Fits returns an error that says what takes so many bytes, where the machine has fewer. On systems that do not tell, everything fits.
 func Fits(what string, bytes int) error {
 	if total := total(); total > 0 && uint64(bytes) > total {
-		return fmt.Errorf("%s takes %s of memory, but this machine has %s", what, gibibytes(uint64(bytes)), gibibytes(total))
+		return fmt.Errorf("%s takes %s of memory, but this machine has %s", what, format.GiB(bytes), format.GiB(int(total)))
 	}
 	return nil
 }
-
-func gibibytes(bytes uint64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }

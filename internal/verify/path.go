@@ -213,7 +213,7 @@ func greedy(m *model.Model, b *cpu.Backend, in *inputs) ([]int32, error) {
 	endless := *m
 	endless.Config.EOS = model.NoToken
 	s := model.Sampling{TopP: 1, MaxTokens: len(in.greedy) - len(in.prompt)}
-	choices, err := model.NewGenerator(&endless, b).Generate([][]int32{in.prompt}, s, 0)
+	choices, err := model.NewGenerator(model.NewExecutor(&endless, b)).Generate([][]int32{in.prompt}, s, 0)
 	if err != nil {
 		return nil, err
 	}
