@@ -175,7 +175,7 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 			"tensor lm_head.weight is not part"},
 		{"positions where there should be none", config(func(c *Config) { c.Positions = Rotary }), weights, WeightsFile,
 			"tensor transformer.wpe.weight is not part"},
-		{"an impossible configuration", config(func(c *Config) { c.Heads = 5 }), weights, ConfigFile, "does not divide"},
+		{"an impossible configuration", config(func(c *Config) { c.Heads = 5 }), weights, ConfigFile, "expected a divisor"},
 		{"a configuration cut short", m.Config.Marshal()[:50], weights, ConfigFile, "JSON"},
 	} {
 		dir := t.TempDir()

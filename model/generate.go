@@ -19,17 +19,17 @@ type Sampling struct {
 	MaxTokens   int // stop after this many new tokens; 0 is no limit but the context
 }
 
-// Validate returns a usage error that names the flag which is impossible.
+// Validate returns an error that names the option which is impossible.
 func (s Sampling) Validate() error {
 	switch {
 	case !(s.Temperature >= 0 && s.Temperature <= 100):
-		return fault.Usagef("-temperature %g: expected 0 (greedy) to 100", s.Temperature)
+		return fault.Optionf("%s %g: expected 0 (greedy) to 100", fault.Option("temperature"), s.Temperature)
 	case s.TopK < 0:
-		return fault.Usagef("-top-k %d: expected 0 (no limit) or more", s.TopK)
+		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("top_k"), s.TopK)
 	case !(s.TopP > 0 && s.TopP <= 1):
-		return fault.Usagef("-top-p %g: expected more than 0 and at most 1 (no limit)", s.TopP)
+		return fault.Optionf("%s %g: expected more than 0 and at most 1 (no limit)", fault.Option("top_p"), s.TopP)
 	case s.MaxTokens < 0:
-		return fault.Usagef("-max-tokens %d: expected 0 (no limit) or more", s.MaxTokens)
+		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("max_tokens"), s.MaxTokens)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestPromptsTogetherAreAnsweredAsAlone(t *testing.T) {
 	for _, positions := range []Positions{Learned, Sinusoidal, Rotary} {
 		for name, s := range map[string]Sampling{"greedy": {TopP: 1}, "sampled": {Temperature: 1.5, TopP: 0.95, Seed: 3}} {
 			g := newTestGenerator(t, positions)
-			prompts := randomPrompts(2*promptsAtOnce(g.model.Config.Context) + 1)
+			prompts := randomPrompts(2*promptsAtOnce(g.executor.model.Config.Context) + 1)
 			together := generate(t, g, prompts, s, 3)
 			lengths := make(map[int]bool)
 			for i, p := range prompts {
@@ -203,7 +203,7 @@ func TestGenerateRefusesPromptsThatDoNotFit(t *testing.T) {
 
 func TestGenerateSaysThatWeightsAreBroken(t *testing.T) {
 	g := newTestGenerator(t, Learned)
-	g.model.Parameter("transformer.ln_f.bias").Value[3] = float32(math.NaN())
+	g.executor.model.Parameter("transformer.ln_f.bias").Value[3] = float32(math.NaN())
 	if _, err := g.Generate([][]int32{{2}}, Sampling{TopP: 1}, 0); err == nil {
 		t.Error("logits of NaN are no error")
 	}
@@ -329,14 +329,14 @@ func TestSamplingNamesTheFlagThatIsImpossible(t *testing.T) {
 		}
 	}
 	for want, s := range map[string]Sampling{
-		"-temperature -1: expected 0 (greedy) to 100":               {Temperature: -1, TopP: 1},
-		"-temperature NaN: expected 0 (greedy) to 100":              {Temperature: math.NaN(), TopP: 1},
-		"-temperature +Inf: expected 0 (greedy) to 100":             {Temperature: math.Inf(1), TopP: 1},
-		"-top-k -1: expected 0 (no limit) or more":                  {TopK: -1, TopP: 1},
-		"-top-p 0: expected more than 0 and at most 1 (no limit)":   {},
-		"-top-p 1.5: expected more than 0 and at most 1 (no limit)": {TopP: 1.5},
-		"-top-p NaN: expected more than 0 and at most 1 (no limit)": {TopP: math.NaN()},
-		"-max-tokens -1: expected 0 (no limit) or more":             {TopP: 1, MaxTokens: -1},
+		"temperature -1: expected 0 (greedy) to 100":               {Temperature: -1, TopP: 1},
+		"temperature NaN: expected 0 (greedy) to 100":              {Temperature: math.NaN(), TopP: 1},
+		"temperature +Inf: expected 0 (greedy) to 100":             {Temperature: math.Inf(1), TopP: 1},
+		"top_k -1: expected 0 (no limit) or more":                  {TopK: -1, TopP: 1},
+		"top_p 0: expected more than 0 and at most 1 (no limit)":   {},
+		"top_p 1.5: expected more than 0 and at most 1 (no limit)": {TopP: 1.5},
+		"top_p NaN: expected more than 0 and at most 1 (no limit)": {TopP: math.NaN()},
+		"max_tokens -1: expected 0 (no limit) or more":             {TopP: 1, MaxTokens: -1},
 	} {
 		if err := s.Validate(); fault.ExitCode(err) != fault.ExitUsage || err.Error() != want {
 			t.Errorf("%+v: error is %v, want %s", s, err, want)

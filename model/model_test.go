@@ -207,7 +207,7 @@ func TestNewRefusesAModelLargerThanTheMachine(t *testing.T) {
 func TestNewRefusesAnImpossibleModel(t *testing.T) {
 	c := Calculator(35)
 	c.Heads = 5
-	if m, err := New(c, 1); err == nil || m != nil || !strings.Contains(err.Error(), "does not divide") {
+	if m, err := New(c, 1); err == nil || m != nil || !strings.Contains(err.Error(), "n_head 5: expected a divisor") {
 		t.Errorf("model %v, error %v: want one that names the heads", m, err)
 	}
 }

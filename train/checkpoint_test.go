@@ -172,7 +172,7 @@ func TestResumeRefusesOptionsThatContradictByName(t *testing.T) {
 		"learning_rate 0.005, not 0.006":       func(o *Options) { o.LearningRate = 6e-3 },
 		"final_learning_rate 0.0001, not 0":    func(o *Options) { o.FinalLearningRate = 0 },
 		"schedule cosine, not linear":          func(o *Options) { o.Schedule = "linear" },
-		"warm up 3, not 4":                     func(o *Options) { o.WarmUp = 4 },
+		"warm_up 3, not 4":                     func(o *Options) { o.WarmUp = 4 },
 		"beta1 0.9, not 0.8":                   func(o *Options) { o.Beta1 = 0.8 },
 		"beta2 0.95, not 0.9":                  func(o *Options) { o.Beta2 = 0.9 },
 		"weight_decay 0.1, not 0":              func(o *Options) { o.WeightDecay = 0 },

@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"testing"
 
-	"trainer/internal/cpu"
-	"trainer/internal/cpu/kernel"
 	"trainer/model"
 	"trainer/train/examples"
 )

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -46,7 +45,7 @@ func (s Schedule) validate() error {
 		return fault.Optionf("%s %g: expected a positive number, such as 0.003", fault.Option("learning_rate"), s.Peak)
 	}
 	if !(s.Floor >= 0 && s.Floor <= s.Peak) {
-		return fault.Optionf("%s %g: expected 0 to the learning rate %g", fault.Option("final_learning_rate"), s.Floor, s.Peak)
+		return fault.Optionf("%s %g: expected 0 to %s %g", fault.Option("final_learning_rate"), s.Floor, fault.Option("learning_rate"), s.Peak)
 	}
 	if s.WarmUp < 0 {
 		return fault.Optionf("%s %d: expected 0 steps or more", fault.Option("warm_up"), s.WarmUp)

@@ -55,12 +55,12 @@ func TestScheduleRefusesImpossibleRates(t *testing.T) {
 	for want, change := range map[string]func(s *Schedule){
 		`schedule "step": expected constant, cosine, linear`: func(s *Schedule) { s.Kind = "step" },
 		"learning_rate 0: expected a positive number":        func(s *Schedule) { s.Peak = 0 },
-		"learning rate NaN":                        func(s *Schedule) { s.Peak = math.NaN() },
-		"learning rate +Inf":                       func(s *Schedule) { s.Peak = math.Inf(1) },
-		"final learning rate 2: expected 0 to the": func(s *Schedule) { s.Floor = 2 },
-		"final learning rate -1":                   func(s *Schedule) { s.Floor = -1 },
-		"final learning rate NaN":                  func(s *Schedule) { s.Floor = math.NaN() },
-		"warm_up -1: expected 0 steps or more":  func(s *Schedule) { s.WarmUp = -1 },
+		"learning_rate NaN":                    func(s *Schedule) { s.Peak = math.NaN() },
+		"learning_rate +Inf":                   func(s *Schedule) { s.Peak = math.Inf(1) },
+		"final_learning_rate 2: expected 0 to": func(s *Schedule) { s.Floor = 2 },
+		"final_learning_rate -1":               func(s *Schedule) { s.Floor = -1 },
+		"final learning_rate NaN":              func(s *Schedule) { s.Floor = math.NaN() },
+		"warm_up -1: expected 0 steps or more": func(s *Schedule) { s.WarmUp = -1 },
 	} {
 		s := good
 		change(&s)

@@ -48,7 +48,7 @@ type begun struct{ rate, epoch float64 }
 // machine, of class data when there is nothing to train on.
 func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Options) (*Trainer, error) {
 	if err := o.Validate(); err != nil {
-		return nil, fault.Usagef("%w", err)
+		return nil, err
 	}
 	if train.Len() == 0 {
 		return nil, fault.Dataf("there is no example to train on")

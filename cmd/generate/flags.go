@@ -66,7 +66,7 @@ func (a *arguments) flags() *cli.Flags {
 // check returns a usage error for what cannot be or does not go together.
 func (a *arguments) check(f *cli.Flags) error {
 	if err := a.sampling.Validate(); err != nil {
-		return err
+		return fault.InFlags(err, nil)
 	}
 	switch {
 	case a.top < 0:

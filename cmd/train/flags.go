@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -174,12 +172,12 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("-quiet and -json: expected one of them")
 	}
 	if err := a.options.Validate(); err != nil {
-		return inFlags(err)
+		return fault.InFlags(err, flagOf)
 	}
 	check := a.config
 	check.VocabSize = max(check.VocabSize, 1)
 	if err := check.Validate(); err != nil {
-		return inFlags(err)
+		return fault.InFlags(err, flagOf)
 	}
 	return nil
 }
@@ -196,16 +194,7 @@ func (a *arguments) runFolder() string {
 // flagOf are the flags of options of packages model and train, where they are not called alike.
 var flagOf = map[fault.Option]string{
 	"n_layer": "layers", "n_head": "heads", "n_embd": "d-model", "n_positions": "context", "n_inner": "d-model", "position_embedding": "positions",
-	"learning_rate": "lr", "final_learning_rate": "final-lr", "warm_up": "warmup", "weight_decay": "weight-decay", "repeats": "repeat",
-}
-
-// inFlags makes an error about options one of wrong usage that names their flags. Other errors stay as they are.
-func inFlags(err error) error {
-	var o *fault.OptionError
-	if !errors.As(err, &o) {
-		return err
-	}
-	return fault.Usagef("%s", o.Named(func(name fault.Option) string { return "-" + cmp.Or(flagOf[name], string(name)) }))
+	"learning_rate": "lr", "final_learning_rate": "final-lr", "warm_up": "warmup", "repeats": "repeat",
 }
 
 // repeats is the value of -repeat.

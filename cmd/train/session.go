@@ -89,7 +89,7 @@ func (s *session) settle() error {
 		return err
 	}
 	var err error
-	s.device, err = device.Choose(s.arguments.device)
+	s.device, err = device.Choose(s.arguments.device, s.need())
 	return err
 }
 
@@ -222,12 +222,12 @@ func (s *session) prepare() error {
 		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
 	}
 	if s.trainer, err = train.New(m, s.tokenizer, trained, heldOut, s.options); err != nil {
-		return err
+		return fault.InFlags(err, flagOf)
 	}
 	step := 0
 	if s.state != nil {
 		if err := s.folder.Resume(s.trainer, s.state); err != nil {
-			return err
+			return fault.InFlags(err, flagOf)
 		}
 		step = s.state.Step
 	}
@@ -264,7 +264,7 @@ func (s *session) newModel() (*model.Model, error) {
 		}
 		m, err := model.New(c, s.options.Seed)
 		if err != nil {
-			return nil, inFlags(err)
+			return nil, fault.InFlags(err, flagOf)
 		}
 		s.config = m.Config
 		return m, nil

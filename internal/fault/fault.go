@@ -56,6 +56,8 @@ func ExitCode(err error) int {
 		return ExitInterrupted
 	case errors.As(err, &c):
 		return c.code
+	case errors.As(err, new(*OptionError)):
+		return ExitUsage
 	}
 	return ExitFailure
 }

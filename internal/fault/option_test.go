@@ -11,12 +11,14 @@ func TestAnOptionErrorCallsOptionsByOtherNames(t *testing.T) {
 	if want := "flags: n_head 7: expected a divisor of n_embd 768"; err.Error() != want {
 		t.Errorf("the text is %q, want %q", err, want)
 	}
-	var o *OptionError
-	if !errors.As(err, &o) {
-		t.Fatalf("%v is no *OptionError", err)
+	if code, inFile := ExitCode(err), ExitCode(Dataf("config.json: %w", err)); code != ExitUsage || inFile != ExitData {
+		t.Errorf("the exit code is %d, and of a file %d, want %d and %d", code, inFile, ExitUsage, ExitData)
 	}
-	flags := map[Option]string{"n_head": "-heads", "n_embd": "-d-model"}
-	if got, want := o.Named(func(o Option) string { return flags[o] }), "-heads 7: expected a divisor of -d-model 768"; got != want {
-		t.Errorf("with flags the text is %q, want %q", got, want)
+	inFlags := InFlags(err, map[Option]string{"n_embd": "d-model"})
+	if want := "-n-head 7: expected a divisor of -d-model 768"; inFlags.Error() != want || ExitCode(inFlags) != ExitUsage {
+		t.Errorf("with flags the error is %q of class %d, want %q of class %d", inFlags, ExitCode(inFlags), want, ExitUsage)
+	}
+	if other := errors.New("another"); InFlags(other, nil) != other {
+		t.Errorf("an error without options became %v", InFlags(other, nil))
 	}
 }
