@@ -1,10 +1,12 @@
 package train
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
 
+	"trainer/internal/device"
 	"trainer/internal/fault"
 )
 
@@ -31,11 +33,11 @@ type Options struct {
 	Seed    uint64 `json:"seed"`
 	Threads int    `json:"threads"`
 
-	Precision string `json:"precision,omitempty"` // of Precisions; "bf16" wants a GPU
+	Precision string `json:"precision,omitempty"` // "f32", or "bf16" on a GPU; empty is f32
 
-	// Where the run takes place, which a resumed run may change.
-	Device string `json:"-"` // "cpu", which is the default, "cuda" or "cuda:1"
-	GEMM   string `json:"-"` // of GEMMs: what multiplies matrices on a GPU; the default is "auto"
+	// Where the run takes place, which may change on the way.
+	Device string `json:"-"` // "cpu", "cuda", "cuda:1" ...; empty is the CPU
+	GEMM   string `json:"-"` // who multiplies matrices on a GPU: "auto", "cublaslt" or "own"; empty is auto
 }
 
 // OptimizerNames and LossNames are the values of Options.Optimizer and Options.Loss.
@@ -53,7 +55,7 @@ func Calculator() Options {
 		Steps: 12000, Batch: 64, Accumulate: 1,
 		Optimizer: "adamw", LearningRate: 3e-3, Schedule: "cosine", WarmUp: 100, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.3, Clip: 1,
 		Loss: "answer", Repeats: map[string]int{"times": 3},
-		Seed: 1, Threads: 1,
+		Seed: 1, Threads: 1, Precision: "f32", GEMM: "auto",
 	}
 }
 
@@ -62,6 +64,12 @@ const (
 	maxExamples = 1 << 24 // a step
 	maxThreads  = 1 << 10
 )
+
+// withDefaults fills in what may be empty.
+func (o Options) withDefaults() Options {
+	o.Precision, o.GEMM, o.Device = cmp.Or(o.Precision, device.Precisions[0]), cmp.Or(o.GEMM, device.GEMMs[0]), cmp.Or(o.Device, device.CPU)
+	return o
+}
 
 // Validate returns an error that names the option which is impossible, its value and what was expected.
 func (o Options) Validate() error {
@@ -97,6 +105,10 @@ func (o Options) Validate() error {
 		if !(n.value >= 0 && n.value < n.below) {
 			return fault.Optionf("%s %g: expected 0 or more and less than %.3g, such as %s", n.name, n.value, n.below, n.example)
 		}
+	}
+	o = o.withDefaults()
+	if err := device.Check(o.Precision, o.GEMM); err != nil {
+		return err
 	}
 	if !slices.Contains(OptimizerNames, o.Optimizer) {
 		return fault.Optionf("%s %q: expected %s", fault.Option("optimizer"), o.Optimizer, strings.Join(OptimizerNames, " or "))

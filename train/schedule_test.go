@@ -59,7 +59,7 @@ func TestScheduleRefusesImpossibleRates(t *testing.T) {
 		"learning_rate +Inf":                   func(s *Schedule) { s.Peak = math.Inf(1) },
 		"final_learning_rate 2: expected 0 to": func(s *Schedule) { s.Floor = 2 },
 		"final_learning_rate -1":               func(s *Schedule) { s.Floor = -1 },
-		"final learning_rate NaN":              func(s *Schedule) { s.Floor = math.NaN() },
+		"final_learning_rate NaN":              func(s *Schedule) { s.Floor = math.NaN() },
 		"warm_up -1: expected 0 steps or more": func(s *Schedule) { s.WarmUp = -1 },
 	} {
 		s := good

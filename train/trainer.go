@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/memory"
 	"trainer/model"
@@ -48,6 +49,10 @@ type begun struct{ rate, epoch float64 }
 // machine, of class data when there is nothing to train on.
 func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Options) (*Trainer, error) {
 	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	if err := device.CheckFor(o.Device, o.Precision, o.GEMM); err != nil {
 		return nil, err
 	}
 	if train.Len() == 0 {

@@ -11,8 +11,10 @@ import (
 	"trainer/internal/arithmetic"
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/format"
+	"trainer/internal/vm"
 	"trainer/model"
 	"trainer/tokenizer"
 )
@@ -22,7 +24,7 @@ type asker struct {
 	dir       string
 	model     *model.Model
 	tokenizer tokenizer.Tokenizer
-	backend   *cpu.Backend
+	backend   vm.Backend
 	generator *model.Generator
 	sampling  model.Sampling
 	top       int
@@ -65,10 +67,21 @@ func newAsker(a *arguments) (*asker, error) {
 		return nil, fault.Dataf("%s: the tokenizer has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
 			a.model, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
 	}
-	backend := cpu.New(a.threads, kernel.Best())
+	backend, err := newBackend(a)
+	if err != nil {
+		return nil, err
+	}
 	return &asker{
 		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(model.NewExecutor(m, backend)), sampling: a.sampling, top: a.top,
 	}, nil
+}
+
+// newBackend opens what the model runs on.
+func newBackend(a *arguments) (vm.Backend, error) {
+	if device.IsGPU(a.device) {
+		return device.Open(a.device, a.precision, a.gemm)
+	}
+	return cpu.New(a.threads, kernel.Best()), nil
 }
 
 // noModel says how to get the model that is missing.

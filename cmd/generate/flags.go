@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"trainer/internal/cli"
+	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/model"
 )
@@ -21,12 +22,14 @@ type arguments struct {
 	sampling    model.Sampling
 	top         int
 	device      string
+	precision   string
+	gemm        string
 	threads     int
 	quiet, json bool
 }
 
 func defaults() *arguments {
-	return &arguments{model: defaultModel, sampling: model.Sampling{TopP: 1}, top: 5, device: "auto", threads: runtime.NumCPU()}
+	return &arguments{model: defaultModel, sampling: model.Sampling{TopP: 1}, top: 5, device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.NumCPU()}
 }
 
 // flags defines the flags.
@@ -54,6 +57,8 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")
+	g.String(&a.precision, "precision", "f32; or bf16 on a GPU")
+	g.String(&a.gemm, "gemm", "who multiplies matrices on a GPU: cublaslt, own or auto")
 	g.Int(&a.threads, "threads", "threads of the CPU")
 
 	g = f.Group("Output")

@@ -15,6 +15,7 @@ import (
 
 	"trainer/internal/cli"
 	"trainer/internal/device"
+	"trainer/internal/fault"
 )
 
 func main() {
@@ -27,8 +28,13 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 	if err := a.check(flags); err != nil {
 		return err
 	}
-	if _, err := device.Choose(a.device); err != nil {
+	chosen, err := device.Choose(a.device, 0)
+	if err != nil {
 		return err
+	}
+	a.device = chosen.Name
+	if err := device.CheckFor(a.device, a.precision, a.gemm); err != nil {
+		return fault.InFlags(err, nil)
 	}
 	asker, err := newAsker(a)
 	if err != nil {

@@ -94,6 +94,8 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is and says why")
+	g.String(&o.Precision, "precision", "f32; or bf16 on a GPU: what matrix products read and write is rounded to 16 bits")
+	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
 	o.Threads = defaultThreads(o.Batch)
 	g.Int(&o.Threads, "threads", "threads of the CPU")
 
@@ -121,7 +123,7 @@ var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "qu
 
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
-var changeable = []string{"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "threads", "save-every"}
+var changeable = []string{"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every"}
 
 // runArguments are the values of the flags that a resumed run takes over.
 func runArguments(f *cli.Flags) map[string]string {

@@ -103,7 +103,7 @@ func TestPipedOutputIsPlainAndTellsTheWholeStory(t *testing.T) {
 		o := succeed(t, dir, withoutQuiet(small(arguments...))...)
 		checkPlain(t, o.stdout)
 		story := o.stdout
-		for _, part := range []string{"device", "CUDA is not part of this build; using the CPU", "embeddings", "Before training", "next word", "Step 1",
+		for _, part := range []string{"device", "CUDA: not part of this build; using the CPU", "embeddings", "Before training", "next word", "Step 1",
 			"target", "loss", "blame", "weight_new = weight_old - learning_rate", "Training", "tokens/s", "After training", "over the last",
 			"model.safetensors", "loss.svg", "Next", "go run ./cmd/generate -model run"} {
 			_, rest, ok := strings.Cut(story, part)

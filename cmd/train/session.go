@@ -89,8 +89,18 @@ func (s *session) settle() error {
 		return err
 	}
 	var err error
-	s.device, err = device.Choose(s.arguments.device, s.need())
-	return err
+	if s.device, err = device.Choose(s.arguments.device, memoryOnGPU(s.config)); err != nil {
+		return err
+	}
+	s.options.Device = s.device.Name
+	return device.CheckFor(s.device.Name, s.options.Precision, s.options.GEMM)
+}
+
+// memoryOnGPU is the least that training takes there, in bytes: weights with their gradient and two moments, and what a context takes by
+// itself.
+func memoryOnGPU(c model.Config) int {
+	const vectors, context = 4, 256 << 20
+	return vectors*4*c.NumParameters() + context
 }
 
 func (s *session) close() error {

@@ -23,7 +23,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 		{"-qwertyuiop 3", []string{"there is no flag -qwertyuiop;", "-h"}},
 		{"-steps", []string{"-steps"}},
 		{"stray", []string{`"stray"`}},
-		{"-heads 5", []string{"-heads 5 does not divide -d-model 64"}},
+		{"-heads 5", []string{"-heads 5: expected a divisor of -d-model 64"}},
 		{"-heads 0", []string{"-heads", "0", "1 to"}},
 		{"-layers 0", []string{"-layers", "0", "1 to"}},
 		{"-d-model 300000", []string{"-d-model", "300000", "1 to"}},
@@ -40,7 +40,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 		{"-lr fast", []string{"-lr", `"fast"`, "a number"}},
 		{"-lr NaN", []string{"-lr NaN", "positive"}},
 		{"-final-lr 1", []string{"-final-lr 1", "0.003"}},
-		{"-warmup -2", []string{"-warmup -2", "0 or more"}},
+		{"-warmup -2", []string{"-warmup -2", "0 steps or more"}},
 		{"-beta1 1", []string{"-beta1 1", "less than 1"}},
 		{"-beta2 -0.1", []string{"-beta2 -0.1", "0 or more"}},
 		{"-weight-decay -1", []string{"-weight-decay -1", "0 or more"}},
@@ -121,7 +121,7 @@ func TestMistakeInTheConfigurationFileIsNamedByLine(t *testing.T) {
 		{"layers = 1\nsteps = ", []string{"run.toml:2:", "TOML"}},
 		{"layers = 1\nsteps 5", []string{"run.toml:2:", "TOML"}},
 		{"config = \"other.toml\"", []string{"run.toml:1:", "config"}},
-		{"heads = 5", []string{"-heads 5 does not divide -d-model 64"}},
+		{"heads = 5", []string{"-heads 5: expected a divisor of -d-model 64"}},
 	} {
 		dir := workplace(t, "run.toml", test.text)
 		before := contents(t, dir)
@@ -164,7 +164,7 @@ func TestCUDAIsNotReplacedByTheCPU(t *testing.T) {
 	dir := workplace(t)
 	before := contents(t, dir)
 	for _, device := range []string{"cuda", "cuda:1"} {
-		o := fail(t, 4, []string{"-device=" + device, "CUDA is not part of this build", "-device=cpu"}, dir, small("-device", device)...)
+		o := fail(t, 4, []string{"-device=" + device, "CUDA is not part of this build", "-tags gpu", "-device=cpu"}, dir, small("-device", device)...)
 		if o.stdout != "" {
 			t.Errorf("something was told before the error: %s", o.stdout)
 		}
@@ -181,7 +181,7 @@ func TestAutomaticDeviceIsExplained(t *testing.T) {
 		t.Errorf("device %q because of %q", device, reason)
 	}
 	screen := succeed(t, dir, withoutQuiet(small())...).stdout
-	if !strings.Contains(screen, "CUDA is not part of this build; using the CPU") {
+	if !strings.Contains(screen, "CUDA: not part of this build; using the CPU") {
 		t.Errorf("the screen does not say why the CPU is used: %s", screen)
 	}
 }

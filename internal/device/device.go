@@ -2,11 +2,14 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"trainer/internal/cuda"
 	"trainer/internal/cuda/driver"
 	"trainer/internal/cuda/emulated"
 	"trainer/internal/cuda/kernels"
@@ -51,6 +54,9 @@ func choose(flag string, need int, open func() (driver.Driver, error)) (Choice, 
 		return Choice{CUDA, about}, nil
 	case gpus.MatchString(flag):
 		about, err := usable(flag, need, open)
+		if errors.Is(err, native.ErrNotBuilt) {
+			err = fmt.Errorf("CUDA is %w: build with -tags gpu on Linux for amd64, as README.md shows", err)
+		}
 		if err != nil {
 			return Choice{}, fault.Devicef("-device=%s: %w: use -device=cpu, or -device=auto for the best device there is", flag, err)
 		}
@@ -59,16 +65,57 @@ func choose(flag string, need int, open func() (driver.Driver, error)) (Choice, 
 	return Choice{}, fault.Usagef("-device=%s: expected auto, cpu, cuda or cuda:1", flag)
 }
 
-// Open opens the GPU of a name that Choose returned.
-func Open(name string) (driver.Device, error) {
-	if name == Emulated {
-		return emulated.New(emulated.Options{}).Open(0)
+// Precisions and GEMMs are the values of the flags -precision and -gemm.
+var (
+	Precisions = []string{"f32", "bf16"}
+	GEMMs      = []string{"auto", "cublaslt", "own"}
+)
+
+// Check returns an error for a precision or a maker of matrix products that there is not.
+func Check(precision, gemm string) error {
+	switch {
+	case !slices.Contains(Precisions, precision):
+		return fault.Optionf("%s %q: expected %s", fault.Option("precision"), precision, strings.Join(Precisions, " or "))
+	case !slices.Contains(GEMMs, gemm):
+		return fault.Optionf("%s %q: expected %s", fault.Option("gemm"), gemm, strings.Join(GEMMs, ", "))
 	}
-	d, err := native.Open()
+	return nil
+}
+
+// CheckFor is Check, with an error too for what is there, but not on the device of a name.
+func CheckFor(name, precision, gemm string) error {
+	switch {
+	case !IsGPU(name) && precision != Precisions[0]:
+		return fault.Devicef("-precision=%s: expected %s on a CPU; a GPU has it", precision, Precisions[0])
+	case !IsGPU(name) && gemm != GEMMs[0]:
+		return fault.Devicef("-gemm=%s: expected %s on a CPU; a GPU has the choice", gemm, GEMMs[0])
+	}
+	return Check(precision, gemm)
+}
+
+// Open opens the GPU of a name that Choose returned, with a precision and a maker of products that CheckFor accepts. Its errors are of the class of
+// unavailable devices.
+func Open(name, precision, gemm string) (*cuda.Backend, error) {
+	b, err := open(name, cuda.Options{Precision: cuda.Precision(slices.Index(Precisions, precision)), GEMM: cuda.GEMM(slices.Index(GEMMs, gemm))})
+	if err != nil {
+		return nil, fault.Devicef("-device=%s: %w", name, err)
+	}
+	return b, nil
+}
+
+func open(name string, o cuda.Options) (*cuda.Backend, error) {
+	d, err := emulated.New(emulated.Options{IgnoreRaces: true}), error(nil)
+	if name != Emulated {
+		d, err = native.Open()
+	}
 	if err != nil {
 		return nil, err
 	}
-	return d.Open(index(name))
+	gpu, err := d.Open(index(name))
+	if err != nil {
+		return nil, err
+	}
+	return cuda.New(gpu, o)
 }
 
 // index is the number of a GPU.

@@ -1,6 +1,6 @@
 // Package native drives an NVIDIA GPU: package driver on the CUDA driver, through gorgonia.org/cu.
 //
-// It is there in builds with the tag gpu on Linux for amd64; in all others Open says how to build it in. Such a build needs cuda.h and
+// It is there in builds with the tag gpu on Linux for amd64; in all others Open returns ErrNotBuilt. Such a build needs cuda.h and
 // a C compiler, but no GPU, driver or CUDA toolkit: package libcuda finds the driver while the program runs, and package cublaslt the library
 // of matrix products. The environment variable TRAINER_LIBCUDA names another file for the first, TRAINER_LIBCUBLASLT for the second.
 //
