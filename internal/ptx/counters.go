@@ -127,8 +127,12 @@ func (c *Counters) SectorsPerRequest() float64 {
 		}
 		return float64(t.requests)
 	}
-	return c.sum(func(_ *origin, t *tally) float64 { return float64(t.sectors) }) /
-		c.sum(func(_ *origin, t *tally) float64 { return touched(t) })
+	return float64(c.Sectors()) / c.sum(func(_ *origin, t *tally) float64 { return touched(t) })
+}
+
+// Sectors is how many sectors of 32 bytes of global and local memory the requests of warps touched, each request for itself.
+func (c *Counters) Sectors() uint64 {
+	return uint64(c.sum(func(_ *origin, t *tally) float64 { return float64(t.sectors) }))
 }
 
 // BankConflicts is how many wavefronts shared memory took, and how many of them bank conflicts cost.
