@@ -1,0 +1,119 @@
+//go:build gpu && cgo && linux && amd64
+
+package native_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"trainer/internal/cuda/driver"
+	"trainer/internal/cuda/kernels"
+	"trainer/internal/cuda/native"
+	"trainer/internal/cuda/native/cublaslt"
+	"trainer/internal/cuda/native/libcuda"
+)
+
+// TestMain builds the stand-in for the driver, and has it found in the driver's place.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		folder, err := os.MkdirTemp("", "fakedriver")
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		defer os.RemoveAll(folder)
+		library := filepath.Join(folder, "fake.so")
+		build := exec.Command("go", "build", "-tags=gpu", "-buildmode=c-shared", "-o", library, "./fakedriver")
+		if output, err := build.CombinedOutput(); err != nil {
+			fmt.Printf("%v: %v\n%s", build, err, output)
+			return 1
+		}
+		os.Setenv(libcuda.FileVariable, library)
+		os.Setenv(cublaslt.FileVariable, library)
+		return m.Run()
+	}())
+}
+
+// rig is an open device with a stream.
+type rig struct {
+	testing.TB
+	driver.Device
+	stream driver.Stream
+}
+
+// newRig opens the device. What a test leaves behind is an error of Close.
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{TB: t}
+	d, err := native.Open()
+	r.must(err)
+	r.Device, err = d.Open(0)
+	r.must(err)
+	r.stream, err = r.NewStream()
+	r.must(err)
+	return r
+}
+
+// close gives the device back.
+func (r *rig) close() {
+	r.Helper()
+	r.must(r.stream.Close())
+	r.must(r.Device.Close())
+}
+
+func (r *rig) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// upload copies numbers to the device.
+func (r *rig) upload(numbers any) driver.Pointer {
+	r.Helper()
+	raw, err := binary.Append(nil, binary.LittleEndian, numbers)
+	r.must(err)
+	p, err := r.Allocate(len(raw))
+	r.must(err)
+	host, err := r.AllocateHost(len(raw))
+	r.must(err)
+	copy(host, raw)
+	r.must(r.stream.Upload(p, host))
+	r.must(r.stream.Synchronize())
+	r.must(r.FreeHost(host))
+	return p
+}
+
+// room is memory of the device for n bytes.
+func (r *rig) room(n int) driver.Pointer {
+	r.Helper()
+	p, err := r.Allocate(n)
+	r.must(err)
+	return p
+}
+
+// download waits for the stream and reads numbers, a slice, from the device.
+func (r *rig) download(p driver.Pointer, numbers any) {
+	r.Helper()
+	host, err := r.AllocateHost(binary.Size(numbers))
+	r.must(err)
+	r.must(r.stream.Download(host, p))
+	r.must(r.stream.Synchronize())
+	_, err = binary.Decode(host, binary.LittleEndian, numbers)
+	r.must(err)
+	r.must(r.FreeHost(host))
+}
+
+// kernel loads the source of a launch and returns its kernel.
+func (r *rig) kernel(l kernels.Launch) driver.Kernel {
+	r.Helper()
+	m, err := r.Load(l.Source, []byte(kernels.PTX(l.Source)))
+	r.must(err)
+	k, err := m.Kernel(l.Kernel, l.Shared)
+	r.must(err)
+	return k
+}
