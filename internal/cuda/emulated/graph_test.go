@@ -48,6 +48,7 @@ func TestAReplayIsOrderedWithinItsStreamAndWithItself(t *testing.T) {
 		}
 		r.do(s.Synchronize())
 		failing(t, func() error { r.do(s.Replay(g)); return g.Close() }(), "the queued begin of a replay")
+		failing(t, r.Free(p), "the queued replayed kernel plus")
 		r.do(s.Synchronize(), g.Close())
 		failing(t, s.Replay(g), "the graph is closed")
 	}
@@ -60,7 +61,7 @@ func forked(r *rig, s, side driver.Stream, p, q driver.Pointer, join bool) {
 	r.do(s.Copy(p+4, p, 4))
 	if join {
 		r.do(s.Wait(back))
-		r.do(s.Launch(r.plus, add(p, q, p+4)))
+		r.do(s.Launch(r.plus, add(p, q, p+4)), side.Record(r.event())) // an event that nobody waits for is no work
 	}
 }
 

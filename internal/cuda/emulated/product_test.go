@@ -31,8 +31,12 @@ func (r *rig) plan(p driver.Product, workspace int) driver.MatMulPlan {
 }
 
 func TestThereIsNoVendorLibraryUnlessAskedFor(t *testing.T) {
+	r := newRig(t, Options{MatMul: true})
 	_, err := newRig(t, Options{}).MatMul()
 	failing(t, err, "the emulated GPU has no cuBLASLt")
+	if name := must(r, r.MatMul).Name(); name == "" {
+		t.Error("the stand-in has no name")
+	}
 }
 
 func TestProductsAreThoseOfTheReference(t *testing.T) {
@@ -72,6 +76,9 @@ func TestProductsAreThoseOfTheReference(t *testing.T) {
 			}
 			r.do(s.Multiply(r.plan(p, workspace), o), s.Synchronize())
 
+			if got := r.read(s, o.Workspace); uint32(got) != poison {
+				t.Errorf("the workspace holds %#x, expected that it is overwritten with %#x", uint32(got), uint32(poison))
+			}
 			sum := make([]float32, m*n)
 			ref.MatMul(sum, a, b, bias, m, n, k, transA, transB)
 			want := append([]float32(nil), sum...)
@@ -117,6 +124,7 @@ func TestAProductRunsWhenItsTurnComes(t *testing.T) {
 		g := r.capture(s, func() { r.do(s.Multiply(plan, o)) })
 		r.do(s.Replay(g), s.Multiply(plan, o))
 		failing(t, plan.Close(), "the plan of a product of 1 x 1 x 1 cannot be given back")
+		failing(t, r.Free(a), "the queued replayed product of 1 x 1 x 1")
 		r.do(s.Synchronize())
 		r.holds(operand{"c", c, 1, 1, 1, driver.Float32, false}, []float32{2 * values[0] * values[0]}, 1e-6)
 

@@ -1,6 +1,42 @@
 package emulated
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"trainer/internal/ptx"
+)
+
+func TestSpansConflictWhereOneIsWritten(t *testing.T) {
+	read := func(begin, end ptx.Address) ptx.Span { return ptx.Span{Begin: begin, End: end} }
+	write := func(begin, end ptx.Address) ptx.Span { return ptx.Span{Begin: begin, End: end, Wrote: true} }
+	for _, test := range []struct {
+		a, b []ptx.Span
+		at   ptx.Address // of the conflict; 0 means none
+	}{
+		{[]ptx.Span{read(1, 9)}, []ptx.Span{read(1, 9)}, 0},
+		{[]ptx.Span{write(1, 9)}, []ptx.Span{read(8, 9)}, 8},
+		{[]ptx.Span{read(1, 9)}, []ptx.Span{write(8, 9)}, 8},
+		{[]ptx.Span{write(1, 9)}, []ptx.Span{write(9, 12)}, 0},
+		{[]ptx.Span{read(3, 9), write(20, 30)}, []ptx.Span{read(2, 40)}, 20},
+		{[]ptx.Span{read(1, 9), read(20, 30)}, []ptx.Span{read(0, 22), write(22, 23)}, 22},
+		{[]ptx.Span{write(1, 9)}, nil, 0},
+	} {
+		for _, swap := range []bool{false, true} {
+			a, b := test.a, test.b
+			if swap {
+				a, b = b, a
+			}
+			if at, racing := conflict(a, b); racing != (test.at != 0) || racing && at != test.at {
+				t.Errorf("%v and %v: got %v at %d, expected one at %d", a, b, racing, at, test.at)
+			}
+		}
+	}
+	got := inOrder(read(20, 30), read(1, 9), write(1, 9), write(9, 12))
+	if want := []ptx.Span{write(1, 9), write(9, 12), read(20, 30)}; !slices.Equal(got, want) {
+		t.Errorf("got %v, expected %v", got, want)
+	}
+}
 
 func TestStreamsMayWorkOnPartsOfOneAllocation(t *testing.T) {
 	for seed := range uint64(seeds) {
@@ -21,6 +57,7 @@ func TestTheHostOrdersWhatItQueuesAfterWaiting(t *testing.T) {
 	for seed := range uint64(seeds) {
 		r := newRig(t, Options{Seed: seed})
 		a, b, p := r.stream(), r.stream(), r.words(0)
+		r.do(r.stream().Fill(r.words(0), 1, 1)) // stays queued, so that what comes after it is remembered
 		r.do(a.Fill(p, 1, 1), a.Synchronize(), b.Fill(p, 2, 1), b.Synchronize(), a.Fill(p, 3, 1), a.Synchronize())
 		// What was queued before the host waited is not ordered by that.
 		r.do(b.Fill(p, 4, 1), a.Fill(p, 5, 1))
