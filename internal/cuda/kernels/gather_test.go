@@ -9,14 +9,17 @@ import (
 
 func TestGatherCopiesRowsExactly(t *testing.T) {
 	for _, c := range []struct{ rows, width, table int }{{1, 1, 1}, {5, 7, 3}, {4, 128, 9}, {33, 132, 50}, {3, 259, 2}, {2, 1024, 3}} {
-		subtest(t, func(t *testing.T) {
-			s := newSource(c.rows)
-			table, ids := s.normals(c.table*c.width), s.ids(c.rows, c.table)
-			dst := roomForFloats(t, c.rows*c.width)
-			launch(t, kernels.Gather(dst, upload(t, table), upload(t, ids), c.rows, c.width))
-			want := make([]float32, c.rows*c.width)
-			ref.Gather(want, table, ids, c.width)
-			near(t, "dst", downloadFloats(t, dst, len(want)), want, 0, 0)
-		}, c)
+		for _, types := range pairsOfTypes {
+			subtest(t, func(t *testing.T) {
+				s := newSource(c.rows)
+				table, ids := s.normals(c.table*c.width), s.ids(c.rows, c.table)
+				dst, from := roomFor(t, c.rows, c.width, types.to), uploadFloats(t, table, c.width, types.from)
+				launch(t, kernels.Gather(dst, from, upload(t, ids), c.rows, c.width))
+				want := make([]float32, c.rows*c.width)
+				ref.Gather(want, table, ids, c.width)
+				types.round(want)
+				near(t, "dst", downloadRows(t, dst, c.rows, c.width), want, 0, 0)
+			}, c, types)
+		}
 	}
 }

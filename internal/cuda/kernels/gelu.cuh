@@ -6,7 +6,7 @@ constexpr float gelu_scale = 0.7978845608028654f, gelu_cubic = 0.044715f;
 
 __device__ inline float gelu_of(float x) {
     float u = gelu_scale * (x + gelu_cubic * x * x * x);
-    return x / (1 + expf(-2 * u));
+    return __fdividef(x, 1 + expf(-2 * u));
 }
 
 // gelu_slope is σ + 2xσ(1 - σ)·√(2/π)(1 + 3·0.044715x²). Both σ and σ(1 - σ) come from exp(-2|u|), which is at most 1; it is 0 from
@@ -15,6 +15,6 @@ __device__ inline float gelu_slope(float x) {
     float u = gelu_scale * (x + gelu_cubic * x * x * x);
     float e = expf(-2 * fabsf(u)), whole = 1 + e;
     float bounded = fminf(fmaxf(x, -20), 20);
-    float tail = e / whole / whole * 2 * bounded * gelu_scale * (1 + 3 * gelu_cubic * bounded * bounded);
-    return (u < 0 ? e : 1) / whole + tail;
+    float part = __fdividef(1, whole), tail = e * part * part * 2 * bounded * gelu_scale * (1 + 3 * gelu_cubic * bounded * bounded);
+    return (u < 0 ? e : 1) * part + tail;
 }

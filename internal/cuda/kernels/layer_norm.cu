@@ -1,77 +1,163 @@
 // Layer norm over the columns of a row (ref.LayerNorm) and its gradients (ref.LayerNormGrad).
-// x, dst, dx and dy [rows, width]; gamma and beta [width]. The mean and the variance take two passes over the row, as in the reference: the
-// short way over the mean of squares loses the variance where the mean is large. The second pass finds the row in the cache.
+// x, dx, addend [rows, width] in float32, dst and dy in float32 or bfloat16; gamma and beta [width].
+//
+// A block takes a run of one or more rows, one after the other, and each of its threads the same columns of all of them. A row is read
+// once and held in registers, as are gamma and beta; the mean and the variance take two passes over it, as in the reference: the short way
+// over the mean of squares loses the variance where the mean is large. Rows of any width, for which the kernels ending in _any are, are
+// read anew for every pass.
 #include "common.cuh"
+#include "floats.cuh"
+#include "sums.cuh"
+
+// A thread holds 6 pieces of 4 columns: a warp holds a row of 768 columns, 16 warps one of 12288, and the gradient, which holds three rows,
+// fits the 128 registers that each of so many threads may have.
+constexpr int most_threads = 512, pieces = 6;
+
+// V is the number of columns that a thread takes at a time.
+template <bool held>
+constexpr int V = held ? 4 : 1;
+
+// each calls f(k, j) for each piece of a row that this thread takes: the k-th, with columns from j on.
+template <bool held, typename F>
+__device__ void each(int width, F f) {
+    if constexpr (held) {
+#pragma unroll
+        for (int k = 0; k < pieces; k++) {
+            int j = (k * blockDim.x + threadIdx.x) * V<held>;
+            if (j < width) f(k, j);
+        }
+    } else {
+#pragma unroll 1
+        for (int j = threadIdx.x; j < width; j += blockDim.x) f(0, j);
+    }
+}
+
+// Row gives the pieces of a row that this thread takes, from registers or from memory.
+template <bool held, typename T>
+struct Row {
+    const T *row;
+    Packed<T, 4> kept[held ? pieces : 1];
+
+    __device__ Row(const T *row, int width) : row(row) {
+        if constexpr (held) each<held>(width, [&](int k, int j) { kept[k] = *(const Packed<T, 4> *)(row + j); });
+    }
+    __device__ Few<V<held>> piece(int k, int j) const {
+        if constexpr (held)
+            return unpack(kept[k]);
+        else
+            return load<1>(row + j);
+    }
+};
 
 struct Moments { float mean, rstd; };
 
-// moments returns the mean of a row and 1/√(variance + epsilon), in every lane of the warp that calls it.
-__device__ Moments moments(const float *row, int width, float epsilon, int lane) {
+// moments returns the mean of a row and 1/√(variance + epsilon), in every thread.
+template <bool held>
+__device__ Moments moments(const Row<held, float> &x, int width, float epsilon, Room<float> *rooms) {
     float sum = 0, squares = 0;
-    for (int j = lane; j < width; j += warp_size) sum += row[j];
-    float mean = warp_sum(sum) / width;
-    for (int j = lane; j < width; j += warp_size) squares += (row[j] - mean) * (row[j] - mean);
-    return {mean, 1 / sqrtf(warp_sum(squares) / width + epsilon)};
+    each<held>(width, [&](int k, int j) {
+        for (float v : x.piece(k, j).at) sum += v;
+    });
+    block_sum(rooms, sum);
+    float mean = sum / width;
+    each<held>(width, [&](int k, int j) {
+        for (float v : x.piece(k, j).at) squares += (v - mean) * (v - mean);
+    });
+    block_sum(rooms + 1, squares);
+    return {mean, 1 / sqrtf(squares / width + epsilon)};
 }
 
-// A warp normalises a row.
-extern "C" __global__ void __launch_bounds__(128)
-layer_norm(float *dst, const float *x, const float *gamma, const float *beta, int rows, int width, float epsilon) {
-    int row = blockIdx.x * (blockDim.x / warp_size) + threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
-    if (row >= rows) return;
-    const float *in = x + (size_t)row * width;
-    float *out = dst + (size_t)row * width;
-    Moments m = moments(in, width, epsilon, lane);
-    for (int j = lane; j < width; j += warp_size) out[j] = (in[j] - m.mean) * m.rstd * gamma[j] + beta[j];
+template <bool held, typename T>
+__device__ void normalise(T *dst, const float *x, const float *gamma, const float *beta, int rows, int width, int rows_per_block,
+                          float epsilon) {
+    __shared__ Room<float> rooms[2];
+    Row<held, float> scale(gamma, width), shift(beta, width);
+    int i = blockIdx.x * rows_per_block, last = min(i + rows_per_block, rows);
+#pragma unroll 1
+    do {
+        Row<held, float> in(row_of(x, i, width), width);
+        Moments m = moments(in, width, epsilon, rooms);
+        T *out = row_of(dst, i, width);
+        each<held>(width, [&](int k, int j) {
+            Few<V<held>> v = in.piece(k, j), g = scale.piece(k, j), b = shift.piece(k, j);
+            for (int e = 0; e < V<held>; e++) v.at[e] = (v.at[e] - m.mean) * m.rstd * g.at[e] + b.at[e];
+            store(out + j, v);
+        });
+    } while (++i < last);
 }
 
-// dx, and the moments [rows] of each row for layer_norm_grad_weights. A warp takes a row.
-extern "C" __global__ void __launch_bounds__(128)
-layer_norm_grad_input(float *dx, Moments *row_moments, const float *x, const float *gamma, const float *dy, int rows, int width,
-                      float epsilon) {
-    int row = blockIdx.x * (blockDim.x / warp_size) + threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
-    if (row >= rows) return;
-    const float *in = x + (size_t)row * width, *up = dy + (size_t)row * width;
-    Moments m = moments(in, width, epsilon, lane);
-    if (lane == 0) row_moments[row] = m;
-    float g = 0, gn = 0;
-    for (int j = lane; j < width; j += warp_size) {
-        float d = up[j] * gamma[j];
-        g += d;
-        gn += d * (in[j] - m.mean) * m.rstd;
+// dx = the gradient + addend, where there is one; copy = dx in bfloat16, where there is one. parts [blocks, 2, width] gets the sums for dgamma
+// and for dbeta over the block's rows. They are made in shared memory, or in parts itself where rows have any width.
+template <bool held, typename T>
+__device__ void differentiate(float *dx, bf16 *copy, float *parts, const float *x, const float *gamma, const T *dy, const float *addend,
+                              int rows, int width, int rows_per_block, float epsilon) {
+    extern __shared__ float4 sums[];
+    __shared__ Room<float> rooms[4];
+    float *part = parts + (size_t)blockIdx.x * 2 * width;
+    float *dgamma = held ? (float *)sums : part, *dbeta = dgamma + width;
+    each<held>(width, [&](int, int j) {
+        store(dgamma + j, Few<V<held>>{});
+        store(dbeta + j, Few<V<held>>{});
+    });
+    Row<held, float> scale(gamma, width);
+    int i = blockIdx.x * rows_per_block, last = min(i + rows_per_block, rows);
+#pragma unroll 1
+    do {
+        Row<held, float> in(row_of(x, i, width), width);
+        Row<held, T> up(row_of(dy, i, width), width);
+        Moments m = moments(in, width, epsilon, rooms);
+        float g = 0, gn = 0;
+        each<held>(width, [&](int k, int j) {
+            Few<V<held>> v = in.piece(k, j), d = up.piece(k, j), s = scale.piece(k, j);
+            Few<V<held>> gammas = load<V<held>>(dgamma + j), betas = load<V<held>>(dbeta + j);
+            for (int e = 0; e < V<held>; e++) {
+                float n = (v.at[e] - m.mean) * m.rstd;
+                g += d.at[e] * s.at[e];
+                gn += d.at[e] * s.at[e] * n;
+                gammas.at[e] += d.at[e] * n;
+                betas.at[e] += d.at[e];
+            }
+            store(dgamma + j, gammas);
+            store(dbeta + j, betas);
+        });
+        block_sum(rooms + 2, g, gn);
+        g /= width;
+        gn /= width;
+        each<held>(width, [&](int k, int j) {
+            Few<V<held>> v = in.piece(k, j), d = up.piece(k, j), s = scale.piece(k, j), more = {};
+            if (addend) more = load<V<held>>(row_of(addend, i, width) + j);
+            for (int e = 0; e < V<held>; e++)
+                v.at[e] = m.rstd * (d.at[e] * s.at[e] - g - (v.at[e] - m.mean) * m.rstd * gn) + more.at[e];
+            store(row_of(dx, i, width) + j, v);
+            if (copy) store(row_of(copy, i, width) + j, v);
+        });
+    } while (++i < last);
+    if constexpr (held)
+        each<held>(width, [&](int, int j) {
+            store(part + j, load<V<held>>(dgamma + j));
+            store(part + width + j, load<V<held>>(dbeta + j));
+        });
+}
+
+#define LAYER_NORM(name, held, T)                                                                                                      \
+    extern "C" __global__ void __launch_bounds__(most_threads)                                                                         \
+    layer_norm_##name(T *dst, const float *x, const float *gamma, const float *beta, int rows, int width, int rows_per_block,          \
+                      float epsilon) {                                                                                                 \
+        normalise<held>(dst, x, gamma, beta, rows, width, rows_per_block, epsilon);                                                    \
+    }                                                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(most_threads)                                                                         \
+    layer_norm_grad_##name(float *dx, bf16 *copy, float *parts, const float *x, const float *gamma, const T *dy, const float *addend,  \
+                           int rows, int width, int rows_per_block, float epsilon) {                                                   \
+        differentiate<held>(dx, copy, parts, x, gamma, dy, addend, rows, width, rows_per_block, epsilon);                              \
     }
-    g = warp_sum(g) / width;
-    gn = warp_sum(gn) / width;
-    for (int j = lane; j < width; j += warp_size)
-        dx[(size_t)row * width + j] = m.rstd * (up[j] * gamma[j] - g - (in[j] - m.mean) * m.rstd * gn);
-}
 
-// Parts of dgamma and dbeta, [parts, width] each: sums over the rows_per_part rows of part y. sum_rows adds the parts up.
-// Each of the 8 warps of a block adds every 8th row of 32 columns; the first adds up what they found.
-constexpr int columns = 32, strips = 8;
+LAYER_NORM(f32, true, float)
+LAYER_NORM(bf16, true, bf16)
+LAYER_NORM(f32_any, false, float)
+LAYER_NORM(bf16_any, false, bf16)
 
-extern "C" __global__ void __launch_bounds__(columns * strips)
-layer_norm_grad_weights(float *dgamma, float *dbeta, const Moments *row_moments, const float *x, const float *dy, int rows, int width,
-                        int rows_per_part) {
-    __shared__ float gammas[strips][columns], betas[strips][columns];
-    int lane = threadIdx.x % columns, strip = threadIdx.x / columns, column = blockIdx.x * columns + lane;
-    int first = blockIdx.y * rows_per_part, last = min(first + rows_per_part, rows);
-    float gamma = 0, beta = 0;
-    if (column < width)
-        for (int i = first + strip; i < last; i += strips) {
-            Moments m = row_moments[i];
-            float d = dy[(size_t)i * width + column];
-            gamma += d * (x[(size_t)i * width + column] - m.mean) * m.rstd;
-            beta += d;
-        }
-    gammas[strip][lane] = gamma;
-    betas[strip][lane] = beta;
-    __syncthreads();
-    if (strip > 0 || column >= width) return;
-    for (int s = 1; s < strips; s++) {
-        gamma += gammas[s][lane];
-        beta += betas[s][lane];
-    }
-    dgamma[(size_t)blockIdx.y * width + column] = gamma;
-    dbeta[(size_t)blockIdx.y * width + column] = beta;
+// dgamma and dbeta [width] from their parts [count, 2, width]: blocks with y = 0 add up those of gamma, y = 1 those of beta.
+extern "C" __global__ void __launch_bounds__(sum_threads)
+layer_norm_grad_weights(float *dgamma, float *dbeta, const float *parts, int count, int width) {
+    sum_columns<1>(blockIdx.y ? dbeta : dgamma, parts + (size_t)blockIdx.y * width, 0, count, width, 2 * (size_t)width);
 }

@@ -7,30 +7,68 @@ import (
 	"trainer/internal/ref"
 )
 
-func TestLayerNormAndItsGradientMatchTheReference(t *testing.T) {
-	const epsilon = 1e-5
-	for _, c := range []struct{ rows, width int }{{1, 1}, {3, 7}, {5, 32}, {130, 31}, {300, 65}, {2, 768}} {
-		subtest(t, func(t *testing.T) {
-			s := newSource(c.rows)
-			n := c.rows * c.width
-			x, gamma, beta, dy := s.normals(n), s.normals(c.width), s.normals(c.width), s.normals(n)
-			for i := range x {
-				x[i] += 20 // a mean that would drown the variance of the short formula
-			}
-			px, pgamma := upload(t, x), upload(t, gamma)
-			dst, dx, dgamma, dbeta := roomForFloats(t, n), roomForFloats(t, n), roomForFloats(t, c.width), roomForFloats(t, c.width)
-			scratch := roomForFloats(t, kernels.LayerNormScratch(c.rows, c.width))
-			launch(t, kernels.LayerNorm(dst, px, pgamma, upload(t, beta), c.rows, c.width, epsilon))
-			launch(t, kernels.LayerNormGrad(dx, dgamma, dbeta, px, pgamma, upload(t, dy), scratch, c.rows, c.width, epsilon)...)
+const layerNormEpsilon = 1e-5
 
-			want, wantGamma, wantBeta := make([]float32, n), make([]float32, c.width), make([]float32, c.width)
-			ref.LayerNorm(want, x, gamma, beta, c.rows, c.width, epsilon)
-			// The mean, near 20, is rounded to 2e-6.
-			near(t, "dst", downloadFloats(t, dst, n), want, 5e-6, 2)
-			ref.LayerNormGrad(want, wantGamma, wantBeta, x, gamma, dy, c.rows, c.width, epsilon)
-			near(t, "dx", downloadFloats(t, dx, n), want, 1e-5, 2)
-			near(t, "dgamma", downloadFloats(t, dgamma, c.width), wantGamma, 5e-6, 10)
-			near(t, "dbeta", downloadFloats(t, dbeta, c.width), wantBeta, sumError, 10)
-		}, c)
+// layerNormShapes have rows of fewer and as many columns as a block holds, and of those that 4 does not divide or that are too many.
+var layerNormShapes = []struct{ rows, width int }{
+	{1, 1}, {3, 7}, {130, 31}, {300, 65}, {3, 12292}, {5, 4}, {530, 32}, {33, 768}, {2, 12288},
+}
+
+func TestLayerNormMatchesTheReference(t *testing.T) {
+	for _, c := range layerNormShapes {
+		for _, inBF16 := range types {
+			subtest(t, func(t *testing.T) {
+				s := newSource(c.rows)
+				x, gamma, beta := awayFromZero(s.normals(c.rows*c.width)), s.normals(c.width), s.normals(c.width)
+				dst := roomFor(t, c.rows, c.width, inBF16)
+				launch(t, kernels.LayerNorm(dst, upload(t, x), upload(t, gamma), upload(t, beta), c.rows, c.width, layerNormEpsilon))
+				want := make([]float32, len(x))
+				ref.LayerNorm(want, x, gamma, beta, c.rows, c.width, layerNormEpsilon)
+				// The mean, near 20, is rounded to 2e-6.
+				nearRows(t, "dst", dst, want, c.width, 5e-6, 2)
+			}, c, inBF16)
+		}
 	}
+}
+
+// The gradient is added to what came along the residual path, in place, or is all there is.
+func TestLayerNormGradMatchesTheReference(t *testing.T) {
+	for _, c := range layerNormShapes {
+		for _, inBF16 := range types {
+			for _, residual := range []bool{false, true} {
+				subtest(t, func(t *testing.T) {
+					s, n := newSource(c.rows), c.rows*c.width
+					x, gamma, dy, addend := awayFromZero(s.normals(n)), s.normals(c.width), s.normals(n), s.normals(n)
+					g := kernels.LayerNormGradient{
+						DX: roomForFloats(t, n), DGamma: roomForFloats(t, c.width), DBeta: roomForFloats(t, c.width),
+						X: upload(t, x), Gamma: upload(t, gamma), DY: uploadFloats(t, dy, c.width, inBF16),
+						Scratch: roomForFloats(t, kernels.LayerNormScratch(c.rows, c.width)),
+					}
+					if residual {
+						g.DX = upload(t, addend)
+						g.Addend, g.Copy = g.DX, roomFor(t, c.rows, c.width, true).At
+					}
+					launch(t, kernels.LayerNormGrad(g, c.rows, c.width, layerNormEpsilon)...)
+
+					want, wantGamma, wantBeta := make([]float32, n), make([]float32, c.width), make([]float32, c.width)
+					ref.LayerNormGrad(want, wantGamma, wantBeta, x, gamma, dy, c.rows, c.width, layerNormEpsilon)
+					if residual {
+						ref.Add(want, want, addend)
+						nearRows(t, "copy", kernels.Floats{At: g.Copy, BF16: true}, want, c.width, 1e-5, 3)
+					}
+					near(t, "dx", downloadFloats(t, g.DX, n), want, 1e-5, 3)
+					near(t, "dgamma", downloadFloats(t, g.DGamma, c.width), wantGamma, 5e-6, 10)
+					near(t, "dbeta", downloadFloats(t, g.DBeta, c.width), wantBeta, sumError, 10)
+				}, c, inBF16, residual)
+			}
+		}
+	}
+}
+
+// awayFromZero gives x a mean that would drown the variance of the short formula.
+func awayFromZero(x []float32) []float32 {
+	for i := range x {
+		x[i] += 20
+	}
+	return x
 }

@@ -1,154 +1,160 @@
-// Matrix product on tensor cores (ref.MatMul): c = op(a)·op(b) + bias, for a and b in bfloat16, sums and c [m, n] in float32, and on
-// the way activated = GELU(c) in bfloat16, the operand of the next product. bias [n] and activated may be null. Rows of a, b and
-// activated begin at multiples of 8 elements. Entries end in n or t for a and for b, and in the tile.
+// Matrix product on tensor cores (ref.MatMul): c = function(op(a)·op(b) + bias) + addend, for a and b in bfloat16, whose rows begin at
+// multiples of 8 elements, with sums in float32; see Output for the rest. c, addend and pre are [m, n] in bfloat16, with such rows too,
+// or dense in float32. Entries end in n or t for a and for b, and in the tile.
 //
-// A block makes a tile of c, tile x tile, from strips of 32 steps of k of a and of b, which cp.async brings into a ring of three: while
-// one pair is multiplied, two are on their way. A warp makes its part of the tile by mma.sync m16n8k16. Strips lie in shared
-// memory as in global memory, whichever index runs fastest; ldmatrix transposes those that need it. Their 16-byte pieces are permuted
-// by xor, so that the 8 pieces that ldmatrix reads at once lie in different banks.
-#include <cuda_bf16.h>
+// A block makes a tile of c from strips of 32 steps of k of a and of b, which cp.async brings into a ring of four: while one pair is
+// multiplied, three are on their way. A warp makes a square part of the tile by mma.sync m16n8k16, from fragments of 16 steps; while it
+// multiplies one it reads the next. Strips lie in shared memory as in global memory, whichever index runs fastest; ldmatrix transposes
+// those that need it. Their 16-byte pieces are permuted by xor, so that the 8 pieces that ldmatrix reads at once lie in different banks.
+//
+// The blocks of a grid's row y make part y of the sums, from k_per_part steps of k; where there are several, c is [parts, m, n] in
+// float32, and matmul_sum adds them.
+#include "product.cuh"
 
-#include "common.cuh"
-#include "gelu.cuh"
+constexpr int depth = 32, stages = 4; // steps of k in a strip; strips in the ring
 
-constexpr int depth = 32, stages = 3, piece = 8; // steps of k in a strip; strips in the ring; elements in 16 bytes
-
-// threads is how many a block has: 8 warps that make 64 x 32 each of a tile of 128, or 4 that make 32 x 32 of one of 64.
-template <int tile>
-constexpr int threads = 2 * tile;
-
-__device__ unsigned shared_address(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
-
-// Strip is `depth` steps of k of `tile` rows of op(a), or columns of op(b): the span. along_span says that the span runs fastest, not k.
-template <int tile, bool along_span>
+// Strip is `depth` steps of k of `spans` rows of op(a), or columns of op(b): the span. along_span says that the span runs fastest, not k.
+template <int spans, int threads, bool along_span>
 struct Strip {
-    static constexpr int pieces = (along_span ? tile : depth) / piece; // of a row in shared memory
+    static constexpr int pieces = (along_span ? spans : depth) / piece; // of a row in shared memory
+    static constexpr int rows = threads / pieces;                       // that the threads copy at once
+
+    const bf16 *from; // what this thread copies first
+    int pitch, row, column, rows_end, columns_end;
 
     static __device__ int place(int row, int p) {
         return (row * pieces + (along_span ? p ^ row % 8 : p ^ row / 2 % 4)) * piece;
     }
 
-    // load starts the copy of the steps from k0 and the elements of the span from span0; what lies outside becomes 0.
-    static __device__ void load(__nv_bfloat16 *to, const __nv_bfloat16 *x, int k0, int k, int span0, int spans) {
-        int row0 = along_span ? k0 : span0, rows = along_span ? k : spans;
-        int column0 = along_span ? span0 : k0, columns = along_span ? spans : k;
-        int pitch = (columns + piece - 1) / piece * piece;
+    __device__ Strip(const bf16 *x, int pitch, int k0, int k_end, int span0, int span_end) : pitch(pitch) {
+        row = (along_span ? k0 : span0) + threadIdx.x / pieces, rows_end = along_span ? k_end : span_end;
+        column = (along_span ? span0 : k0) + threadIdx.x % pieces * piece, columns_end = along_span ? span_end : k_end;
+        from = x + (size_t)row * pitch + column;
+    }
+
+    // load starts the copy and goes on to the next strip. What lies behind the end of the steps or the span becomes 0.
+    __device__ void load(bf16 *to) {
+        static_assert(rows % 8 == 0, "a thread's pieces are permuted alike");
+        to += place(threadIdx.x / pieces, threadIdx.x % pieces);
+        int inside = min(max(columns_end - column, 0), piece) * (int)sizeof(*to);
+        const bf16 *x = from;
 #pragma unroll
-        for (int round = 0; round < tile * depth / piece / threads<tile>; round++) {
-            int i = round * threads<tile> + threadIdx.x;
-            int r = i / pieces, p = i % pieces, row = row0 + r, column = column0 + p * piece;
-            int inside = row < rows ? min(max(columns - column, 0), piece) : 0;
-            const __nv_bfloat16 *from = inside ? x + (size_t)row * pitch + column : x;
-            asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to + place(r, p))), "l"(from), "r"(inside * 2)
-                         : "memory");
+        for (int r = 0; r < (along_span ? depth : spans); r += rows) {
+            copy_piece(to + r * pieces * piece, x, row + r < rows_end ? inside : 0);
+            x += (size_t)rows * pitch;
         }
+        (along_span ? row : column) += depth;
+        from += along_span ? (size_t)depth * pitch : depth;
     }
 
     // fragment reads steps k0 to k0 + 16 of 16 elements of the span as mma.sync wants them: registers 0 and 2 are the first 8 of the span,
     // 1 and 3 the others; 0 and 1 the first 8 steps.
-    static __device__ void fragment(unsigned r[4], const __nv_bfloat16 *strip, int k0, int span0, int lane) {
+    static __device__ void fragment(unsigned r[4], const bf16 *strip, int k0, int span0, int lane) {
         if (along_span)
-            asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                         : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                         : "r"(shared_address(strip + place(k0 + lane / 16 * 8 + lane % 8, span0 / piece + lane / 8 % 2)))
-                         : "memory");
+            load_fragment_transposed(r, strip + place(k0 + lane / 16 * 8 + lane % 8, span0 / piece + lane / 8 % 2));
         else
-            asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                         : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                         : "r"(shared_address(strip + place(span0 + lane % 16, k0 / piece + lane / 16)))
-                         : "memory");
+            load_fragment(r, strip + place(span0 + lane % 16, k0 / piece + lane / 16));
     }
 };
 
-__device__ void multiply(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
+// side is that of the square that a warp makes.
+template <int rows>
+constexpr int side = rows < 128 ? 32 : 64;
 
-// write writes the elements at column and column + 1 of a row, as far as they lie in it; column is even.
-__device__ void write(float *c, __nv_bfloat16 *activated, const float *bias, float v0, float v1, int row, int column, int m, int n) {
-    if (row >= m || column >= n) return;
-    bool both = column + 1 < n;
-    if (bias) {
-        v0 += bias[column];
-        if (both) v1 += bias[column + 1];
-    }
-    float *to = c + (size_t)row * n + column;
-    if (n % 2 == 0) {
-        *(float2 *)to = {v0, v1};
-    } else {
-        to[0] = v0;
-        if (both) to[1] = v1;
-    }
-    if (!activated) return;
-    __nv_bfloat16 *h = activated + (size_t)row * ((n + piece - 1) / piece * piece) + column;
-    if (both) *(__nv_bfloat162 *)h = __floats2bfloat162_rn(gelu_of(v0), gelu_of(v1));
-    else *h = __float2bfloat16_rn(gelu_of(v0));
-}
+template <int rows, int columns>
+constexpr int threads = rows / side<rows> * (columns / side<rows>) * 32;
 
-template <int tile, bool trans_a, bool trans_b>
-__device__ void matmul(float *c, __nv_bfloat16 *activated, const __nv_bfloat16 *a, const __nv_bfloat16 *b, const float *bias, int m, int n,
-                       int k) {
-    using A = Strip<tile, trans_a>;
-    using B = Strip<tile, !trans_b>;
-    constexpr int strip = tile * depth, warps_across = tile / 32, warp_rows = tile / 2;
-    extern __shared__ __align__(16) __nv_bfloat16 ring[]; // stages of a strip of a and one of b
-    int row0 = blockIdx.y * tile, column0 = blockIdx.x * tile, lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size;
-    int warp_row = warp / warps_across * warp_rows, warp_column = warp % warps_across * 32;
-    float sum[warp_rows / 16][4][4] = {};
+template <int rows, int columns, bool trans_a, bool trans_b>
+__device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias, const void *addend, void *pre,
+                       int function, int is_bf16, int m, int n, int k, int k_per_part) {
+    constexpr int side = ::side<rows>, threads = ::threads<rows, columns>, across = columns / side, sixteens = side / 16;
+    constexpr int strips = (rows + columns) * depth;
+    using A = Strip<rows, threads, trans_a>;
+    using B = Strip<columns, threads, !trans_b>;
+    using Half = Staging<rows / 2, columns>;
+    static_assert(Half::bytes <= stages * strips * sizeof(bf16), "a half of the sums must fit into the ring");
+    extern __shared__ __align__(128) bf16 ring[];
 
-    // A group of copies is committed at every step, empty behind the end, so that waiting for all but one always means this step's.
-    int steps = (k + depth - 1) / depth;
-    auto fetch = [=](int step) {
-        if (step < steps) {
-            __nv_bfloat16 *to = ring + step % stages * 2 * strip;
-            A::load(to, a, step * depth, k, row0, m);
-            B::load(to + strip, b, step * depth, k, column0, n);
-        }
-        asm volatile("cp.async.commit_group;" ::: "memory");
+    Tile tile(m, n, rows, columns);
+    int lane = threadIdx.x % 32, warp_row = threadIdx.x / 32 / across, warp_column = threadIdx.x / 32 % across * side;
+    int k_begin = blockIdx.y * k_per_part, k_end = min(k_begin + k_per_part, k), turns = (k_end - k_begin + depth - 1) / depth;
+    int a_pitch = ((trans_a ? m : k) + piece - 1) / piece * piece, b_pitch = ((trans_b ? k : n) + piece - 1) / piece * piece;
+    A a_strip(a, a_pitch, k_begin, k_end, tile.row, m);
+    B b_strip(b, b_pitch, k_begin, k_end, tile.column, n);
+
+    // A group of copies is committed in every turn, of zeros behind the end, so that waiting for all but `stages - 2` always means those
+    // of the next turn.
+    auto fetch = [&](int turn) {
+        bf16 *to = ring + turn % stages * strips;
+        a_strip.load(to);
+        b_strip.load(to + rows * depth);
+        commit_copies();
     };
-    for (int step = 0; step < stages - 1; step++) fetch(step);
+    unsigned x[2][sixteens][4], y[2][sixteens][4];
+    auto read = [&](int turn, int half) {
+        const bf16 *from = ring + turn % stages * strips;
+#pragma unroll
+        for (int i = 0; i < sixteens; i++) A::fragment(x[half][i], from, half * 16, warp_row * side + i * 16, lane);
+#pragma unroll
+        for (int j = 0; j < sixteens; j++) B::fragment(y[half][j], from + rows * depth, half * 16, warp_column + j * 16, lane);
+    };
+    float sum[sixteens][2 * sixteens][4] = {};
+    auto multiply_all = [&](int half) {
+#pragma unroll
+        for (int i = 0; i < sixteens; i++)
+#pragma unroll
+            for (int j = 0; j < 2 * sixteens; j++) multiply(sum[i][j], x[half][i], y[half][j / 2][j % 2], y[half][j / 2][j % 2 + 2]);
+    };
+    for (int turn = 0; turn < stages - 1; turn++) fetch(turn);
+    await_copies<stages - 2>();
+    __syncthreads();
+    read(0, 0);
 #pragma unroll 1
-    for (int step = 0; step < steps; step++) {
-        asm volatile("cp.async.wait_group %0;" ::"n"(stages - 2) : "memory");
-        __syncthreads(); // the strips of this step are here, and those of the step before are free
-        fetch(step + stages - 1);
-        const __nv_bfloat16 *as = ring + step % stages * 2 * strip, *bs = as + strip;
-#pragma unroll
-        for (int k0 = 0; k0 < depth; k0 += 16) {
-            unsigned x[warp_rows / 16][4], y[2][4];
-#pragma unroll
-            for (int i = 0; i < warp_rows / 16; i++) A::fragment(x[i], as, k0, warp_row + i * 16, lane);
-#pragma unroll
-            for (int j = 0; j < 2; j++) B::fragment(y[j], bs, k0, warp_column + j * 16, lane);
-#pragma unroll
-            for (int i = 0; i < warp_rows / 16; i++)
-#pragma unroll
-                for (int j = 0; j < 4; j++) multiply(sum[i][j], x[i], y[j / 2][j % 2], y[j / 2][j % 2 + 2]);
-        }
+    for (int turn = 0; turn < turns; turn++) {
+        read(turn, 1);
+        fetch(turn + stages - 1); // where all read their last of the turn before, ere the barrier
+        multiply_all(0);
+        await_copies<stages - 2>();
+        __syncthreads();
+        read(turn + 1, 0);
+        multiply_all(1);
     }
+    await_copies<0>();
+
+    Half half{(float *)ring};
+    Output<float> in_f32{(float *)c + (size_t)blockIdx.y * m * n, bias, (const float *)addend, (float *)pre, function, m, n};
+    Output<bf16> in_bf16{(bf16 *)c, bias, (const bf16 *)addend, (bf16 *)pre, function, m, n};
+#pragma unroll 1
+    for (int part = 0; part < 2; part++) {
+        __syncthreads();
 #pragma unroll
-    for (int i = 0; i < warp_rows / 16; i++)
+        for (int i = 0; i < sixteens; i++)
+            if (i / (sixteens / 2) == part)
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            int row = row0 + warp_row + i * 16 + lane / 4, column = column0 + warp_column + j * 8 + lane % 4 * 2;
-            write(c, activated, bias, sum[i][j][0], sum[i][j][1], row, column, m, n);
-            write(c, activated, bias, sum[i][j][2], sum[i][j][3], row + 8, column, m, n);
-        }
+                for (int j = 0; j < 2 * sixteens; j++) {
+                    int row = warp_row * side / 2 + i % (sixteens / 2) * 16 + lane / 4, column = warp_column + j * 8 + lane % 4 * 2;
+                    *(float2 *)half.at(row, column) = {sum[i][j][0], sum[i][j][1]};
+                    *(float2 *)half.at(row + 8, column) = {sum[i][j][2], sum[i][j][3]};
+                }
+        __syncthreads();
+        int row0 = tile.row + part * side / 2;
+        if (is_bf16) half.template write<threads, side / 2>(in_bf16, row0, tile.column);
+        else half.template write<threads, side / 2>(in_f32, row0, tile.column);
+    }
 }
 
-#define MATMUL(name, tile, trans_a, trans_b)                                                                                             \
-    extern "C" __global__ void __launch_bounds__(threads<tile>)                                                                          \
-    name(float *c, __nv_bfloat16 *activated, const __nv_bfloat16 *a, const __nv_bfloat16 *b, const float *bias, int m, int n, int k) {   \
-        matmul<tile, trans_a, trans_b>(c, activated, a, b, bias, m, n, k);                                                               \
+#define MATMUL(trans, trans_a, trans_b, rows, columns, resident)                                                                        \
+    extern "C" __global__ void __launch_bounds__(threads<rows, columns>, resident) matmul_bf16_##trans##_##rows##x##columns(             \
+        void *c, const bf16 *a, const bf16 *b, const float *bias, const void *addend, void *pre, int function,         \
+        int is_bf16, int m, int n, int k, int k_per_part) {                                                                              \
+        matmul<rows, columns, trans_a, trans_b>(c, a, b, bias, addend, pre, function, is_bf16, m, n, k, k_per_part);                     \
     }
+#define MATMULS(rows, columns, resident)                                                                                                \
+    MATMUL(nn, false, false, rows, columns, resident)                                                                                   \
+    MATMUL(nt, false, true, rows, columns, resident)                                                                                    \
+    MATMUL(tn, true, false, rows, columns, resident)                                                                                    \
+    MATMUL(tt, true, true, rows, columns, resident)
 
-MATMUL(matmul_bf16_nn_64, 64, false, false)
-MATMUL(matmul_bf16_nt_64, 64, false, true)
-MATMUL(matmul_bf16_tn_64, 64, true, false)
-MATMUL(matmul_bf16_tt_64, 64, true, true)
-MATMUL(matmul_bf16_nn_128, 128, false, false)
-MATMUL(matmul_bf16_nt_128, 128, false, true)
-MATMUL(matmul_bf16_tn_128, 128, true, false)
-MATMUL(matmul_bf16_tt_128, 128, true, true)
+MATMULS(64, 64, 4)
+MATMULS(128, 128, 2)
+MATMULS(128, 256, 1)

@@ -1,124 +1,140 @@
-// Matrix product in float32 (ref.MatMul): c = op(a)·op(b) + bias, c [m, n]. op(a) [m, k] is a [m, k], or the transpose of a [k, m]; op(b)
-// [k, n] is b [k, n], or the transpose of b [n, k]; bias [n] may be null. Entries end in n or t for a and for b, and in the tile.
+// Matrix product in float32 (ref.MatMul): c [m, n] = function(op(a)·op(b) + bias) + addend; see Output for the rest. op(a) [m, k] is
+// a [m, k], or the transpose of a [k, m]; op(b) [k, n] is b [k, n], or the transpose of b [n, k]. Entries end in n or t for a and for b,
+// and in the tile.
 //
-// A block of 256 threads makes a tile of c, tile x tile, from strips of a and b of 16 steps of k, which lie in shared memory k-major.
-// While it multiplies one pair of strips it loads the next into registers. A thread makes (tile/16)² elements, in groups of 4 x 4 that
-// are 64 apart, so that the 16 threads of a row read 256 bytes in a row from shared memory.
+// A block of 256 threads makes a tile of c, side x side, from strips of 16 steps of k of a and of b, which cp.async brings into a ring of
+// three: while one pair is multiplied, two are on their way. In shared memory strips are k-major. A thread makes (side/16)² elements, in
+// groups of 4 x 4 that are 64 apart; the 32 of a warp are 4 down and 8 across, which read 128 bytes of b in a row, and 4 places of a.
+//
+// The blocks of a grid's row y make part y of the sums, from k_per_part steps of k; where there are several, c is [parts, m, n], and
+// matmul_sum adds them.
+#include "product.cuh"
 
-constexpr int depth = 16, threads = 256;
+constexpr int depth = 16, stages = 3, threads = 256; // steps of k in a strip; strips in the ring
 
-// Strip is 16 steps of k of `tile` rows of op(a), or columns of op(b), on its way from global to shared memory. In memory either k or the
-// other index, which is called the span, runs fastest: along_span says which.
-template <int tile, bool along_span>
+// Strip is `depth` steps of k of `side` rows of op(a), or columns of op(b): the span. In memory either k or the span runs fastest:
+// along_span says which. The pitch lets 8 steps of 4 elements of the span, which a warp copies at once, go to different banks.
+template <int side, bool along_span>
 struct Strip {
-    static constexpr int pieces = depth * tile / threads / 4; // of 4 elements, for each thread
-    float values[pieces][4];
+    static constexpr int pitch = side + 4, floats = depth * pitch;
 
-    // place says which steps of k and which elements of the span piece p of this thread is: 4 of the one that runs fastest.
-    static __device__ void place(int p, int &step, int &span) {
-        int piece = p * threads + threadIdx.x;
-        step = along_span ? piece / (tile / 4) : piece % (depth / 4) * 4;
-        span = along_span ? piece % (tile / 4) * 4 : piece / (depth / 4);
+    const float *from; // what this thread copies first
+    int columns, step, span, k_end, span_end;
+    bool vectors; // copies pieces of 16 bytes: the span runs fastest in both memories, and rows begin at multiples of 16 bytes
+
+    __device__ Strip(const float *x, int columns, int k0, int k_end, int span0, int span_end)
+        : columns(columns), k_end(k_end), span_end(span_end), vectors(along_span && columns % 4 == 0) {
+        step = k0 + own_step(), span = span0 + own_span();
+        from = x + (along_span ? (size_t)step * columns + span : (size_t)span * columns + step);
     }
 
-    // load reads from x the steps from k0 and the elements of the span from span0; what lies outside counts as 0.
-    __device__ void load(const float *x, int k0, int k, int span0, int spans) {
-        for (int p = 0; p < pieces; p++) {
-            int step, span;
-            place(p, step, span);
-            step += k0;
-            span += span0;
-            int row = along_span ? step : span, rows = along_span ? k : spans;
-            int column = along_span ? span : step, columns = along_span ? spans : k;
-            const float *from = x + (size_t)row * columns + column;
-            if (columns % 4 == 0) {
-                float4 v = row < rows && column < columns ? *(const float4 *)from : float4{};
-                values[p][0] = v.x, values[p][1] = v.y, values[p][2] = v.z, values[p][3] = v.w;
-            } else {
-                for (int e = 0; e < 4; e++) values[p][e] = row < rows && column + e < columns ? from[e] : 0;
+    __device__ int own_step() const { return !along_span ? threadIdx.x % 8 + threadIdx.x / 32 % 2 * 8 : threadIdx.x * (vectors ? 4 : 1) / side; }
+
+    __device__ int own_span() const { return !along_span ? threadIdx.x / 8 % 4 + threadIdx.x / 64 * 4 : threadIdx.x * (vectors ? 4 : 1) % side; }
+
+    // load starts the copy and goes on to the next strip. What lies behind the end of the steps or the span becomes 0.
+    __device__ void load(float *to) {
+        to += own_step() * pitch + own_span();
+        const float *x = from;
+        if (vectors) {
+#pragma unroll
+            for (int r = 0; r < depth; r += threads * 4 / side) {
+                copy_piece(to + r * pitch, x, step + r < k_end && span < span_end ? 16 : 0);
+                x += (size_t)(threads * 4 / side) * columns;
+            }
+        } else if (along_span) {
+#pragma unroll
+            for (int r = 0; r < depth; r += threads / side) {
+                copy_word(to + r * pitch, x, step + r < k_end && span < span_end ? 4 : 0);
+                x += (size_t)(threads / side) * columns;
+            }
+        } else {
+#pragma unroll
+            for (int r = 0; r < side; r += threads / depth) {
+                copy_word(to + r, x, step < k_end && span + r < span_end ? 4 : 0);
+                x += (size_t)(threads / depth) * columns;
             }
         }
-    }
-
-    __device__ void store(float to[depth][tile + 4]) const {
-        for (int p = 0; p < pieces; p++) {
-            int step, span;
-            place(p, step, span);
-            if (along_span)
-                *(float4 *)&to[step][span] = {values[p][0], values[p][1], values[p][2], values[p][3]};
-            else
-                for (int e = 0; e < 4; e++) to[step + e][span] = values[p][e];
-        }
+        step += depth;
+        from += along_span ? (size_t)depth * columns : depth;
     }
 };
 
-// write writes 4 elements of a row of c, as far as they lie in it.
-__device__ void write(float *c, const float v[4], const float *bias, int row, int column, int m, int n) {
-    if (row >= m || column >= n) return;
-    float *to = c + (size_t)row * n + column;
-    if (n % 4 == 0) {
-        float4 b = bias ? *(const float4 *)(bias + column) : float4{};
-        *(float4 *)to = {v[0] + b.x, v[1] + b.y, v[2] + b.z, v[3] + b.w};
-        return;
-    }
-#pragma unroll
-    for (int j = 0; j < 4; j++)
-        if (column + j < n) to[j] = v[j] + (bias ? bias[column + j] : 0);
-}
+template <int side, bool trans_a, bool trans_b>
+__device__ void matmul(float *c, const float *a, const float *b, const float *bias, const float *addend, float *pre, int function, int m,
+                       int n, int k, int k_per_part) {
+    constexpr int groups = side / 64;
+    using A = Strip<side, trans_a>;
+    using B = Strip<side, !trans_b>;
+    using Rows = Staging<64, side>;
+    static_assert(Rows::bytes <= stages * (A::floats + B::floats) * sizeof(float), "64 rows of sums must fit into the ring");
+    extern __shared__ __align__(128) float ring[];
 
-template <int tile, bool trans_a, bool trans_b>
-__device__ void matmul(float *c, const float *a, const float *b, const float *bias, int m, int n, int k) {
-    constexpr int groups = tile / 64;
-    __shared__ __align__(16) float as[depth][tile + 4], bs[depth][tile + 4];
-    int row0 = blockIdx.y * tile, column0 = blockIdx.x * tile, ty = threadIdx.x / 16 * 4, tx = threadIdx.x % 16 * 4;
-    float sum[groups][4][groups][4] = {};
-    Strip<tile, trans_a> a_strip;
-    Strip<tile, !trans_b> b_strip;
-    a_strip.load(a, 0, k, row0, m);
-    b_strip.load(b, 0, k, column0, n);
+    Tile tile(m, n, side, side);
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, ty = (warp / 2 * 4 + lane / 8) * 4, tx = (warp % 2 * 8 + lane % 8) * 4;
+    int k_begin = blockIdx.y * k_per_part, k_end = min(k_begin + k_per_part, k), turns = (k_end - k_begin + depth - 1) / depth;
+    A a_strip(a, trans_a ? m : k, k_begin, k_end, tile.row, m);
+    B b_strip(b, trans_b ? k : n, k_begin, k_end, tile.column, n);
+
+    // A group of copies is committed in every turn, of zeros behind the end, so that waiting for all but `stages - 2` always means those
+    // of this turn.
+    auto fetch = [&](int turn) {
+        float *to = ring + turn % stages * (A::floats + B::floats);
+        a_strip.load(to);
+        b_strip.load(to + A::floats);
+        commit_copies();
+    };
+    Few<4> sum[groups][4][groups] = {};
+    for (int turn = 0; turn < stages - 1; turn++) fetch(turn);
 #pragma unroll 1
-    for (int k0 = 0; k0 < k; k0 += depth) {
-        a_strip.store(as);
-        b_strip.store(bs);
-        __syncthreads();
-        if (k0 + depth < k) {
-            a_strip.load(a, k0 + depth, k, row0, m);
-            b_strip.load(b, k0 + depth, k, column0, n);
-        }
+    for (int turn = 0; turn < turns; turn++) {
+        await_copies<stages - 2>();
+        __syncthreads(); // the strips of this turn are here, and those of the turn before are free
+        fetch(turn + stages - 1);
+        const float *as = ring + turn % stages * (A::floats + B::floats), *bs = as + A::floats;
 #pragma unroll
         for (int step = 0; step < depth; step++) {
-            float x[groups][4], y[groups][4];
+            Few<4> x[groups], y[groups];
             for (int g = 0; g < groups; g++) {
-                *(float4 *)x[g] = *(const float4 *)&as[step][g * 64 + ty];
-                *(float4 *)y[g] = *(const float4 *)&bs[step][g * 64 + tx];
+                x[g] = load<4>(as + step * A::pitch + g * 64 + ty);
+                y[g] = load<4>(bs + step * B::pitch + g * 64 + tx);
             }
             for (int gi = 0; gi < groups; gi++)
                 for (int i = 0; i < 4; i++)
                     for (int gj = 0; gj < groups; gj++)
-                        for (int j = 0; j < 4; j++) sum[gi][i][gj][j] = fmaf(x[gi][i], y[gj][j], sum[gi][i][gj][j]);
+                        for (int j = 0; j < 4; j++) sum[gi][i][gj].at[j] = fmaf(x[gi].at[i], y[gj].at[j], sum[gi][i][gj].at[j]);
         }
-        __syncthreads();
     }
+    await_copies<0>();
+
+    Rows staged{ring};
+    Output<float> to{c + (size_t)blockIdx.y * m * n, bias, addend, pre, function, m, n};
+#pragma unroll 1
+    for (int part = 0; part < groups; part++) {
+        __syncthreads();
 #pragma unroll
-    for (int gi = 0; gi < groups; gi++)
+        for (int gi = 0; gi < groups; gi++)
+            if (gi == part)
 #pragma unroll
-        for (int i = 0; i < 4; i++)
+                for (int i = 0; i < 4; i++)
 #pragma unroll
-            for (int gj = 0; gj < groups; gj++)
-                write(c, sum[gi][i][gj], bias, row0 + gi * 64 + ty + i, column0 + gj * 64 + tx, m, n);
+                    for (int gj = 0; gj < groups; gj++) store(staged.at(ty + i, gj * 64 + tx), sum[gi][i][gj]);
+        __syncthreads();
+        staged.template write<threads, 64>(to, tile.row + part * 64, tile.column);
+    }
 }
 
-#define MATMUL(name, tile, trans_a, trans_b)                                                                                  \
-    extern "C" __global__ void __launch_bounds__(threads, 2)                                                                  \
-    name(float *c, const float *a, const float *b, const float *bias, int m, int n, int k) {                                  \
-        matmul<tile, trans_a, trans_b>(c, a, b, bias, m, n, k);                                                               \
+#define MATMUL(trans, trans_a, trans_b, side)                                                                                           \
+    extern "C" __global__ void __launch_bounds__(threads, 2) matmul_f32_##trans##_##side##x##side(                                       \
+        float *c, const float *a, const float *b, const float *bias, const float *addend, float *pre, int function, int m, int n, int k, \
+        int k_per_part) {                                                                                                                \
+        matmul<side, trans_a, trans_b>(c, a, b, bias, addend, pre, function, m, n, k, k_per_part);                                       \
     }
+#define MATMULS(side)                                                                                                                   \
+    MATMUL(nn, false, false, side)                                                                                                      \
+    MATMUL(nt, false, true, side)                                                                                                       \
+    MATMUL(tn, true, false, side)                                                                                                       \
+    MATMUL(tt, true, true, side)
 
-MATMUL(matmul_f32_nn_64, 64, false, false)
-MATMUL(matmul_f32_nt_64, 64, false, true)
-MATMUL(matmul_f32_tn_64, 64, true, false)
-MATMUL(matmul_f32_tt_64, 64, true, true)
-MATMUL(matmul_f32_nn_128, 128, false, false)
-MATMUL(matmul_f32_nt_128, 128, false, true)
-MATMUL(matmul_f32_tn_128, 128, true, false)
-MATMUL(matmul_f32_tt_128, 128, true, true)
+MATMULS(64)
+MATMULS(128)

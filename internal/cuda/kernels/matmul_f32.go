@@ -1,17 +1,28 @@
 package kernels
 
-import "fmt"
-
-// MatMulF32 is c = op(a)·op(b) + bias in float32 (ref.MatMul): c [M, N], bias [N] or 0.
-func MatMulF32(c, a, b, bias Pointer, p Product) Launch {
-	return matMulF32(c, a, b, bias, p, p.tile())
+// Tiles of 128 x 128 load two floats from shared memory for 8 multiply-adds, those of 64 x 64 for 4.
+var matmulF32 = productKernels{
+	source: "matmul_f32", strip: 16, stages: 3, bytes: 4, pad: 4, rate: 64,
+	tilings: []tiling{{128, 128, 256, 2, 0.85}, {64, 64, 256, 2, 0.6}},
 }
 
-// matMulF32 is the product in tiles of a given size, 64 or 128.
-func matMulF32(c, a, b, bias Pointer, p Product, tile int) Launch {
-	return Launch{
-		Source: "matmul_f32", Kernel: fmt.Sprintf("matmul_f32_%s_%d", p.suffix(), tile),
-		Grid: grid(ceilDiv(p.N, tile), ceilDiv(p.M, tile)), Block: 256,
-		Args: []any{c, a, b, bias, int32(p.M), int32(p.N), int32(p.K)},
+// MatMulF32Scratch is the number of floats that MatMulF32 needs for the parts of a product.
+func MatMulF32Scratch(p Product) int { return matmulF32.plan(p).scratch(p) }
+
+// MatMulF32 is c = f(op(a)·op(b) + bias) + addend in float32 (ref.MatMul), c [M, N] and the rest as e says. scratch is room for
+// MatMulF32Scratch floats.
+func MatMulF32(c, a, b, scratch Pointer, p Product, e Epilogue) []Launch {
+	return matMulF32(c, a, b, scratch, p, e, matmulF32.plan(p))
+}
+
+func matMulF32(c, a, b, scratch Pointer, p Product, e Epilogue, w plan) []Launch {
+	e.check(Floats{At: c}, p)
+	none := Pointer(0)
+	if w.parts == 1 {
+		return []Launch{matmulF32.launch(w, p, c, a, b, e.Bias, e.Addend, e.Pre.At, int32(e.Function))}
+	}
+	return []Launch{
+		matmulF32.launch(w, p, scratch, a, b, none, none, none, int32(Plain)),
+		sumOfParts(Floats{At: c}, scratch, w, p, e),
 	}
 }

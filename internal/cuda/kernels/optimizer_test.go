@@ -2,6 +2,7 @@ package kernels_test
 
 import (
 	"encoding/binary"
+	"math"
 	"testing"
 
 	"trainer/internal/cuda/kernels"
@@ -62,9 +63,10 @@ func TestAdamWMatchesTheReference(t *testing.T) {
 	}
 	numbers := kernels.Numbers{
 		LearningRate: a.LearningRate, Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Epsilon,
-		Correction1: a.Correction1, Correction2: a.Correction2, GradScale: a.GradScale,
+		Correction1: a.Correction1, Correction2: a.Correction2,
 	}
-	launch(t, kernels.AdamW(upload(t, w.table), upload(t, numbers), len(w.table)))
+	outcome := upload(t, kernels.Outcome{GradScale: a.GradScale})
+	launch(t, kernels.AdamW(upload(t, w.table), upload(t, numbers), outcome, len(w.table)))
 	for _, x := range w.tensors {
 		a.WeightDecay = x.device.WeightDecay
 		a.Update(x.p, x.m, x.v, x.g)
@@ -81,7 +83,8 @@ func TestSGDMatchesTheReference(t *testing.T) {
 	for i := range w.table {
 		w.table[i].Moment1, w.table[i].Moment2 = 0, 0
 	}
-	launch(t, kernels.SGD(upload(t, w.table), upload(t, kernels.Numbers{LearningRate: 0.5, GradScale: 0.25}), len(w.table)))
+	numbers, outcome := upload(t, kernels.Numbers{LearningRate: 0.5}), upload(t, kernels.Outcome{GradScale: 0.25})
+	launch(t, kernels.SGD(upload(t, w.table), numbers, outcome, len(w.table)))
 	for _, x := range w.tensors {
 		ref.SGD(x.p, x.g, 0.125)
 		updated := downloadFloats(t, x.device.Weights, len(x.p))
@@ -103,8 +106,64 @@ func TestSumSquaresOfEachStretch(t *testing.T) {
 	near(t, "squares", downloadFloats(t, dst, len(want)), want, 1e-6, 0)
 }
 
+// judge runs JudgeStep over some squares with an outcome from before.
+func judge(t *testing.T, before kernels.Outcome, squares []float32, loss kernels.Pointer, n kernels.Numbers) (after kernels.Outcome) {
+	t.Helper()
+	outcome := upload(t, before)
+	launch(t, kernels.JudgeStep(outcome, upload(t, squares), loss, upload(t, n), len(squares)))
+	download(t, outcome, &after)
+	return after
+}
+
+func TestJudgeStepClipsTheGradientAsPyTorchDoes(t *testing.T) {
+	squares := newSource(1).normals(2500)
+	var norm float64
+	for i := range squares {
+		squares[i] *= squares[i]
+		norm += float64(squares[i])
+	}
+	norm = math.Sqrt(norm)
+	for _, clip := range []float32{0, 2, 1e3} {
+		got := judge(t, kernels.Outcome{}, squares, upload(t, float32(3)), kernels.Numbers{Clip: clip, Step: 7})
+		want := float32(1)
+		if clip == 2 {
+			want = float32(2 / (norm + 1e-6))
+		}
+		if math.Abs(got.Norm-norm) > 1e-14*norm || math.Abs(float64(got.GradScale-want)) > 1e-7 || got.Failed != 0 {
+			t.Errorf("clipped to %g: outcome %+v, expected norm %.17g, scale %g", clip, got, norm, want)
+		}
+	}
+}
+
+func TestAStepThatIsNotFiniteIsRememberedAndNotTaken(t *testing.T) {
+	nan, infinity := float32(math.NaN()), float32(math.Inf(1))
+	numbers := kernels.Numbers{LearningRate: 0.1, Beta1: 0.9, Beta2: 0.9, Epsilon: 1e-8, Correction1: 1, Correction2: 1, Clip: 1, Step: 7}
+	for _, c := range []struct {
+		loss, square float32
+		before, want int32
+	}{{nan, 1, 0, 7}, {infinity, 1, 0, 7}, {1, nan, 0, 7}, {1, infinity, 0, 7}, {1, 1, 0, 0}, {1, 1, 3, 3}, {nan, nan, 3, 3}} {
+		got := judge(t, kernels.Outcome{Failed: c.before}, []float32{1, c.square}, upload(t, c.loss), numbers)
+		if got.Failed != c.want {
+			t.Errorf("loss %g, square %g, failed before: %d: failed is %d, expected %d", c.loss, c.square, c.before, got.Failed, c.want)
+		}
+	}
+	if got := judge(t, kernels.Outcome{}, []float32{1, 2}, 0, numbers); got.Failed != 0 {
+		t.Errorf("without a loss failed is %d, expected 0", got.Failed)
+	}
+
+	w := newWeights(t)
+	table, n, failed := upload(t, w.table), upload(t, numbers), upload(t, kernels.Outcome{GradScale: 1, Failed: 7})
+	launch(t, kernels.AdamW(table, n, failed, len(w.table)), kernels.SGD(table, n, failed, len(w.table)))
+	for _, x := range w.tensors {
+		near(t, "weights", downloadFloats(t, x.device.Weights, len(x.p)), x.p, 0, 0)
+		near(t, "moment 1", downloadFloats(t, x.device.Moment1, len(x.p)), x.m, 0, 0)
+		near(t, "moment 2", downloadFloats(t, x.device.Moment2, len(x.p)), x.v, 0, 0)
+	}
+}
+
 func TestStructuresHaveTheLayoutOfTheKernels(t *testing.T) {
-	if s, n := binary.Size(kernels.Stretch{}), binary.Size(kernels.Numbers{}); s != 48 || n != 28 {
-		t.Errorf("Stretch has %d bytes and Numbers %d, the kernels read 48 and 28", s, n)
+	sizes := [3]int{binary.Size(kernels.Stretch{}), binary.Size(kernels.Numbers{}), binary.Size(kernels.Outcome{})}
+	if want := [3]int{48, 32, 16}; sizes != want {
+		t.Errorf("Stretch, Numbers and Outcome have %d bytes, the kernels read %d", sizes, want)
 	}
 }

@@ -1,5 +1,7 @@
 package kernels
 
+import "fmt"
+
 // Product is the shape of a matrix product: op(a) [M, K] times op(b) [K, N], where op(a) is a [M, K] or with TransA the transpose of
 // a [K, M], and op(b) likewise.
 type Product struct {
@@ -13,15 +15,33 @@ func (p Product) suffix() string {
 	return letter[p.TransA] + letter[p.TransB]
 }
 
-// largeTileBlocks is the number of blocks from which on the product is made in tiles of 128 x 128, which read memory half as often as those
-// of 64 x 64: a GPU of some hundred multiprocessors is then busy with them.
-const largeTileBlocks = 128
+// Function is what a product does with its sums.
+type Function int32
 
-// tile is the side of the tiles of c that blocks make.
-func (p Product) tile() int {
-	const large, small = 128, 64
-	if ceilDiv(p.M, large)*ceilDiv(p.N, large) < largeTileBlocks {
-		return small
+const (
+	Plain        Function = iota // f(x) = x
+	WithGELU                     // f(x) = GELU(x), in its tanh form (ref.GELU)
+	WithGELUGrad                 // f(x) = x·GELU'(pre) (ref.GELUGrad)
+)
+
+// Epilogue is what becomes of the sums of a product: c = f(op(a)·op(b) + bias) + addend, all in float32 until it is written.
+type Epilogue struct {
+	Bias     Pointer // [N] in float32, or 0
+	Addend   Pointer // laid out as c and of its type, or 0; may be c itself
+	Function Function
+	// Pre, of the type of c and laid out as it, holds op(a)·op(b) + bias of the forward pass. WithGELU writes it, where it is not 0, and
+	// WithGELUGrad reads it.
+	Pre Floats
+}
+
+// check panics where an epilogue does not fit a product that is written to c.
+func (e Epilogue) check(c Floats, p Product) {
+	switch {
+	case p.M < 1 || p.N < 1 || p.K < 1:
+		panic(fmt.Sprintf("product %+v: sizes must be at least 1", p))
+	case e.Function == WithGELUGrad && e.Pre.At == 0:
+		panic(fmt.Sprintf("product %+v: WithGELUGrad needs the sums of the forward pass, Pre", p))
+	case e.Pre.At != 0 && e.Pre.BF16 != c.BF16:
+		panic(fmt.Sprintf("product %+v: Pre is %s and c %s, expected one type", p, e.Pre.name(), c.name()))
 	}
-	return large
 }

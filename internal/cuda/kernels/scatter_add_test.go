@@ -7,20 +7,31 @@ import (
 	"trainer/internal/ref"
 )
 
-// The kernel adds in the order of the reference, so that the bits are equal.
+// The kernel adds in the order of the reference, so that the bits are equal; in bfloat16, where the sum is rounded once, too.
 func TestScatterAddAddsInTheOrderOfTheRows(t *testing.T) {
 	cases := []struct{ rows, width, table int }{
-		{1, 1, 1}, {5, 7, 3}, {300, 3, 2}, {257, 260, 11}, {40, 5, 1100}, {512, 1, 40}, {70, 5, 2102},
+		{1, 1, 1}, {5, 7, 3}, {300, 3, 2}, {257, 260, 11}, {40, 5, 300}, {512, 1, 40}, {3000, 8, 300},
 	}
 	for _, c := range cases {
-		subtest(t, func(t *testing.T) {
-			s := newSource(c.rows)
-			dy, ids := s.normals(c.rows*c.width), s.ids(c.rows, c.table)
-			dst := roomForFloats(t, c.table*c.width)
-			launch(t, kernels.ScatterAdd(dst, upload(t, dy), upload(t, ids), c.rows, c.table, c.width))
-			want := make([]float32, c.table*c.width)
-			ref.ScatterAdd(want, dy, ids, c.width)
-			near(t, "dst", downloadFloats(t, dst, len(want)), want, 0, 0)
-		}, c)
+		for _, types := range pairsOfTypes {
+			subtest(t, func(t *testing.T) { checkScatterAdd(t, c.rows, c.width, c.table, types) }, c, types)
+		}
 	}
+}
+
+// A block counts for 512 rows of the table at most.
+func TestScatterAddToATableOfMoreRowsThan128BlocksCount(t *testing.T) {
+	checkScatterAdd(t, 700, 1, 66000, conversion{})
+}
+
+func checkScatterAdd(t *testing.T, rows, width, table int, types conversion) {
+	s := newSource(rows)
+	dy, ids := s.normals(rows*width), s.ids(rows, table)
+	dst, from := roomFor(t, table, width, types.to), uploadFloats(t, dy, width, types.from)
+	scratch := room(t, kernels.ScatterAddScratch(rows, table), 4)
+	launch(t, kernels.ScatterAdd(dst, from, upload(t, ids), scratch, rows, table, width)...)
+	want := make([]float32, table*width)
+	ref.ScatterAdd(want, dy, ids, width)
+	types.round(want)
+	near(t, "dst", downloadRows(t, dst, table, width), want, 0, 0)
 }

@@ -11,14 +11,16 @@ import (
 const sumError = 2e-6
 
 func TestSumRowsOfAnyNumberOfParts(t *testing.T) {
-	for _, c := range []struct{ rows, width int }{{1, 1}, {7, 33}, {128, 32}, {129, 5}, {1000, 67}} {
-		subtest(t, func(t *testing.T) {
-			x, want := newSource(c.rows).normals(c.rows*c.width), make([]float32, c.width)
-			dst, parts := roomForFloats(t, c.width), roomForFloats(t, kernels.RowParts(c.rows)*c.width)
-			launch(t, kernels.SumRows(dst, upload(t, x), parts, c.rows, c.width)...)
-			ref.SumRows(want, x, c.rows, c.width)
-			near(t, "sum", downloadFloats(t, dst, c.width), want, sumError, 10)
-		}, c)
+	for _, c := range []struct{ rows, width int }{{1, 1}, {7, 33}, {128, 32}, {129, 5}, {1000, 67}, {140, 64}} {
+		for _, inBF16 := range types {
+			subtest(t, func(t *testing.T) {
+				x, want := newSource(c.rows).normals(c.rows*c.width), make([]float32, c.width)
+				dst, parts := roomForFloats(t, c.width), roomForFloats(t, kernels.RowParts(c.rows)*c.width)
+				launch(t, kernels.SumRows(dst, uploadFloats(t, x, c.width, inBF16), parts, c.rows, c.width)...)
+				ref.SumRows(want, x, c.rows, c.width)
+				near(t, "sum", downloadFloats(t, dst, c.width), want, sumError, 10)
+			}, c, inBF16)
+		}
 	}
 }
 
