@@ -4,6 +4,7 @@ package native_test
 
 import (
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"os"
 	"slices"
@@ -66,12 +67,35 @@ func TestKernelComputesWhatItsReferenceDoes(t *testing.T) {
 	x := []float32{-2, -1, -0.5, 0, 0.5, 1, 2}
 	in, out := r.upload(x), r.room(4*len(x))
 	l := kernels.GELU(out, in, len(x))
-	r.must(r.stream.Launch(r.kernel(l), l))
+	m, err := r.Load(l.Source, []byte(kernels.PTX(l.Source)))
+	r.must(err)
+	k, err := m.Kernel(l.Kernel, l.Shared)
+	r.must(err)
+	r.must(r.stream.Launch(k, l))
 	got, want := make([]float32, len(x)), make([]float32, len(x))
 	r.download(out, got)
 	ref.GELU(want, x)
 	if !near(got, want, 1e-6) {
 		t.Errorf("GELU is %v, expected %v", got, want)
+	}
+	r.must(m.Unload())
+}
+
+func TestKernelIsGivenItsArgumentsAndMuchSharedMemory(t *testing.T) {
+	r := newRig(t)
+	defer r.close()
+	type arguments struct {
+		Long   int64
+		Word   int32
+		Number float32
+	}
+	want := arguments{1<<40 + 1, -2, 0.75}
+	p := r.room(binary.Size(want))
+	r.must(r.prepare("arguments", 64<<10, p, want.Word, want.Long, want.Number)())
+	got := make([]arguments, 1)
+	r.download(p, got)
+	if got[0] != want {
+		t.Errorf("the kernel was given %+v, expected %+v", got[0], want)
 	}
 }
 
@@ -123,21 +147,19 @@ func TestEventsOrderStreams(t *testing.T) {
 func TestGraphReplaysWhatWasCaptured(t *testing.T) {
 	r := newRig(t)
 	defer r.close()
-	x := []float32{1, 2, 3}
-	a, b := r.upload(x), r.upload(x)
-	l := kernels.Add(a, a, b, len(x))
-	k := r.kernel(l)
+	p := r.upload([]float32{1})
+	launch := r.prepare("double_it", 0, p)
 	r.must(r.stream.BeginCapture())
-	r.must(r.stream.Launch(k, l))
+	r.must(launch())
 	g, err := r.stream.EndCapture()
 	r.must(err)
 	for range 3 {
 		r.must(r.stream.Replay(g))
 	}
-	got := make([]float32, len(x))
-	r.download(a, got)
-	if want := []float32{4, 8, 12}; !slices.Equal(got, want) {
-		t.Errorf("after three replays of a += b memory holds %v, expected %v", got, want)
+	got := make([]float32, 1)
+	r.download(p, got)
+	if got[0] != 8 {
+		t.Errorf("1 doubled in three replays is %g, expected 8", got[0])
 	}
 	r.must(g.Close())
 }
@@ -168,12 +190,10 @@ func TestTooLargeAnAllocationIsOutOfMemory(t *testing.T) {
 func TestFaultIsStickyAndNamesItsKernelWhereLaunchesBlock(t *testing.T) {
 	t.Setenv("CUDA_LAUNCH_BLOCKING", "1")
 	r := newRig(t)
-	in, out := r.upload([]float32{1}), r.room(4)
-	l := kernels.GELU(out, in, 1000) // of which memory has one
-	err := r.stream.Launch(r.kernel(l), l)
+	err := r.prepare("astray", 0)()
 	var fault *driver.Fault
-	if !errors.As(err, &fault) || fault.Kernel != "gelu" {
-		t.Errorf("error %v, expected a fault of kernel gelu", err)
+	if !errors.As(err, &fault) || fault.Kernel != "astray" {
+		t.Errorf("error %v, expected a fault of kernel astray", err)
 	}
 	if _, err := r.Allocate(1); !errors.As(err, &fault) {
 		t.Errorf("an allocation after the fault: error %v, expected the fault", err)
@@ -188,7 +208,7 @@ func TestFaultIsStickyAndNamesItsKernelWhereLaunchesBlock(t *testing.T) {
 func TestRefusalsSayWhatWasWrong(t *testing.T) {
 	r := newRig(t)
 	defer r.close()
-	gelu, err := r.Load("gelu", []byte(kernels.PTX("gelu")))
+	m, err := r.Load("probe.ptx", probe)
 	r.must(err)
 	for _, refused := range []struct {
 		what string
@@ -196,8 +216,8 @@ func TestRefusalsSayWhatWasWrong(t *testing.T) {
 		want string
 	}{
 		{"PTX that does not compile", second(r.Load("broken.ptx", []byte(".version 8.0\n.nonsense"))), "nonsense"},
-		{"an entry that does not exist", second(gelu.Kernel("tanh", 0)), "kernel tanh of gelu"},
-		{"too much shared memory", second(gelu.Kernel("gelu", 1<<20)), "1048576 bytes of dynamic shared memory of the at most 166912"},
+		{"an entry that does not exist", second(m.Kernel("nothing", 0)), "kernel nothing of probe.ptx"},
+		{"too much shared memory", second(m.Kernel("double_it", 1<<20)), "1048576 bytes of dynamic shared memory of the at most 166912"},
 	} {
 		if refused.err == nil || !strings.Contains(refused.err.Error(), refused.want) {
 			t.Errorf("%s: error %v, expected one with %q", refused.what, refused.err, refused.want)

@@ -3,6 +3,7 @@
 package native_test
 
 import (
+	_ "embed"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -108,12 +109,16 @@ func (r *rig) download(p driver.Pointer, numbers any) {
 	r.must(r.FreeHost(host))
 }
 
-// kernel loads the source of a launch and returns its kernel.
-func (r *rig) kernel(l kernels.Launch) driver.Kernel {
+//go:embed testdata/probe.ptx
+var probe []byte
+
+// prepare loads a kernel of probe and returns its launch.
+func (r *rig) prepare(name string, shared int, args ...any) (launch func() error) {
 	r.Helper()
-	m, err := r.Load(l.Source, []byte(kernels.PTX(l.Source)))
+	m, err := r.Load("probe.ptx", probe)
 	r.must(err)
-	k, err := m.Kernel(l.Kernel, l.Shared)
+	k, err := m.Kernel(name, shared)
 	r.must(err)
-	return k
+	l := kernels.Launch{Kernel: name, Grid: [3]int{1, 1, 1}, Block: 1, Shared: shared, Args: args}
+	return func() error { return r.stream.Launch(k, l) }
 }
