@@ -36,6 +36,9 @@ func Sources() []string {
 	return files
 }
 
+// PTXVersion is the CUDA version, major·1000 + minor·10, of the oldest drivers that compile the PTX, which is of version 8.8.
+const PTXVersion = 12090
+
 // PTX returns the PTX of a source for compute capability 8.0, which the driver compiles for any newer GPU.
 func PTX(source string) string {
 	text, err := built.ReadFile("built/" + source + ".ptx")
