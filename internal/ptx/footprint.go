@@ -14,10 +14,10 @@ func (d *Device) Footprint() []Span {
 	var spans []Span
 	for _, r := range d.regions {
 		for i := range r.pages {
-			cells := r.pages[i].cells
-			if len(cells) == 0 {
+			if r.pages[i].epoch != d.epoch || d.epoch == 0 {
 				continue
 			}
+			cells := r.pages[i].cells
 			grain := Address(pageBytes / len(cells))
 			begin := Address(r.base) + Address(i)*pageBytes
 			for j := range cells {

@@ -27,6 +27,7 @@ const (
 type page struct {
 	sync.Mutex
 	cells []cell
+	epoch uint32 // the latest that the cells speak of
 }
 
 // newRegion returns memory of a number of bytes in which nothing was written.

@@ -52,6 +52,7 @@ func (w *warp) touch(r *region, offset, n, lane int, how access, value []byte) b
 	if len(page.cells) != pageBytes>>shift {
 		page.cells = make([]cell, pageBytes>>shift)
 	}
+	page.epoch = epoch
 	first := offset & (pageBytes - 1) >> shift
 	last := (offset&(pageBytes-1) + n - 1) >> shift
 	for i := first; i <= last; i++ {
