@@ -32,7 +32,7 @@ type Device struct {
 func newDevice(p driver.Properties, o Options) *Device {
 	return &Device{
 		properties: p, options: o,
-		gpu:      ptx.NewDevice(ptx.Options{Seed: o.Seed, Memory: p.Memory}),
+		gpu:      ptx.NewDevice(ptx.Options{Seed: o.Seed, Memory: p.Memory, IgnoreRaces: o.IgnoreRaces}),
 		schedule: schedule{random: rand.New(rand.NewPCG(o.Seed, 1))},
 		memory:   map[ptx.Address]*resource{},
 		seed:     maphash.MakeSeed(),

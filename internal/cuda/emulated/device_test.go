@@ -71,7 +71,7 @@ func TestMemoryIsNotFreedUnderQueuedWork(t *testing.T) {
 
 func TestOnlyPTXIsLoaded(t *testing.T) {
 	r := newRig(t, Options{})
-	_, err := r.Load("gather", kernels.Cubin("gather", 80))
+	_, err := r.Load("gather", []byte("\x7fELF\x02\x01"))
 	failing(t, err, "load PTX, as Properties.PTXOnly says")
 	_, err = r.Load("wrong", []byte("nonsense"))
 	failing(t, err, "module wrong: ")
