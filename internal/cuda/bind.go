@@ -110,11 +110,20 @@ func (c *binding) sequences(heads, offsets int) (kernels.Sequences, error) {
 
 // product is made by the library, or by the kernel where there is no library or it lacks the product.
 func (c *binding) product(k op.MatMul) ([]task, error) {
-	m, n, depth := k.Sizes(c.value(0).Shape, c.value(1).Shape)
-	p := kernels.Product{M: m, N: n, K: depth, TransA: k.TransA, TransB: k.TransB}
-	bias := kernels.Pointer(0)
+	p := productOf(k, c.value(0), c.value(1))
+	e := kernels.Epilogue{}
 	if k.Bias {
-		bias = c.in(2)
+		e.Bias = c.in(2)
 	}
-	return c.tasks(kernels.MatMulF32(c.out(0), c.in(0), c.in(1), bias, p))
+	scratch := kernels.Pointer(0)
+	if kernels.MatMulF32Scratch(p) > 0 {
+		scratch = c.scratch(0)
+	}
+	return c.tasks(kernels.MatMulF32(c.out(0), c.in(0), c.in(1), scratch, p, e)...)
+}
+
+// productOf is the shape of a product of two values.
+func productOf(k op.MatMul, a, b *vm.Value) kernels.Product {
+	m, n, depth := k.Sizes(a.Shape, b.Shape)
+	return kernels.Product{M: m, N: n, K: depth, TransA: k.TransA, TransB: k.TransB}
 }

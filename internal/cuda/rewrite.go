@@ -24,6 +24,8 @@ func addScratch(p *vm.Program) {
 		x := &p.Values[in.In[0]]
 		floats := 0
 		switch k := in.Kernel.(type) {
+		case op.MatMul:
+			floats = kernels.MatMulF32Scratch(productOf(k, x, &p.Values[in.In[1]]))
 		case op.SumRows:
 			floats = kernels.RowParts(x.Rows()) * x.Columns()
 		case op.LayerNormGrad:
