@@ -21,17 +21,21 @@ __device__ inline void copy_word(void *to, const void *from, int bytes) {
 // wait_for_copies waits until all copies that the thread started have ended. Other threads see them behind a barrier.
 __device__ inline void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
-// load_fragment loads 16 x 16 elements: the lane gives the address of piece lane / 16 of row lane % 16. As operand a of multiply they are
-// r; as operand b they are the columns 0 to 7 in r[0] and r[2], 8 to 15 in r[1] and r[3], where each row is a column of b.
+// load_fragment loads 16 x 16 elements for multiply: each lane gives the address of a piece, and gets parts of 4 squares of 8 x 8, of which
+// the lanes 0 to 7 point to the rows of the first, and so on. With the squares (rows 0, columns 0), (8, 0), (0, 8), (8, 8), so that
+// the lane points to row lane % 16 and piece lane / 16, r is operand a. With (0, 0), (0, 8), (8, 0), (8, 8), see column_row and column_piece,
+// r[0] and r[1] are operand b whose columns are the rows 0 to 7, r[2] and r[3] that of the rows 8 to 15.
 __device__ inline void load_fragment(unsigned r[4], const bf16 *row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(shared_address(row))
                  : "memory");
 }
+__device__ inline int column_row(int lane) { return lane / 16 * 8 + lane % 8; }
+__device__ inline int column_piece(int lane) { return lane / 8 % 2; }
 
-// load_fragment_transposed loads 16 x 16 elements as operand b of multiply, row for row: columns 0 to 7 in r[0] and r[1], 8 to 15 in r[2]
-// and r[3]. Addresses are those of load_fragment.
+// load_fragment_transposed loads 16 x 16 elements as operand b, row for row: the columns 0 to 7 in r[0] and r[1], 8 to 15 in r[2] and r[3].
+// The lane points to row lane % 16 and piece lane / 16.
 __device__ inline void load_fragment_transposed(unsigned r[4], const bf16 *row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
