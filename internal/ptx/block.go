@@ -62,7 +62,7 @@ func (b *block) run(index int) error {
 	b.random = rand.New(rand.NewPCG(b.launch.seed, uint64(index)))
 	b.now, b.ordered, b.orders, b.arrived = 1, 0, nil, [barriers]uint32{}
 	b.shared.epoch++
-	clear(b.shared.written)
+	b.shared.forget()
 	clear(b.flying)
 	b.flights = 0
 	threads := b.launch.block[0] * b.launch.block[1] * b.launch.block[2]

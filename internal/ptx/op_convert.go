@@ -118,6 +118,7 @@ func decodeIsspacep(r *reader) {
 // conversion is a cvt with all its modifiers.
 type conversion struct {
 	to, from scalar
+	in, out  *format // of from and to; nil where they are f64 or integers
 	rounds   rounding
 	whole    bool // rounded to an integer: .rni, .rzi, .rmi, .rpi
 	ftz      bool
@@ -146,6 +147,7 @@ func decodeCvt(r *reader) {
 	if r.err != nil {
 		return
 	}
+	c.in, c.out = formats[c.from], formats[c.to]
 	if c.to == f16x2 || c.to == bf16x2 {
 		decodeCvtPair(r, c, mode)
 		return
@@ -243,12 +245,11 @@ func (c conversion) read(a uint64) float64 {
 	if c.from == f64 {
 		return math.Float64frombits(a)
 	}
-	f := formats[c.from]
-	a &= ones(f.bits)
+	a &= ones(c.in.bits)
 	if c.ftz && c.from == f32 {
-		a = f.flush(a)
+		a = c.in.flush(a)
 	}
-	return f.widen(a)
+	return c.in.widen(a)
 }
 
 // integral rounds to an integer.
@@ -278,7 +279,7 @@ func (c conversion) floatToFloat(a uint64) uint64 {
 	if c.to == f64 {
 		return double(x)
 	}
-	result := formats[c.to].narrow(x, c.rounds)
+	result := c.out.narrow(x, c.rounds)
 	if c.ftz && c.to == f32 {
 		result = single.flush(result)
 	}
@@ -344,7 +345,7 @@ func (c conversion) integerToFloat(a uint64) uint64 {
 	if c.sat {
 		x = saturate(x)
 	}
-	return formats[c.to].narrow(x, c.rounds)
+	return c.out.narrow(x, c.rounds)
 }
 
 // towardInteger turns x, the float64 nearest to the magnitude v of an integer, into v rounded by r.

@@ -51,6 +51,22 @@ func (f *floatForm) once(a, b, c uint64) uint64 {
 	return result
 }
 
+// single is once for f32 rounded to nearest.
+func (f *floatForm) single(a, b, c uint64) uint64 {
+	if f.ftz {
+		a, b, c = single.flush(a), single.flush(b), single.flush(c)
+	}
+	x := f.operate(float64(toFloat(a)), float64(toFloat(b)), float64(toFloat(c)), nearest)
+	if f.sat {
+		x = saturate(x)
+	}
+	result := float(float32(x))
+	if f.ftz {
+		result = single.flush(result)
+	}
+	return result
+}
+
 // saturate clamps to [0, 1]; NaN and -0 become 0.
 func saturate(x float64) float64 {
 	if !(x > 0) {
@@ -155,20 +171,19 @@ func (r *reader) countFloat(f floatForm, rule floatRule) {
 func (f floatForm) loop(name string, operands int) rowFunc {
 	if f.typ == f32 && f.rounds == nearest && !f.ftz && !f.sat {
 		switch name {
-		case "add":
-			return addFloats
-		case "sub":
-			return subtractFloats
-		case "mul":
-			return multiplyFloats
+		case "add", "sub", "mul", "fma":
+			return floatRows[name]
+		case "mad":
+			return floatRows["fma"]
 		case "div":
 			return each2(func(a, b uint64) uint64 { return float(toFloat(a) / toFloat(b)) })
-		case "fma", "mad":
-			return fuse
 		}
 	}
 	if name == "neg" || name == "abs" {
 		return f.signLoop(name)
+	}
+	if f.typ == f32 && f.rounds == nearest {
+		return each3(f.single)
 	}
 	switch operands {
 	case 1:
@@ -188,6 +203,9 @@ func float(x float32) uint64 {
 	}
 	return uint64(math.Float32bits(x))
 }
+
+// floatRows are the instructions on f32 that matter most, rounded to nearest; replaced by assembly where there is any.
+var floatRows = map[string]rowFunc{"add": addFloats, "sub": subtractFloats, "mul": multiplyFloats, "fma": fuse}
 
 func addFloats(d, a, b, _ *row) {
 	for i := range d {

@@ -180,26 +180,49 @@ func decodeStore(r *reader) {
 		r.fail("a kernel's parameters cannot be written")
 	}
 	size := t.bytes()
-	m := memory{space: s, size: size * len(elements), how: writing, agree: true}
-	r.touches(s, m.size, size)
+	st := store{memory{space: s, size: size * len(elements), how: writing, agree: true}, size, from}
+	r.touches(s, st.size, size)
 	r.apply(func(w *warp, in *inst, mask uint32) {
-		one := func(lane int, bytes []byte) {
-			for i, row := range from {
-				put(bytes[i*size:], w.rows[row][lane], size)
-			}
-		}
-		if !w.whole(m, &w.rows[in.a], in.offset, mask) {
-			w.walk(m, &w.rows[in.a], in.offset, mask, one)
+		if !w.whole(st.memory, &w.rows[in.a], in.offset, mask) {
+			w.walk(st.memory, &w.rows[in.a], in.offset, mask, func(lane int, bytes []byte) { st.one(w, lane, bytes) })
 			return
 		}
-		w.countWhole(m.size, mask)
+		w.countWhole(st.size, mask)
 		q := &w.request
-		for ; mask != 0; mask &= mask - 1 {
-			lane := bits.TrailingZeros32(mask) % lanes
-			one(lane, q.region.data[q.at[lane]:][:m.size])
-			q.region.mark(int(q.at[lane]), m.size)
+		if mask == allLanes && size == 4 {
+			st.words(w, q)
+		} else {
+			for rest := mask; rest != 0; rest &= rest - 1 {
+				lane := bits.TrailingZeros32(rest) % lanes
+				st.one(w, lane, q.region.data[q.at[lane]:][:st.size])
+			}
 		}
+		q.mark(st.size, mask)
 	})
+}
+
+// store is an st: of elements of a number of bytes, from a row each.
+type store struct {
+	memory
+	element int // bytes
+	from    []int32
+}
+
+// one stores what a lane writes.
+func (s *store) one(w *warp, lane int, bytes []byte) {
+	for i, row := range s.from {
+		put(bytes[i*s.element:], w.rows[row][lane], s.element)
+	}
+}
+
+// words stores elements of 32 bits for all lanes.
+func (s *store) words(w *warp, q *request) {
+	data := q.region.data
+	for i, row := range s.from {
+		for lane, value := range &w.rows[row] {
+			binary.LittleEndian.PutUint32(data[int(q.at[lane])+4*i:], uint32(value))
+		}
+	}
 }
 
 // decodePrefetch decodes prefetch, a hint that changes nothing; its address is not looked at.

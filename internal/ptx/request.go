@@ -50,7 +50,7 @@ func (w *warp) whole(m memory, base *row, offset int64, mask uint32) bool {
 			}
 		}
 	}
-	if m.how == reading && r.written != nil && !q.holdsValues(m.size, mask) {
+	if m.how == reading && !r.whole() && !q.holdsValues(m.size, mask) {
 		return false
 	}
 	return !w.races(r) || w.touchWhole(m, mask)
@@ -58,16 +58,32 @@ func (w *warp) whole(m memory, base *row, offset int64, mask uint32) bool {
 
 // holdsValues reports whether all bytes that lanes read were written. An access lies in one word of region.written, being aligned.
 func (q *request) holdsValues(size int, mask uint32) bool {
-	r := q.region
-	if first := q.at[0]; mask == allLanes && q.at[lanes-1]-first == uint64((lanes-1)*size) && q.contiguous(size) {
-		return r.unwritten(int(first), lanes*size) < 0
-	}
 	missing, all := uint64(0), ones(size)
+	if mask == allLanes {
+		for _, at := range q.at {
+			missing |= all &^ (q.region.word(int(at/64)) >> (at % 64))
+		}
+		return missing == 0
+	}
 	for ; mask != 0; mask &= mask - 1 {
 		at := q.at[bits.TrailingZeros32(mask)%lanes]
-		missing |= all &^ (r.word(int(at/64)) >> (at % 64))
+		missing |= all &^ (q.region.word(int(at/64)) >> (at % 64))
 	}
 	return missing == 0
+}
+
+// mark notes that what lanes wrote holds values.
+func (q *request) mark(size int, mask uint32) {
+	r := q.region
+	switch {
+	case r.whole():
+	case mask == allLanes && q.contiguous(size):
+		r.mark(int(q.at[0]), lanes*size)
+	default:
+		for ; mask != 0; mask &= mask - 1 {
+			r.mark(int(q.at[bits.TrailingZeros32(mask)%lanes]), size)
+		}
+	}
 }
 
 // contiguous reports whether all lanes' accesses lie one behind the other.

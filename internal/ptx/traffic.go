@@ -31,33 +31,37 @@ func (t *tally) countGlobal(at *[lanes]uint64, mask uint32) {
 
 // countShared adds the wavefronts of the lanes of mask, which access size bytes each.
 func (t *tally) countShared(at *[lanes]uint64, mask uint32, size int) {
-	if mask == 0 {
-		return
-	}
-	width := max(size, bankBytes) // a lane's banks: those of its access, which no other access overlaps in part
-	shift, group := uint(bits.TrailingZeros(uint(width))), uint64(phaseBytes/width)
-	for mask != 0 {
-		var (
-			units [lanes]uint64 // that lanes of the phase access, of width bytes
-			first [banks]uint64 // unit of each group of banks
-			n     uint64
-			used  uint32
-			clash bool
-		)
-		for ; mask != 0 && n < group; mask &= mask - 1 {
-			unit := at[bits.TrailingZeros32(mask)%lanes] >> shift
-			bank := unit & (group - 1) % banks
-			if used>>bank&1 == 0 {
-				used |= 1 << bank
-				first[bank] = unit
-			}
-			clash = clash || first[bank] != unit
-			units[n%lanes] = unit
+	width := max(size, bankBytes) // of the group of banks that a lane needs; no other access, being aligned, needs a part of one
+	shift, groups := uint(bits.TrailingZeros(uint(width))), phaseBytes/width
+	var units [lanes]uint64 // that the lanes access, of width bytes
+	n := 0
+	if mask == allLanes {
+		n = lanes
+		for i := range units {
+			units[i] = at[i] >> shift
+		}
+	} else {
+		for ; mask != 0; mask &= mask - 1 {
+			units[n%lanes] = at[bits.TrailingZeros32(mask)%lanes] >> shift
 			n++
+		}
+	}
+	var first [banks]uint64 // the unit that each group of banks delivers
+	for start := 0; start < n; start += groups {
+		phase := units[start:min(start+groups, n)]
+		used, clash := uint32(0), false
+		for _, unit := range phase {
+			group := unit & uint64(groups-1) % banks
+			if used>>group&1 == 0 {
+				used |= 1 << group
+				first[group] = unit
+			} else if first[group] != unit {
+				clash = true
+			}
 		}
 		t.waves++
 		if clash {
-			extra := conflicts(units[:n], group)
+			extra := conflicts(phase, uint64(groups))
 			t.waves += extra
 			t.conflicts += extra
 		}
@@ -65,13 +69,13 @@ func (t *tally) countShared(at *[lanes]uint64, mask uint32, size int) {
 }
 
 // conflicts returns how many wavefronts a phase takes more than one: a group of banks delivers its different units one after the other.
-func conflicts(units []uint64, group uint64) uint64 {
+func conflicts(units []uint64, groups uint64) uint64 {
 	var different [banks]uint64
 	worst := uint64(0)
 	for i, unit := range units {
 		if !contains(units[:i], unit) {
-			different[unit%group]++
-			worst = max(worst, different[unit%group])
+			different[unit%groups]++
+			worst = max(worst, different[unit%groups])
 		}
 	}
 	return worst - 1

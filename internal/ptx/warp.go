@@ -17,7 +17,7 @@ const (
 )
 
 // row holds one register of all lanes of a warp, zero-extended.
-type row [lanes]uint64
+type row = [lanes]uint64
 
 // warp is 32 threads that execute in lockstep. Lanes that went apart at a branch wait in parked; those with the lowest program
 // counter go first, and lanes that meet at an instruction go on together.
@@ -64,7 +64,7 @@ func (w *warp) start(threads int) {
 	w.live = allLanes >> (lanes - threads)
 	w.active = w.live
 	w.fillRows()
-	clear(w.local.written)
+	w.local.forget()
 	w.local.lane = w.block.kernel.local
 }
 
