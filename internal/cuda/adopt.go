@@ -26,6 +26,9 @@ func address(host []byte) uintptr { return uintptr(unsafe.Pointer(&host[0])) }
 
 // find returns the device's memory for host memory that was adopted, or is part of such; nil where it was not.
 func (b *Backend) find(host []byte) *block {
+	if len(host) == 0 {
+		return &block{backend: b}
+	}
 	for _, a := range b.adopted {
 		if offset := address(host) - address(a.host); address(host) >= address(a.host) && int(offset)+len(host) <= len(a.host) {
 			return a.device.slice(int(offset), len(host))
@@ -44,9 +47,6 @@ func (b *Backend) Adopt(host []byte) (vm.Memory, error) {
 }
 
 func (b *Backend) adopt(host []byte) (*block, error) {
-	if len(host) == 0 {
-		return &block{backend: b}, nil
-	}
 	if m := b.find(host); m != nil {
 		return m, nil
 	}
@@ -60,14 +60,8 @@ func (b *Backend) adopt(host []byte) (*block, error) {
 
 // Push takes over what the host has changed in adopted memory.
 func (b *Backend) Push(host []byte) error {
-	m, err := b.mustFind(host)
-	if err != nil {
-		return err
-	}
+	m := b.mustFind(host)
 	if err := m.Write(host); err != nil {
-		return err
-	}
-	if err := b.stage.flush(); err != nil {
 		return err
 	}
 	for _, n := range b.narrowed {
@@ -82,19 +76,12 @@ func (b *Backend) Push(host []byte) error {
 
 // Fetch waits for what was queued and brings adopted memory up to date on the host.
 func (b *Backend) Fetch(host []byte) error {
-	m, err := b.mustFind(host)
-	if err != nil {
-		return err
-	}
-	return m.Read(host)
+	return b.mustFind(host).Read(host)
 }
 
-func (b *Backend) mustFind(host []byte) (*block, error) {
-	if len(host) == 0 {
-		return &block{backend: b}, nil
-	}
+func (b *Backend) mustFind(host []byte) *block {
 	if m := b.find(host); m != nil {
-		return m, nil
+		return m
 	}
 	panic(fmt.Sprintf("cuda: %d bytes of the host that were not adopted", len(host)))
 }
@@ -125,17 +112,5 @@ func (b *Backend) Narrow(host []byte, v *vm.Value) (vm.Memory, error) {
 
 // renew queues the conversion of a copy.
 func (b *Backend) renew(n *narrowed) error {
-	if err := b.stage.flush(); err != nil {
-		return err
-	}
 	return b.launch(kernels.ToBF16(n.copy.at, n.master.at, n.rows, n.columns))
-}
-
-// launch queues a kernel on the compute stream.
-func (b *Backend) launch(l kernels.Launch) error {
-	k, err := b.code.kernel(l)
-	if err != nil {
-		return err
-	}
-	return b.compute.Launch(k, l)
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 
 	"trainer/internal/cuda/driver"
+	"trainer/internal/cuda/kernels"
 	"trainer/internal/vm"
 )
 
@@ -59,7 +60,6 @@ type Backend struct {
 	narrowed  []*narrowed
 	changes   int // of narrowed
 	rotations map[rotationKey]rotation
-	err       error // a fault, after which the GPU runs nothing more
 }
 
 var _ vm.Rewriter = (*Backend)(nil)
@@ -114,4 +114,16 @@ func (b *Backend) synchronize() error {
 		return err
 	}
 	return errors.Join(b.stage.upload.Synchronize(), b.compute.Synchronize())
+}
+
+// launch queues a kernel behind what was written.
+func (b *Backend) launch(l kernels.Launch) error {
+	if err := b.stage.flush(); err != nil {
+		return err
+	}
+	k, err := b.code.kernel(l)
+	if err != nil {
+		return err
+	}
+	return b.compute.Launch(k, l)
 }

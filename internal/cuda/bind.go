@@ -16,18 +16,35 @@ type binding struct {
 	memory  []vm.Memory
 }
 
-// in, out and scratch are the addresses of operands; value is an input.
-func (c *binding) in(i int) kernels.Pointer      { return c.memory[c.In[i]].(*block).at }
-func (c *binding) out(i int) kernels.Pointer     { return c.memory[c.Out[i]].(*block).at }
-func (c *binding) scratch(i int) kernels.Pointer { return c.memory[c.Scratch[i]].(*block).at }
-func (c *binding) value(i int) *vm.Value         { return &c.program.Values[c.In[i]] }
+// in and out are the addresses of operands; inFloats and outFloats say their types as well.
+func (c *binding) in(i int) kernels.Pointer  { return c.memory[c.In[i]].(*block).at }
+func (c *binding) out(i int) kernels.Pointer { return c.memory[c.Out[i]].(*block).at }
+
+func (c *binding) inFloats(i int) kernels.Floats {
+	return kernels.Floats{At: c.in(i), BF16: c.value(i).Type == vm.BFloat16}
+}
+
+func (c *binding) outFloats(i int) kernels.Floats {
+	return kernels.Floats{At: c.out(i), BF16: c.program.Values[c.Out[i]].Type == vm.BFloat16}
+}
+
+// value is an input.
+func (c *binding) value(i int) *vm.Value { return &c.program.Values[c.In[i]] }
+
+// scratch is the address of the scratch memory, 0 without.
+func (c *binding) scratch() kernels.Pointer {
+	if len(c.Scratch) == 0 {
+		return 0
+	}
+	return c.memory[c.Scratch[0]].(*block).at
+}
 
 // tasksOf returns the work of the instruction; none where its first result has no elements.
 func (c *binding) tasksOf() ([]task, error) {
 	if c.program.Values[c.Out[0]].Size() == 0 {
 		return nil, nil
 	}
-	if k, ok := c.Kernel.(op.MatMul); ok {
+	if k, ok := c.Kernel.(product); ok {
 		return c.product(k)
 	}
 	launches, err := c.launches()
@@ -43,11 +60,11 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 	rows, columns, n := x.Rows(), x.Columns(), x.Shape.TotalSize()
 	switch k := c.Kernel.(type) {
 	case op.SumRows:
-		return kernels.SumRows(c.out(0), c.in(0), c.scratch(0), rows, columns), nil
+		return kernels.SumRows(c.out(0), c.inFloats(0), c.scratch(), rows, columns), nil
 	case op.Gather:
-		return one(kernels.Gather(c.out(0), c.in(0), c.in(1), c.value(1).Columns(), columns))
+		return one(kernels.Gather(c.outFloats(0), c.inFloats(0), c.in(1), c.value(1).Columns(), columns))
 	case op.ScatterAdd:
-		return one(kernels.ScatterAdd(c.out(0), c.in(0), c.in(1), rows, k.Rows, columns))
+		return kernels.ScatterAdd(c.outFloats(0), c.inFloats(0), c.in(1), c.scratch(), rows, k.Rows, columns), nil
 	case op.Add:
 		return one(kernels.Add(c.out(0), c.in(0), c.in(1), n))
 	case op.GELU:
@@ -59,32 +76,41 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 	case op.WeightedSum:
 		return one(kernels.WeightedSum(c.out(0), c.in(0), c.in(1), n))
 	case op.LayerNorm:
-		return one(kernels.LayerNorm(c.out(0), c.in(0), c.in(1), c.in(2), rows, columns, float32(k.Epsilon)))
-	case op.LayerNormGrad:
-		return kernels.LayerNormGrad(c.out(0), c.out(1), c.out(2), c.in(0), c.in(1), c.in(2), c.scratch(0), rows, columns, float32(k.Epsilon)), nil
+		return one(kernels.LayerNorm(c.outFloats(0), c.in(0), c.in(1), c.in(2), rows, columns, float32(k.Epsilon)))
+	case layerNormGrad:
+		return c.layerNormGrad(k), nil
 	case op.Rotary:
 		return c.rotary(k)
 	case op.Attention:
-		s, err := c.sequences(k.Heads, 1)
-		if err != nil {
-			return nil, err
-		}
-		return one(kernels.Attention(c.out(0), c.out(1), c.in(0), c.in(1), s))
+		return c.attention(k)
 	case op.AttentionGrad:
-		s, err := c.sequences(k.Heads, 4)
-		if err != nil {
-			return nil, err
-		}
-		return kernels.AttentionGrad(c.out(0), c.in(0), c.in(1), c.in(2), c.in(3), c.scratch(0), c.in(4), s), nil
+		return c.attentionGrad(k)
 	case op.CrossEntropy:
-		return one(kernels.CrossEntropy(c.out(0), c.out(1), c.out(2), c.in(0), c.in(1), rows, columns))
+		return one(kernels.CrossEntropy(c.out(0), c.out(1), c.out(2), c.inFloats(0), c.in(1), rows, columns))
 	case op.CrossEntropyGrad:
-		return one(kernels.CrossEntropyGrad(c.out(0), c.in(0), c.in(1), c.in(2), c.in(3), rows, columns))
+		return one(kernels.CrossEntropyGrad(c.outFloats(0), c.inFloats(0), c.in(1), c.in(2), c.in(3), rows, columns))
+	case crossEntropyWithGrad:
+		return one(kernels.CrossEntropyWithGrad(c.out(1), c.out(2), c.out(3), c.outFloats(0), c.inFloats(0), c.in(2), c.in(1), rows, columns))
+	case toBF16:
+		return one(kernels.ToBF16(c.out(0), c.in(0), rows, columns))
 	}
 	return nil, fmt.Errorf("the CUDA backend has no kernel for it")
 }
 
 func one(l kernels.Launch) ([]kernels.Launch, error) { return []kernels.Launch{l}, nil }
+
+func (c *binding) layerNormGrad(k layerNormGrad) []kernels.Launch {
+	g := kernels.LayerNormGradient{
+		DX: c.out(0), DGamma: c.out(1), DBeta: c.out(2), X: c.in(0), Gamma: c.in(1), DY: c.inFloats(2), Scratch: c.scratch(),
+	}
+	if k.Addend {
+		g.Addend = c.in(3)
+	}
+	if k.Copy {
+		g.Copy = c.out(3)
+	}
+	return kernels.LayerNormGrad(g, c.value(0).Rows(), c.value(0).Columns(), float32(k.Epsilon))
+}
 
 func (c *binding) rotary(k op.Rotary) ([]kernels.Launch, error) {
 	x := c.value(0)
@@ -94,10 +120,26 @@ func (c *binding) rotary(k op.Rotary) ([]kernels.Launch, error) {
 		return nil, err
 	}
 	r := kernels.Rotation{Heads: 2 * k.Heads, HeadDim: headDim, Inverse: k.Inverse}
-	return one(kernels.Rotary(c.out(0), c.in(0), c.in(1), table.cosine.at, table.sine.at, x.Rows(), x.Columns(), r))
+	return one(kernels.Rotary(c.outFloats(0), c.inFloats(0), c.in(1), table.cosine.at, table.sine.at, x.Rows(), x.Columns(), r))
 }
 
-// sequences is the shape of an attention whose input 0 is qkv and whose given input is offsets.
+func (c *binding) attention(k op.Attention) ([]kernels.Launch, error) {
+	s, err := c.sequences(k.Heads, 1)
+	if err != nil {
+		return nil, err
+	}
+	return one(kernels.Attention(c.out(0), c.out(1), c.in(0), c.in(1), s))
+}
+
+func (c *binding) attentionGrad(k op.AttentionGrad) ([]kernels.Launch, error) {
+	s, err := c.sequences(k.Heads, 4)
+	if err != nil {
+		return nil, err
+	}
+	return kernels.AttentionGrad(c.out(0), c.in(0), c.in(1), c.in(2), c.in(3), c.scratch(), c.in(4), s), nil
+}
+
+// sequences is the shape of an attention whose input 0 is qkv and whose input `offsets` says where sequences begin.
 func (c *binding) sequences(heads, offsets int) (kernels.Sequences, error) {
 	qkv := c.value(0)
 	s := kernels.Sequences{Rows: qkv.Rows(), Count: c.value(offsets).Columns() - 1, Heads: heads, HeadDim: qkv.Columns() / (3 * heads)}
@@ -106,24 +148,4 @@ func (c *binding) sequences(heads, offsets int) (kernels.Sequences, error) {
 			"choose more heads, or -device=cpu", s.HeadDim, kernels.MaxHeadDim)
 	}
 	return s, nil
-}
-
-// product is made by the library, or by the kernel where there is no library or it lacks the product.
-func (c *binding) product(k op.MatMul) ([]task, error) {
-	p := productOf(k, c.value(0), c.value(1))
-	e := kernels.Epilogue{}
-	if k.Bias {
-		e.Bias = c.in(2)
-	}
-	scratch := kernels.Pointer(0)
-	if kernels.MatMulF32Scratch(p) > 0 {
-		scratch = c.scratch(0)
-	}
-	return c.tasks(kernels.MatMulF32(c.out(0), c.in(0), c.in(1), scratch, p, e)...)
-}
-
-// productOf is the shape of a product of two values.
-func productOf(k op.MatMul, a, b *vm.Value) kernels.Product {
-	m, n, depth := k.Sizes(a.Shape, b.Shape)
-	return kernels.Product{M: m, N: n, K: depth, TransA: k.TransA, TransB: k.TransB}
 }

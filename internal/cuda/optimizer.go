@@ -1,0 +1,292 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"trainer/internal/cuda/driver"
+	"trainer/internal/cuda/kernels"
+	"trainer/internal/vm"
+)
+
+// Rule says how an Optimizer moves weights: by AdamW (see ref.AdamW), or with SGD by w ← w - learning rate · gradient.
+type Rule struct {
+	SGD          bool
+	Beta1, Beta2 float64
+	Epsilon      float64
+	WeightDecay  float64 // of matrices
+	Clip         float64 // the largest norm of the gradient; 0 is no limit
+}
+
+// Parameter is a tensor in the vector of all weights.
+type Parameter struct {
+	Begin, Size int // elements
+	Matrix      bool
+}
+
+// Optimizer moves the weights of a model where they are: on the device. A step is a graph of kernels: it squares the gradient, judges
+// whether loss and gradient are finite, clips, moves the weights and refreshes their copies in bfloat16. The host is only told what came
+// of it, whenever it asks:
+//
+//	Add (each micro-batch) -> Step -> Report, to be fetched
+//
+// Weights and moments are host memory that the backend has adopted: Backend.Fetch brings them back, for a checkpoint, and Backend.Push
+// takes over what the host has changed, as when a run is resumed.
+type Optimizer struct {
+	backend    *Backend
+	rule       Rule
+	parameters []Parameter
+	weights    *block
+	moments    [2]*block // of AdamW
+
+	gradient, loss *block // of the step to come: what Add was given, or the sum
+	sum, lossSum   *block // over micro-batches; nil until there are several
+
+	numbers   *block // kernels.Numbers
+	report    *block // kernels.Outcome, then the square of each stretch
+	stretches int    // parts of weights that a block of threads each works on
+	first     []int  // by parameter: its first stretch
+	graphs    map[graphKey]*updateGraph
+	changes   int // of the backend's copies, as the graphs know them
+	steps     int
+	squares   []float64 // of the latest Report
+}
+
+// graphKey is what the graph of a step depends on.
+type graphKey struct {
+	gradient, loss driver.Pointer
+	move           bool
+}
+
+// updateGraph is a step captured for a gradient in one place.
+type updateGraph struct {
+	table *block // of kernels.Stretch
+	graph driver.Graph
+}
+
+// maxGraphs is how many places of a gradient an Optimizer remembers. Programs of other shapes leave it in the same place, until a larger
+// one makes them move.
+const maxGraphs = 8
+
+// Report is what came of a step.
+type Report struct {
+	Norm    float64   // of the gradient before it is clipped
+	Failed  int       // 0, or the first step whose loss or gradient was not finite: since then no step has moved anything
+	Squares []float64 // by parameter: the squared norm of its gradient
+}
+
+// NewOptimizer returns an optimizer of weights, a vector that holds the parameters. AdamW takes two moments as long as the weights, SGD none.
+func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameters []Parameter, rule Rule) (*Optimizer, error) {
+	if want := map[bool]int{false: 2, true: 0}[rule.SGD]; len(moments) != want {
+		panic(fmt.Sprintf("cuda: an optimizer with %d moments, expected %d", len(moments), want))
+	}
+	o := &Optimizer{
+		backend: b, rule: rule, parameters: parameters, squares: make([]float64, len(parameters)), graphs: make(map[graphKey]*updateGraph),
+	}
+	var err error
+	if o.weights, err = b.adopt(vm.Bytes(weights)); err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	for i, m := range moments {
+		if o.moments[i], err = b.adopt(vm.Bytes(m)); err != nil {
+			return nil, fmt.Errorf("moments of the optimizer: %w", err)
+		}
+	}
+	for _, p := range parameters {
+		o.first = append(o.first, o.stretches)
+		o.stretches += len(kernels.Stretches(kernels.Stretch{}, p.Size))
+	}
+	if o.numbers, err = b.allocate(int(unsafe.Sizeof(kernels.Numbers{}))); err != nil {
+		return nil, err
+	}
+	o.report, err = b.allocate(outcomeSize + 4*o.stretches)
+	return o, err
+}
+
+const outcomeSize = int(unsafe.Sizeof(kernels.Outcome{}))
+
+// SetSteps tells how many steps were taken before.
+func (o *Optimizer) SetSteps(n int) { o.steps = n }
+
+// Add takes the gradient of a run, in the layout of the weights, and its loss, as the first of a step or added to those before it.
+// alone says that none follows in this step: then they stay where they are until Step.
+func (o *Optimizer) Add(gradient, loss vm.Memory, first, alone bool) error {
+	g, l := gradient.(*block).slice(0, o.weights.size), loss.(*block)
+	if first && alone {
+		o.gradient, o.loss = g, l
+		return nil
+	}
+	b := o.backend
+	if o.sum == nil {
+		var err error
+		if o.sum, err = b.allocate(g.size); err != nil {
+			return fmt.Errorf("the sum of the gradients of micro-batches: %w", err)
+		}
+		if o.lossSum, err = b.allocate(l.size); err != nil {
+			return err
+		}
+	}
+	o.gradient, o.loss = o.sum, o.lossSum
+	if first {
+		return errors.Join(b.compute.Copy(o.sum.at, g.at, g.size), b.compute.Copy(o.lossSum.at, l.at, l.size))
+	}
+	return errors.Join(b.launch(kernels.Add(o.sum.at, o.sum.at, g.at, g.size/4)), b.launch(kernels.Add(o.lossSum.at, o.lossSum.at, l.at, 1)))
+}
+
+// Step queues a step with what was added. Without move it only measures the gradient.
+func (o *Optimizer) Step(learningRate float64, move bool) error {
+	if move {
+		o.steps++
+	}
+	n := kernels.Numbers{
+		LearningRate: float32(learningRate),
+		Beta1:        float32(o.rule.Beta1), Beta2: float32(o.rule.Beta2),
+		Epsilon:     float32(o.rule.Epsilon),
+		Correction1: float32(1 - math.Pow(o.rule.Beta1, float64(o.steps))),
+		Correction2: float32(1 - math.Pow(o.rule.Beta2, float64(o.steps))),
+		Clip:        float32(o.rule.Clip),
+		Step:        int32(o.steps),
+	}
+	if err := o.numbers.Write(bytesOf(&n)); err != nil {
+		return err
+	}
+	g, err := o.graph(graphKey{o.gradient.at, o.loss.at, move})
+	if err != nil {
+		return err
+	}
+	if err := o.backend.stage.flush(); err != nil {
+		return err
+	}
+	return o.backend.compute.Replay(g.graph)
+}
+
+// bytesOf views a value as memory.
+func bytesOf[T any](v *T) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v)) }
+
+// graph returns the graph of a step, captured when a gradient is in a new place or there are new copies of weights.
+func (o *Optimizer) graph(key graphKey) (*updateGraph, error) {
+	if o.changes != o.backend.changes || len(o.graphs) == maxGraphs && o.graphs[key] == nil {
+		if err := o.forget(); err != nil {
+			return nil, err
+		}
+	}
+	if g := o.graphs[key]; g != nil {
+		return g, nil
+	}
+	g, err := o.capture(key)
+	if err != nil {
+		return nil, fmt.Errorf("the optimizer's step: %w", err)
+	}
+	o.graphs[key] = g
+	return g, nil
+}
+
+// capture makes the table of all stretches and records the step.
+func (o *Optimizer) capture(key graphKey) (*updateGraph, error) {
+	b := o.backend
+	stretches, rounded := o.table(key.gradient)
+	size := int(unsafe.Sizeof(kernels.Stretch{})) * len(stretches)
+	table, err := b.allocate(size)
+	if err != nil {
+		return nil, err
+	}
+	if err := table.Write(unsafe.Slice((*byte)(unsafe.Pointer(&stretches[0])), size)); err != nil {
+		return nil, err
+	}
+	outcome, squares := o.report.at, o.report.at+driver.Pointer(outcomeSize)
+	launches := []kernels.Launch{
+		kernels.SumSquares(squares, table.at, o.stretches),
+		kernels.JudgeStep(outcome, squares, key.loss, o.numbers.at, o.stretches),
+	}
+	if key.move {
+		update := kernels.AdamW
+		if o.rule.SGD {
+			update = kernels.SGD
+		}
+		launches = append(launches, update(table.at, o.numbers.at, outcome, o.stretches))
+		launches = append(launches, rounded...)
+	}
+	tasks, err := b.tasks(launches...)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.stage.flush(); err != nil {
+		return nil, err
+	}
+	g := &updateGraph{table: table}
+	g.graph, err = b.capture(tasks)
+	return g, err
+}
+
+// table returns all stretches of weights, with a gradient in a given place, and the launches that round what the update itself cannot.
+func (o *Optimizer) table(gradient driver.Pointer) (stretches []kernels.Stretch, rounded []kernels.Launch) {
+	copies := make(map[driver.Pointer]*narrowed)
+	for _, n := range o.backend.narrowed {
+		copies[n.master.at] = n
+	}
+	for _, p := range o.parameters {
+		offset := driver.Pointer(4 * p.Begin)
+		s := kernels.Stretch{Weights: o.weights.at + offset, Gradient: gradient + offset}
+		if !o.rule.SGD {
+			s.Moment1, s.Moment2 = o.moments[0].at+offset, o.moments[1].at+offset
+			if p.Matrix {
+				s.WeightDecay = float32(o.rule.WeightDecay)
+			}
+		}
+		if n := copies[s.Weights]; n != nil {
+			if n.columns == kernels.PitchBF16(n.columns) {
+				s.Copy = n.copy.at
+			} else {
+				rounded = append(rounded, kernels.ToBF16(n.copy.at, n.master.at, n.rows, n.columns))
+			}
+		}
+		stretches = append(stretches, kernels.Stretches(s, p.Size)...)
+	}
+	return stretches, rounded
+}
+
+// forget gives back all graphs.
+func (o *Optimizer) forget() error {
+	if err := o.backend.synchronize(); err != nil {
+		return err
+	}
+	for key, g := range o.graphs {
+		if err := errors.Join(g.graph.Close(), g.table.Free()); err != nil {
+			return err
+		}
+		delete(o.graphs, key)
+	}
+	o.changes = o.backend.changes
+	return nil
+}
+
+// Outcome is where the latest step leaves what came of it, for a Fetch; Report reads it.
+func (o *Optimizer) Outcome() vm.Memory { return o.report }
+
+// Report decodes what a Fetch of Outcome has brought. Its Squares are overwritten by the next call.
+func (o *Optimizer) Report(outcome []byte) Report {
+	head := (*kernels.Outcome)(unsafe.Pointer(&outcome[0]))
+	r := Report{Norm: head.Norm, Failed: int(head.Failed), Squares: o.squares}
+	squares := vm.Float32s(outcome[outcomeSize:])
+	for i := range o.parameters {
+		end := o.stretches
+		if i+1 < len(o.first) {
+			end = o.first[i+1]
+		}
+		r.Squares[i] = 0
+		for _, s := range squares[o.first[i]:end] {
+			r.Squares[i] += float64(s)
+		}
+	}
+	return r
+}
+
+// Gradient is that of the latest step, in the layout of the weights, until the next run or Add.
+func (o *Optimizer) Gradient() vm.Memory { return o.gradient }
+
+// Resume lets steps move weights again after one has failed.
+func (o *Optimizer) Resume() error {
+	return o.report.slice(0, outcomeSize).Write(make([]byte, outcomeSize))
+}
