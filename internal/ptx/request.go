@@ -14,7 +14,7 @@ type request struct {
 }
 
 // whole looks the accesses of the lanes of mask up and checks them, at the addresses of a row plus an offset. It reports false where it
-// cannot vouch for all; nothing has been noted then but reads in the shadow, which walk notes again.
+// cannot vouch for all; nothing has been noted then but in the shadow, where noting it again does no harm.
 func (w *warp) whole(m memory, base *row, offset int64, mask uint32) bool {
 	first := base[bits.TrailingZeros32(mask)] + uint64(offset)
 	r, inner := w.regionOf(m.space, first)
@@ -98,20 +98,28 @@ func (q *request) contiguous(size int) bool {
 	return true
 }
 
-// touchWhole notes the accesses of whole in the shadow. A race it leaves to walk to report, which meets it again.
+// touchWhole notes the accesses of whole in the shadow, and fails at a race. Neighbours that read the same bytes are noted together.
 func (w *warp) touchWhole(m memory, mask uint32) bool {
 	var held *sync.Mutex
-	defer func() { unlock(held) }()
-	q := &w.request
-	for ; mask != 0; mask &= mask - 1 {
-		lane := bits.TrailingZeros32(mask)
-		offset := int(q.at[lane%lanes])
-		held = w.lock(m, q.region, offset, held)
-		if !w.touch(q.region, offset, m.size, lane, m.how, nil) {
-			return false
+	q, ok := &w.request, true
+	for mask != 0 && ok {
+		lane := bits.TrailingZeros32(mask) % lanes
+		at := q.at[lane]
+		held = w.lock(m, q.region, int(at), held)
+		together := uint32(1) << lane
+		mask &= mask - 1
+		if m.how != reading {
+			ok = w.touch(q.region, int(at), m.size, lane, m.how, nil)
+			continue
 		}
+		for mask != 0 && q.at[bits.TrailingZeros32(mask)%lanes] == at {
+			together |= mask & -mask
+			mask &= mask - 1
+		}
+		ok = w.touchRead(q.region, int(at), m.size, together)
 	}
-	return true
+	unlock(held)
+	return ok
 }
 
 // races reports whether races on a region are looked for.

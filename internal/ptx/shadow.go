@@ -43,6 +43,38 @@ func (a access) String() string { return [...]string{"read", "write", "atomic"}[
 // touch notes an access of n bytes of a region by a lane, and fails if it races with one before it. value holds the bytes to be
 // written, for which two lanes of one instruction may agree.
 func (w *warp) touch(r *region, offset, n, lane int, how access, value []byte) bool {
+	if how == reading {
+		return w.touchRead(r, offset, n, 1<<lane)
+	}
+	cells, epoch := w.cells(r, offset, n)
+	for i := range cells {
+		c := &cells[i]
+		c.begin(epoch)
+		same := value != nil && c.by(w) && string(value) == string(r.data[offset:offset+n])
+		if !c.write(w, lane, how, same) {
+			w.failRace(r, offset, n, lane, how, c)
+			return false
+		}
+	}
+	return true
+}
+
+// touchRead is touch for lanes that read the same bytes.
+func (w *warp) touchRead(r *region, offset, n int, mask uint32) bool {
+	cells, epoch := w.cells(r, offset, n)
+	for i := range cells {
+		c := &cells[i]
+		c.begin(epoch)
+		if lane := c.read(w, mask); lane >= 0 {
+			w.failRace(r, offset, n, lane, reading, c)
+			return false
+		}
+	}
+	return true
+}
+
+// cells returns the cells of n bytes, which lie in one page, and the epoch that they shall speak of.
+func (w *warp) cells(r *region, offset, n int) ([]cell, uint32) {
 	b := w.block
 	shift, epoch := b.kernel.grain[0], r.epoch
 	if r.space == global {
@@ -53,47 +85,44 @@ func (w *warp) touch(r *region, offset, n, lane int, how access, value []byte) b
 		page.cells = make([]cell, pageBytes>>shift)
 	}
 	page.epoch = epoch
-	first := offset & (pageBytes - 1) >> shift
-	last := (offset&(pageBytes-1) + n - 1) >> shift
-	for i := first; i <= last; i++ {
-		c := &page.cells[i]
-		if c.epoch != epoch {
-			*c = cell{epoch: epoch, writerBlock: nobody, readerBlock: nobody}
-		}
-		ok := true
-		if how == reading {
-			ok = c.read(w, lane)
-		} else {
-			same := value != nil && c.by(w) && string(value) == string(r.data[offset:offset+n])
-			ok = c.write(w, lane, how, same)
-		}
-		if !ok {
-			w.fail(lane, "race: this %v of %d bytes at %s is not ordered after the %s", how, n, r.describe(offset), c.before(w, how))
-			return false
-		}
-	}
-	return true
+	at := offset & (pageBytes - 1)
+	return page.cells[at>>shift : (at+n-1)>>shift+1], epoch
 }
 
-// read reports whether the read is ordered after the last write.
-func (c *cell) read(w *warp, lane int) bool {
+func (w *warp) failRace(r *region, offset, n, lane int, how access, c *cell) {
+	w.fail(lane, "race: this %v of %d bytes at %s is not ordered after the %s", how, n, r.describe(offset), c.before(w, how))
+}
+
+// begin forgets what the cell says of an earlier epoch.
+func (c *cell) begin(epoch uint32) {
+	if c.epoch != epoch {
+		*c = cell{epoch: epoch, writerBlock: nobody, readerBlock: nobody}
+	}
+}
+
+// read notes a read by the lanes of mask. It returns one whose read is not ordered after the last write, or -1.
+func (c *cell) read(w *warp, mask uint32) int {
 	b := w.block
-	if c.writerBlock != nobody && (c.writerBlock != b.index || !w.follows(int(c.writer), c.writeTime, lane)) {
-		return false
+	if c.writerBlock != nobody && (c.writerBlock != b.index || c.writeTime > b.ordered) {
+		for m := mask; m != 0; m &= m - 1 {
+			if lane := bits.TrailingZeros32(m); c.writerBlock != b.index || !w.follows(int(c.writer), c.writeTime, lane) {
+				return lane
+			}
+		}
 	}
 	mine := uint32(1) << w.index
 	switch {
 	case c.readerBlock == nobody,
 		c.readerBlock == b.index && (c.readTime <= b.ordered || c.readWarps == mine && c.readTime <= w.ordered):
-		c.readerBlock, c.readWarps, c.readLanes = b.index, mine, 1<<lane
+		c.readerBlock, c.readWarps, c.readLanes = b.index, mine, mask
 	case c.readerBlock == b.index:
 		c.readWarps |= mine
-		c.readLanes |= 1 << lane
+		c.readLanes |= mask
 	default:
 		c.readerBlock = many
 	}
 	c.readTime, c.readPC = b.now, int32(w.pc)
-	return true
+	return -1
 }
 
 // by reports whether the last write was by the instruction that the warp executes.
