@@ -61,6 +61,7 @@ func (d *device) enter() error {
 	return nil
 }
 
+// leave ends what enter began.
 func (d *device) leave() { runtime.UnlockOSThread() }
 
 // check translates an error of a call, and remembers a fault.
@@ -160,5 +161,9 @@ func (d *device) Close() error {
 			closing = append(closing, d.FreeHost(d.host[0]))
 		}
 	}
-	return errors.Join(append(closing, translate(d.gpu.ReleasePrimaryCtx()))...)
+	released := translate(d.gpu.ReleasePrimaryCtx())
+	if _, again := released.(*driver.Fault); again && d.failed != nil {
+		released = nil // it was returned when it came up
+	}
+	return errors.Join(append(closing, released)...)
 }

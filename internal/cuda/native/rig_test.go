@@ -18,9 +18,16 @@ import (
 	"trainer/internal/cuda/native/libcuda"
 )
 
-// TestMain builds the stand-in for the driver, and has it found in the driver's place.
+// onFake says that the tests run on the stand-in for NVIDIA's libraries.
+var onFake = os.Getenv(libcuda.FileVariable) == ""
+
+// TestMain builds the stand-in and has it found in the driver's place. On a machine with a GPU, TRAINER_LIBCUDA=libcuda.so.1 runs the
+// tests on that.
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if !onFake {
+			return m.Run()
+		}
 		folder, err := os.MkdirTemp("", "fakedriver")
 		if err != nil {
 			fmt.Println(err)
@@ -57,6 +64,14 @@ func newRig(t testing.TB) *rig {
 	r.stream, err = r.NewStream()
 	r.must(err)
 	return r
+}
+
+// needsFake skips a test of what the stand-in alone shows.
+func needsFake(t *testing.T) {
+	t.Helper()
+	if !onFake {
+		t.Skipf("%s is set: the tests run on another driver than the fake one", libcuda.FileVariable)
+	}
 }
 
 // close gives the device back.

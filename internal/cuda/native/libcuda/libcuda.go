@@ -11,7 +11,7 @@ package libcuda
 
 /*
 #cgo CFLAGS: -Wno-deprecated-declarations
-#cgo LDFLAGS: -Wl,--as-needed -L${SRCDIR}/stub -ldl
+#cgo LDFLAGS: -L${SRCDIR}/stub -ldl
 #include <stdlib.h>
 #include "loader.h"
 */
