@@ -24,7 +24,7 @@ type Device struct {
 	loaded     map[string]*ptx.Module // by their text: PTX is decoded once
 	counters   map[string]*ptx.Counters
 	captures   []*capture // that have begun and not ended
-	history    []*task    // done, and not known to come before all that is to run
+	history    []*task    // done, and not known to the host or not known to come before all that is to run
 	streams    int        // ever made
 	failed     error      // nothing works from then on
 }
@@ -140,9 +140,12 @@ func (d *Device) execute(t *task) error {
 	if err == nil && t.run != nil {
 		err = t.run(t)
 	}
-	if err == nil {
-		err = d.ordered(t)
+	if !d.options.IgnoreRaces {
+		if race := d.ordered(t); race != nil {
+			err = race // the reason of any other error
+		}
 	}
+	d.history = append(d.history, t)
 	var fault *driver.Fault
 	if err == nil || errors.As(err, &fault) {
 		return err
@@ -150,12 +153,12 @@ func (d *Device) execute(t *task) error {
 	return &driver.Fault{Err: fmt.Errorf("%s: %w", t.name, err)}
 }
 
-// Close ends the use of the device. It is an error if work is queued that nobody waited for, since it never ran.
+// Close ends the use of the device. It is an error if there is work that nobody waited for.
 func (d *Device) Close() error {
 	err := d.call(func() error {
-		for _, t := range d.schedule.pending {
+		for t := range d.unfinished {
 			if t.run != nil {
-				return fmt.Errorf("the GPU is closed while %s is queued, which nobody waited for: it never ran", t.name)
+				return fmt.Errorf("the GPU is closed while %s is queued: nobody waited for it, and it need not have run", t.name)
 			}
 		}
 		return nil

@@ -8,19 +8,21 @@
 // # What a wrong program meets
 //
 // Work of different streams runs in an order that the seed chooses among those that events permit: as late as possible, other streams
-// first, or any. A wait that was forgotten so gives wrong data for some seed, and where races are searched for it is an error for every
-// seed: two pieces of work, of which one writes what the other touches, need an order given by a stream, events or the host. The search
-// knows each byte: two streams may work on parts of one allocation.
+// first, or any. A wait that was forgotten so gives wrong data for some seed. Where races are searched for it is an error for every seed
+// in which both pieces of work run: of two that touch a byte, in memory of the device or page-locked memory, and of which one writes it,
+// one must come before the other by a stream, events or the host's waiting. Streams may work on parts of one allocation.
 //
 // An upload reads host memory when it runs, and it is an error if that has changed since the call. The memory that a download goes to is
 // filled with NaNs by the call, so that a host that does not wait sees those; so is new host memory, and host memory that was freed.
-// Memory, modules, graphs and plans cannot be given back while queued work names them; what a kernel reaches by pointers that lie in device
-// memory is known only when it runs, and a use after free is found then.
+// Memory, modules, graphs and plans cannot be given back while work names them that the host has not waited for, whether it ran by chance
+// or not. What a kernel reaches by pointers that lie in device memory is known only when it runs, and a use after free is found then.
 //
 // # What differs from a GPU
 //
-// Time does not exist: nothing runs at once, and an event has happened only if something waited for it. Errors of the work itself are sticky as on
-// a GPU, those of package ptx's checks included.
+// Time does not exist: nothing runs at once, and nothing happens before something waits for it. Giving back what is in use, changing
+// memory under a copy, pointers to no allocation and the use of a device by two goroutines are errors, where a GPU waits, is silent or
+// fails later. Errors of the work itself stay, as on a GPU; what package ptx checks beyond a GPU, such as reads of bytes that were never
+// written, is among them.
 package emulated
 
 import (
@@ -35,7 +37,7 @@ type Options struct {
 	Version     int                 // of CUDA, as driver.Driver's; 0 means 12090
 	Devices     []driver.Properties // nil means DefaultProperties alone; none where it is empty but not nil
 	Seed        uint64              // of the order in which streams, blocks and warps run
-	IgnoreRaces bool                // do not search for races, within kernels and between streams, which takes most of the time
+	IgnoreRaces bool                // do not search for races, in kernels and between streams, which costs time
 	MatMul      bool                // Device.MatMul returns a stand-in for cuBLASLt, in plain Go
 }
 

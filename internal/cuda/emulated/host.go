@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"slices"
 	"unsafe"
+
+	"trainer/internal/ptx"
 )
 
 // hostMemory is page-locked memory of the host.
@@ -78,10 +80,15 @@ func (d *Device) pageLocked(b []byte) (*resource, error) {
 	return nil, fmt.Errorf("the %d bytes of the host are not page-locked: AllocateHost did not return them, or they were freed", len(b))
 }
 
+// hostAddress is where memory of the host begins. The addresses of a Go program's memory, which is never moved, are none of the device's.
+func hostAddress(b []byte) ptx.Address {
+	return ptx.Address(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
+}
+
 // overlap reports whether two slices share a byte; none is empty.
 func overlap(a, b []byte) bool {
-	a0, b0 := uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	return a0 < b0+uintptr(len(b)) && b0 < a0+uintptr(len(a))
+	a0, b0 := hostAddress(a), hostAddress(b)
+	return a0 < b0+ptx.Address(len(b)) && b0 < a0+ptx.Address(len(a))
 }
 
 // watch notes what host memory holds when a copy is queued, after poisoning it for a download. Memory that queued copies use already is

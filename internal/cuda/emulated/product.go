@@ -124,7 +124,7 @@ func (s *stream) Multiply(mp driver.MatMulPlan, o driver.MatMulOperands) error {
 			t.uses = append(t.uses, r)
 			for i := range x.rows {
 				at, n := x.row(i)
-				t.touched = append(t.touched, ptx.Span{Begin: at, End: at + ptx.Address(n), Wrote: x.writes})
+				t.touched = append(t.touched, span(at, n, x.writes))
 			}
 		}
 		for name, at := range given {

@@ -11,12 +11,8 @@ import (
 // A task comes before another where a chain of streams and events leads from one to the other, or where the host waited for the first
 // before it queued the second. Two tasks of which neither comes before the other race if one writes what the other touches.
 
-// ordered returns an error if a task that just ran races with one that ran before it, and remembers it.
+// ordered returns an error if a task that just ran races with one that ran before it.
 func (d *Device) ordered(t *task) error {
-	if d.options.IgnoreRaces {
-		t.after = nil
-		return nil
-	}
 	before := ancestors(t, func(a *task) bool { return a == t || !a.settledBefore(t) })
 	for _, other := range d.history {
 		if before[other] || other.settledBefore(t) {
@@ -24,10 +20,9 @@ func (d *Device) ordered(t *task) error {
 		}
 		if at, racing := conflict(other.touched, t.touched); racing {
 			return fmt.Errorf("race with %s: both touch address %#x, one of them writes, and nothing orders them: "+
-				"an event must be recorded behind one and waited for before the other", other.name, at)
+				"record an event behind one and wait for it before the other", other.name, at)
 		}
 	}
-	d.history = append(d.history, t)
 	return nil
 }
 
@@ -47,10 +42,24 @@ func (d *Device) learn(t *task) {
 	d.history = slices.DeleteFunc(d.history, func(h *task) bool {
 		forgotten := h.known != 0 && h.known < oldest
 		if forgotten {
-			h.after, h.touched = nil, nil
+			h.after, h.touched, h.run = nil, nil, nil
 		}
 		return forgotten
 	})
+}
+
+// unfinished yields the tasks of which the host does not know that they are done.
+func (d *Device) unfinished(yield func(*task) bool) {
+	for _, t := range slices.Concat(d.history, d.schedule.pending) {
+		if t.known == 0 && !yield(t) {
+			return
+		}
+	}
+}
+
+// span is n bytes that a task touches.
+func span(begin ptx.Address, n int, wrote bool) ptx.Span {
+	return ptx.Span{Begin: begin, End: begin + ptx.Address(n), Wrote: wrote}
 }
 
 // inOrder sorts spans by address and makes one of those that overlap, as an addend does that is the product's result.
@@ -68,7 +77,8 @@ func inOrder(spans ...ptx.Span) []ptx.Span {
 	return apart
 }
 
-// conflict returns an address that is in spans of both lists, and written in one of them. Lists are in order of address, and spans of one do not overlap.
+// conflict returns an address that is in spans of both lists, and written in one of them. Lists are in order of address, and spans of
+// one do not overlap.
 func conflict(a, b []ptx.Span) (ptx.Address, bool) {
 	for len(a) > 0 && len(b) > 0 {
 		if at := max(a[0].Begin, b[0].Begin); at < min(a[0].End, b[0].End) && (a[0].Wrote || b[0].Wrote) {

@@ -65,6 +65,26 @@ func TestTheHostOrdersWhatItQueuesAfterWaiting(t *testing.T) {
 	}
 }
 
+func TestCopiesRaceForHostMemoryToo(t *testing.T) {
+	for seed := range uint64(seeds) {
+		r := newRig(t, Options{Seed: seed})
+		a, b, p, q, host := r.stream(), r.stream(), r.words(1), r.words(2), r.pinned(0, 0)
+		r.do(a.Upload(p, host[:4]), b.Download(host[4:], q), synchronize(a, b)) // parts of one allocation
+		r.do(a.Download(host[2:6], p), b.Download(host[4:], q))
+		failing(t, synchronize(a, b), "race with download of 4 bytes")
+	}
+}
+
+func TestMemoryIsFreedOnlyAfterTheHostWaited(t *testing.T) {
+	for seed := range uint64(seeds) { // some run the work of a that nobody waits for
+		r := newRig(t, Options{Seed: seed, IgnoreRaces: seed%2 == 0})
+		a, b, e, p := r.stream(), r.stream(), r.event(), r.words(0)
+		r.do(a.Fill(p, 1, 1), a.Record(e), b.Fill(r.words(0), 1, 1), b.Synchronize())
+		failing(t, r.Free(p), "the queued fill of 1 words")
+		r.do(b.Wait(e), b.Synchronize(), r.Free(p))
+	}
+}
+
 func TestAnOrderMayLeadThroughOtherStreams(t *testing.T) {
 	for seed := range uint64(seeds) {
 		r := newRig(t, Options{Seed: seed})

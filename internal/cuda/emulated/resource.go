@@ -11,13 +11,14 @@ type resource struct {
 	gone bool
 }
 
-// release gives a resource back, or returns an error that names queued work which uses it.
+// release gives a resource back, or returns an error that names work which uses it and which the host has not waited for. Whether that ran
+// by chance makes no difference.
 func (d *Device) release(r *resource) error {
 	if r.gone {
 		return fmt.Errorf("%s: given back twice", r.name)
 	}
-	for _, t := range d.schedule.pending {
-		if !t.done && slices.Contains(t.uses, r) {
+	for t := range d.unfinished {
+		if slices.Contains(t.uses, r) {
 			return fmt.Errorf("%s cannot be given back: the queued %s uses it; synchronize before", r.name, t.name)
 		}
 	}

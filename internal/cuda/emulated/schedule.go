@@ -48,7 +48,7 @@ func (s *schedule) force(target *task, execute func(*task) error) error {
 		if err := execute(t); err != nil {
 			return err
 		}
-		t.done, t.run = true, nil
+		t.done = true
 		for _, next := range t.then {
 			if next.blockers--; next.blockers == 0 {
 				s.ready = append(s.ready, next)

@@ -78,7 +78,7 @@ func (s *stream) transfer(name string, p driver.Pointer, memory []byte, download
 		}
 		gpu, at := s.device.gpu, ptx.Address(p)
 		t := &task{name: name, uses: []*resource{host, r}, host: &hostUse{memory: memory, download: download}}
-		t.touched = []ptx.Span{{Begin: at, End: at + ptx.Address(len(memory)), Wrote: !download}}
+		t.touched = inOrder(span(at, len(memory), !download), span(hostAddress(memory), len(memory), download))
 		t.run = func(*task) error { return gpu.CopyIn(at, memory) }
 		if download {
 			t.run = func(*task) error { return gpu.CopyOut(memory, at) }
@@ -105,11 +105,8 @@ func (s *stream) Copy(to, from driver.Pointer, size int) error {
 		gpu, a, b := s.device.gpu, ptx.Address(from), ptx.Address(to)
 		s.push(&task{
 			name: name, uses: []*resource{source, target},
-			run: func(*task) error { return gpu.Copy(b, a, size) },
-			touched: inOrder(
-				ptx.Span{Begin: a, End: a + ptx.Address(size)},
-				ptx.Span{Begin: b, End: b + ptx.Address(size), Wrote: true},
-			),
+			run:     func(*task) error { return gpu.Copy(b, a, size) },
+			touched: inOrder(span(a, size, false), span(b, size, true)),
 		})
 		return nil
 	})
@@ -129,7 +126,7 @@ func (s *stream) Fill(to driver.Pointer, word uint32, n int) error {
 		s.push(&task{
 			name: name, uses: []*resource{r},
 			run:     func(*task) error { return gpu.Fill(at, word, n) },
-			touched: []ptx.Span{{Begin: at, End: at + ptx.Address(4*n), Wrote: true}},
+			touched: []ptx.Span{span(at, 4*n, true)},
 		})
 		return nil
 	})
