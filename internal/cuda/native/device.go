@@ -137,8 +137,8 @@ func (d *device) FreeHost(memory []byte) error {
 	return d.check(cu.MemFreeHost(unsafe.Pointer(&memory[0])))
 }
 
-// hostPointer is the address of memory that AllocateHost returned, or of a part of it. Other memory the garbage collector may free while the
-// GPU still copies.
+// hostPointer is the address of memory that AllocateHost returned, or of a part of it. Other memory the garbage collector may free while
+// the GPU still copies.
 func (d *device) hostPointer(memory []byte) unsafe.Pointer {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(memory)))
 	for _, h := range d.host {

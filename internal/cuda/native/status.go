@@ -11,11 +11,8 @@ import (
 	"trainer/internal/cuda/native/libcuda"
 )
 
-// The statuses that have a meaning of their own.
-const (
-	outOfMemory libcuda.Status = 2
-	notFound    libcuda.Status = 500
-)
+// outOfMemory is CUDA_ERROR_OUT_OF_MEMORY.
+const outOfMemory libcuda.Status = 2
 
 // fatal are the statuses after which, cuda.h says, the context does nothing more. Some are of hardware.
 var fatal = map[libcuda.Status]bool{
@@ -35,8 +32,8 @@ var fatal = map[libcuda.Status]bool{
 	810: true, // MPS_CLIENT_TERMINATED
 }
 
-// status is the CUresult that err, of package cu or libcuda, carries; 0 where there is none. The type of cu's errors is not exported, but it
-// is an integer.
+// status is the CUresult that err, of package cu or libcuda, carries; 0 where there is none. The type of cu's errors is not exported, but
+// it is an integer.
 func status(err error) libcuda.Status {
 	for ; err != nil; err = errors.Unwrap(err) {
 		if v := reflect.ValueOf(err); v.Kind() == reflect.Int {

@@ -2,8 +2,9 @@
 
 // Package cublaslt makes matrix products with NVIDIA's cuBLASLt, which it finds while the program runs.
 //
-// In go the shape of a product, as package driver describes it, and addresses in device memory; the product is queued on a stream. The device's
-// context must be current on the calling thread. plan.c maps the row-major matrices of this program to the column-major ones of the library.
+// In go the shape of a product, as package driver describes it, and addresses in device memory; the product is queued on a stream. The
+// device's context must be current on the calling thread. plan.c maps the row-major matrices of this program to the column-major ones of
+// the library.
 //
 // Start at Load, then NewPlan.
 package cublaslt
@@ -114,8 +115,8 @@ func epilogue(p driver.Product) (C.int, error) {
 	return 0, fmt.Errorf("%w: cuBLASLt has no epilogue %d with bias %t and addend %t", driver.ErrUnsupported, p.Epilogue, p.Bias, p.Addend)
 }
 
-// NewPlan prepares a product that may use workspace bytes of device memory. The error is driver.ErrUnsupported where the library has no such
-// product.
+// NewPlan prepares a product that may use workspace bytes of device memory. The error is driver.ErrUnsupported where the library has no
+// such product.
 func (h *Handle) NewPlan(p driver.Product, workspace int) (*Plan, error) {
 	after, err := epilogue(p)
 	if err != nil {

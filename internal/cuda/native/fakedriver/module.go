@@ -112,7 +112,8 @@ func cuLaunchKernel(handle uintptr, gridX, gridY, gridZ, blockX, blockY, blockZ,
 	return queue(stream, func(s driver.Stream) error {
 		f, ok := get[*function](handle)
 		if !ok || blockY != 1 || blockZ != 1 || extra != nil {
-			return fmt.Errorf("a launch of function %d with blocks of %d x %d x %d threads: expected a function and 1 in y and z", handle, blockX, blockY, blockZ)
+			return fmt.Errorf("a launch of function %d with blocks of %d x %d x %d threads: expected a function and 1 in y and z",
+				handle, blockX, blockY, blockZ)
 		}
 		l := kernels.Launch{
 			Kernel: f.name, Grid: [3]int{int(gridX), int(gridY), int(gridZ)}, Block: int(blockX), Shared: int(shared),
