@@ -10,8 +10,9 @@
 // kernels which compute the scores anew: one kernel would have to add to rows of other blocks, in an order that varies.
 #include <math_constants.h>
 
+#include "sequences.cuh"
+
 constexpr int threads = 256, side = 16; // a block is side x side threads: ty for rows it keeps, tx for what they meet
-constexpr int none = 0x7fffffff; // where the keys of a row without a sequence begin
 constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 
 template <int D>
@@ -112,27 +113,6 @@ __device__ float max_over_row(float v) {
     return v;
 }
 
-struct Sequence { int begin, end; };
-
-// sequence_of finds the sequence of a row that has one.
-__device__ Sequence sequence_of(int row, const int *offsets, int sequences) {
-    int low = 0, high = sequences; // offsets[low] <= row < offsets[high]
-    while (high - low > 1) {
-        int middle = (low + high) / 2;
-        if (offsets[middle] <= row) low = middle;
-        else high = middle;
-    }
-    return {offsets[low], offsets[high]};
-}
-
-// Kept are the rows first to last of a tile that belong to sequences; none where first = last.
-struct Kept { int first, last; };
-
-__device__ Kept kept_rows(int row0, int count, const int *offsets, int sequences) {
-    int first = max(row0, offsets[0]), last = min(row0 + count, offsets[sequences]);
-    return {min(first, last), last};
-}
-
 template <int D>
 __device__ void forward(float *out, float *lse, const float *qkv, const int *offsets, int sequences, int rows, int heads, int head_dim) {
     using T = Tile<D>;
@@ -143,18 +123,18 @@ __device__ void forward(float *out, float *lse, const float *qkv, const int *off
     const float *q = qkv + head * head_dim, *k = q + c, *v = k + c;
     float scale = log2_e / sqrtf((float)head_dim);
 
-    Kept kept = kept_rows(row0, T::kept, offsets, sequences);
+    Range kept = rows_in_sequences(row0, T::kept, offsets, sequences);
     int begin[T::rows];
     float largest[T::rows], sum[T::rows], o[T::rows][T::columns] = {};
 #pragma unroll
     for (int r = 0; r < T::rows; r++) {
         int row = row0 + ty * T::rows + r;
-        begin[r] = row >= kept.first && row < kept.last ? sequence_of(row, offsets, sequences).begin : none;
+        begin[r] = kept.has(row) ? sequence_of(row, offsets, sequences).begin : none;
         largest[r] = -CUDART_INF_F;
         sum[r] = 0;
     }
     load<D, T::kept>(qs, q, 3 * c, row0, kept.last, head_dim);
-    int j0 = kept.first < kept.last ? sequence_of(kept.first, offsets, sequences).begin : kept.last;
+    int j0 = kept.empty() ? kept.last : sequence_of(kept.first, offsets, sequences).begin;
     for (; j0 < kept.last; j0 += T::met) {
         __syncthreads();
         load<D, T::met>(ks, k, 3 * c, j0, kept.last, head_dim);
@@ -210,7 +190,7 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
     const float *q = qkv + head * head_dim, *k = q + c, *v = k + c;
     float root = 1 / sqrtf((float)head_dim), scale = root * log2_e;
 
-    Kept kept = kept_rows(row0, T::kept, offsets, sequences);
+    Range kept = rows_in_sequences(row0, T::kept, offsets, sequences);
     load<D, T::kept>(qs, q, 3 * c, row0, kept.last, head_dim);
     load<D, T::kept>(dos, dout + head * head_dim, c, row0, kept.last, head_dim);
     __syncthreads();
@@ -219,7 +199,7 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
 #pragma unroll
     for (int r = 0; r < T::rows; r++) {
         int row = row0 + ty * T::rows + r;
-        bool whole = row >= kept.first && row < kept.last;
+        bool whole = kept.has(row);
         begin[r] = whole ? sequence_of(row, offsets, sequences).begin : none;
         log_sum[r] = whole ? lse[(size_t)head * rows + row] * log2_e : 0;
         float product = 0;
@@ -231,7 +211,7 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
         d[r] = sum_over_row(product);
         if (tx == 0 && row < rows) delta[(size_t)head * rows + row] = d[r];
     }
-    int j0 = kept.first < kept.last ? sequence_of(kept.first, offsets, sequences).begin : kept.last;
+    int j0 = kept.empty() ? kept.last : sequence_of(kept.first, offsets, sequences).begin;
     for (; j0 < kept.last; j0 += T::met) {
         __syncthreads();
         load<D, T::met>(ks, k, 3 * c, j0, kept.last, head_dim);
@@ -270,7 +250,7 @@ __device__ void grad_keys(float *dqkv, const float *delta, const float *qkv, con
     const float *q = qkv + head * head_dim, *k = q + c, *v = k + c;
     float root = 1 / sqrtf((float)head_dim), scale = root * log2_e;
 
-    Kept kept = kept_rows(row0, T::kept, offsets, sequences);
+    Range kept = rows_in_sequences(row0, T::kept, offsets, sequences);
     load<D, T::kept>(ks, k, 3 * c, row0, kept.last, head_dim);
     load<D, T::kept>(vs, v, 3 * c, row0, kept.last, head_dim);
     int end[T::rows];
@@ -278,9 +258,9 @@ __device__ void grad_keys(float *dqkv, const float *delta, const float *qkv, con
 #pragma unroll
     for (int r = 0; r < T::rows; r++) {
         int row = row0 + ty * T::rows + r;
-        end[r] = row >= kept.first && row < kept.last ? sequence_of(row, offsets, sequences).end : 0;
+        end[r] = kept.has(row) ? sequence_of(row, offsets, sequences).end : 0;
     }
-    int last = kept.first < kept.last ? sequence_of(kept.last - 1, offsets, sequences).end : kept.first;
+    int last = kept.empty() ? kept.first : sequence_of(kept.last - 1, offsets, sequences).end;
     for (int i0 = kept.first; i0 < last; i0 += T::met) {
         __syncthreads();
         load<D, T::met>(qs, q, 3 * c, i0, last, head_dim);

@@ -8,21 +8,25 @@ const MaxHeadDim = 128
 // Sequences is the shape of attention: Rows of packed sequences, of which there are Count, for Heads heads of HeadDim columns.
 type Sequences struct{ Rows, Count, Heads, HeadDim int }
 
-// attentionTile is how the kernels divide the work: a block keeps `kept` rows of one head, `met` rows at a time come by; see attention.cu.
-type attentionTile struct{ dim, kept, met int }
-
-// tile takes the smallest head dimension that kernels were made for and that HeadDim fits in.
-func (s Sequences) tile() attentionTile {
+// kernelDim is the smallest head dimension that kernels were made for and that HeadDim fits in.
+func (s Sequences) kernelDim() int {
 	for _, dim := range []int{16, 32, 64, MaxHeadDim} {
 		if s.HeadDim <= dim {
-			kept := 64
-			if dim > 64 {
-				kept = 32
-			}
-			return attentionTile{dim: dim, kept: kept, met: 32}
+			return dim
 		}
 	}
 	panic(fmt.Sprintf("attention over heads of %d columns: the kernels take at most %d", s.HeadDim, MaxHeadDim))
+}
+
+// attentionTile is how the kernels divide the work: a block keeps `kept` rows of one head, `met` rows at a time come by; see attention.cu.
+type attentionTile struct{ dim, kept, met int }
+
+func (s Sequences) tile() attentionTile {
+	dim, kept := s.kernelDim(), 64
+	if dim > 64 {
+		kept = 32
+	}
+	return attentionTile{dim: dim, kept: kept, met: 32}
 }
 
 // launch is a kernel on a block for each tile of rows and head, with shared memory for tiles of rows and of scores.
