@@ -129,6 +129,9 @@ func (o *Optimizer) Add(gradient, loss vm.Memory, first, alone bool) error {
 		}
 	}
 	o.gradient, o.loss = o.sum, o.lossSum
+	if err := b.stage.flush(); err != nil {
+		return err
+	}
 	if first {
 		return errors.Join(b.compute.Copy(o.sum.at, g.at, g.size), b.compute.Copy(o.lossSum.at, l.at, l.size))
 	}
