@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"trainer/internal/cuda/driver"
 	"trainer/internal/ptx"
 )
 
@@ -75,10 +76,48 @@ func TestCopiesRaceForHostMemoryToo(t *testing.T) {
 	}
 }
 
+func TestEveryCopyTellsWhatItReadsAndWrites(t *testing.T) {
+	r := newRig(t, Options{})
+	p, q, o, host, other := r.words(0, 0), r.words(0, 0), r.words(0, 0), r.pinned(0, 0), r.pinned(0, 0)
+	upload := func(s driver.Stream) error { return s.Upload(p, host) }
+	download := func(s driver.Stream) error { return s.Download(other, p) }
+	copied := func(s driver.Stream) error { return s.Copy(q, p, 8) }
+	filled := func(s driver.Stream) error { return s.Fill(p, 0, 2) }
+	for name, test := range map[string]struct {
+		one, two func(driver.Stream) error
+		racing   bool
+	}{
+		"both upload to one place":      {upload, upload, true},
+		"upload and download of it":     {upload, download, true},
+		"upload and copy of it":         {upload, copied, true},
+		"both fill one place":           {filled, filled, true},
+		"fill and its second word":      {filled, func(s driver.Stream) error { return s.Fill(p+4, 0, 1) }, true},
+		"both copy to one place":        {copied, copied, true},
+		"copy and download of it":       {copied, func(s driver.Stream) error { return s.Download(other, q) }, true},
+		"both upload from one place":    {upload, func(s driver.Stream) error { return s.Upload(o, host) }, false},
+		"both download from one place":  {download, func(s driver.Stream) error { return s.Download(host, p) }, false},
+		"both download to one place":    {download, func(s driver.Stream) error { return s.Download(other, q) }, true},
+		"copy and download of a source": {copied, download, false},
+		"upload and fill of a neighbour": {
+			func(s driver.Stream) error { return s.Upload(p, host[:4]) }, func(s driver.Stream) error { return s.Fill(p+4, 0, 1) }, false,
+		},
+	} {
+		spans := func(f func(driver.Stream) error) []ptx.Span {
+			s := r.stream()
+			r.do(f(s))
+			return s.(*stream).last.touched
+		}
+		if _, racing := conflict(spans(test.one), spans(test.two)); racing != test.racing {
+			t.Errorf("%s: a race is %v, expected %v", name, racing, test.racing)
+		}
+	}
+}
+
 func TestMemoryIsFreedOnlyAfterTheHostWaited(t *testing.T) {
 	for seed := range uint64(seeds) { // some run the work of a that nobody waits for
 		r := newRig(t, Options{Seed: seed, IgnoreRaces: seed%2 == 0})
 		a, b, e, p := r.stream(), r.stream(), r.event(), r.words(0)
+		r.do(r.stream().Fill(r.words(0), 1, 1)) // older than all and never waited for
 		r.do(a.Fill(p, 1, 1), a.Record(e), b.Fill(r.words(0), 1, 1), b.Synchronize())
 		failing(t, r.Free(p), "the queued fill of 1 words")
 		r.do(b.Wait(e), b.Synchronize(), r.Free(p))
