@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -40,15 +41,22 @@ type rendezvous struct {
 	in      *inst
 }
 
+// newBlock returns a block for a launch: one that an earlier launch is done with, if it has the size.
 func newBlock(l *launch) *block {
 	threads := l.block[0] * l.block[1] * l.block[2]
+	warps, sharedBytes := (threads+lanes-1)/lanes, l.kernel.dynamic+l.dynamic
+	if b, _ := l.kernel.idle.Get().(*block); b != nil && len(b.warps) == warps && len(b.shared.data) == sharedBytes {
+		b.launch = l
+		clear(b.tallies)
+		return b
+	}
 	b := &block{
 		launch: l, kernel: l.kernel, tallies: make([]tally, len(l.kernel.code)),
-		shared: newRegion(shared, 0, l.kernel.dynamic+l.dynamic), flying: make([]uint64, (l.kernel.dynamic+l.dynamic+63)/64),
+		shared: newRegion(shared, 0, sharedBytes), flying: make([]uint64, (sharedBytes+63)/64),
 	}
-	for i := range (threads + lanes - 1) / lanes {
+	for i := range warps {
 		b.warps = append(b.warps, &warp{
-			block: b, index: i, rows: make([]row, l.kernel.rows), predicates: make([]uint32, l.kernel.predicates),
+			block: b, index: i, rows: slices.Clone(l.kernel.initial), predicates: make([]uint32, l.kernel.predicates),
 			local: newRegion(local, 0, l.kernel.local*lanes),
 		})
 	}

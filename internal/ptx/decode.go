@@ -41,7 +41,8 @@ type decoder struct {
 	functions map[string]*function
 	constants map[uint64]int32
 	specials  map[string]int32
-	dynamic   []int // indices of the constants that hold the address of extern shared memory
+	dynamic   []int    // indices of the constants that hold the address of extern shared memory
+	rows      []rowUse // of each instruction
 	jumps     []jump
 	reached   int      // the latest place that a label has
 	calls     []string // functions that are being expanded, to refuse recursion
@@ -104,7 +105,7 @@ func (d *decoder) kernel(m *module, f *function, top *names) error {
 		return err
 	}
 	if n := len(p.code); n == 0 || p.code[n-1].flow != exit || p.code[n-1].guard >= 0 || d.reached == n {
-		d.emit(inst{flow: exit, guard: -1}, origin{line: f.line, op: "end"})
+		d.emit(inst{flow: exit, guard: -1}, origin{line: f.line, op: "end"}, rowUse{})
 	}
 	p.dynamic = alignUp(p.shared, 16)
 	for _, i := range d.dynamic {
@@ -120,6 +121,7 @@ func (d *decoder) kernel(m *module, f *function, top *names) error {
 	for _, c := range p.constants {
 		p.initial[c.row] = filled(c.value)
 	}
+	p.unset = d.readBeforeWritten()
 	return nil
 }
 
@@ -255,13 +257,14 @@ func (d *decoder) instruction(st *statement, n *names) error {
 	if r.inst.run == nil && r.inst.compute == nil && r.inst.flow == onward {
 		return nil // it does nothing: a hint, a fence
 	}
-	d.emit(r.inst, r.origin)
+	d.emit(r.inst, r.origin, r.rows)
 	return nil
 }
 
-func (d *decoder) emit(in inst, o origin) {
+func (d *decoder) emit(in inst, o origin, rows rowUse) {
 	d.program.code = append(d.program.code, in)
 	d.program.origins = append(d.program.origins, o)
+	d.rows = append(d.rows, rows)
 }
 
 // put gives a label the place of the next instruction.

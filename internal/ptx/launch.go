@@ -88,6 +88,7 @@ func (l *launch) blocks() (*Counters, error) {
 			mutex.Lock()
 			counters.add(b.tallies)
 			mutex.Unlock()
+			l.kernel.idle.Put(b)
 		})
 	}
 	wait.Wait()

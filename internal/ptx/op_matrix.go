@@ -122,11 +122,24 @@ func (r *reader) registers(i, n int, t scalar, result bool) []int32 {
 func (s mmaShape) multiply(w *warp, d, a, b, c []int32) {
 	var x [16][16]float64 // a [row][k]
 	var y [16][8]float64  // b [k][column]
+	var numbers [2][lanes]float64
 	for j, at := range a {
-		s.spread(&w.rows[at], func(group, k int, value float64) { x[group+j%2*8][j/2*4*s.pack+k] = value })
+		s.widen(&w.rows[at], &numbers)
+		for lane := range lanes {
+			row, k := lane/4+j%2*8, (j/2*4+lane%4)*s.pack
+			for i := range s.pack {
+				x[row%16][(k+i)%16] = numbers[i%2][lane]
+			}
+		}
 	}
 	for j, at := range b {
-		s.spread(&w.rows[at], func(group, k int, value float64) { y[j*4*s.pack+k][group] = value })
+		s.widen(&w.rows[at], &numbers)
+		for lane := range lanes {
+			column, k := lane/4, (j*4+lane%4)*s.pack
+			for i := range s.pack {
+				y[(k+i)%16][column] = numbers[i%2][lane]
+			}
+		}
 	}
 	results := [4]row{w.rows[c[0]], w.rows[c[1]], w.rows[c[2]], w.rows[c[3]]}
 	for i := range x {
@@ -152,19 +165,20 @@ func (s mmaShape) multiply(w *warp, d, a, b, c []int32) {
 	}
 }
 
-// spread calls put with the numbers that a register of all lanes holds: a group of four lanes has neighbours along k.
-func (s mmaShape) spread(from *row, put func(group, k int, value float64)) {
-	for lane, bits := range from {
-		group, place := lane/4, lane%4*s.pack
-		switch {
-		case s.pack == 1:
-			put(group, place, s.input.widen(bits&^(1<<s.input.unused-1))) // the unused bits of tf32 are ignored
-		case s.input == bfloat:
-			put(group, place, float64(toFloat(bits<<16)))
-			put(group, place+1, float64(toFloat(bits&0xffff0000)))
-		default:
-			put(group, place, s.input.widen(bits&0xffff))
-			put(group, place+1, s.input.widen(bits>>16))
+// widen gives the numbers that a register of all lanes holds: those in the lower halves, and those in the upper ones.
+func (s mmaShape) widen(from *row, to *[2][lanes]float64) {
+	switch {
+	case s.pack == 1:
+		for lane, bits := range from {
+			to[0][lane] = s.input.widen(bits &^ (1<<s.input.unused - 1)) // the unused bits of tf32 are ignored
+		}
+	case s.input == bfloat:
+		for lane, bits := range from {
+			to[0][lane], to[1][lane] = float64(toFloat(bits<<16)), float64(toFloat(bits&0xffff0000))
+		}
+	default:
+		for lane, bits := range from {
+			to[0][lane], to[1][lane] = s.input.widen(bits&0xffff), s.input.widen(bits>>16)
 		}
 	}
 }

@@ -42,6 +42,7 @@ func (r *reader) addressOf(a arg, s space) (row int32, offset int64, found space
 		if reg.typ.float() || reg.typ.bytes() != 8 && (reg.typ.bytes() != 4 || s == generic || s == global) {
 			r.fail("%s (%v) cannot hold a %v address", a.name, reg.typ, s)
 		}
+		r.rows.read = append(r.rows.read, reg.at)
 		return reg.at, offset, s
 	}
 	p := r.names.variable(a.name)

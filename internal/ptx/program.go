@@ -1,5 +1,7 @@
 package ptx
 
+import "sync"
+
 // inst is a decoded instruction: everything that executing it needs, so that no name is looked at again.
 type inst struct {
 	compute  rowFunc                              // does it where each lane's result is made of that lane's operands alone
@@ -61,7 +63,8 @@ type program struct {
 	rows       int      // of registers, constants and special registers
 	predicates int
 	constants  []constantRow
-	initial    []row // what registers hold at first, but for the special ones
+	initial    []row   // what registers hold at first, but for the special ones
+	unset      []int32 // rows that may be read before they are written
 	specials   []specialRow
 	params     []*placed
 	paramBytes int
@@ -70,7 +73,8 @@ type program struct {
 	dynamic    int // where extern shared memory begins
 	maxThreads [3]int
 	threads    [3]int
-	grain      [2]uint // log2 of the smallest access to shared [0] and global [1] memory: what races are looked for in
+	idle       sync.Pool // of blocks that another launch may use
+	grain      [2]uint   // log2 of the smallest access to shared [0] and global [1] memory: what races are looked for in
 }
 
 // constantRow is a register row that holds the same value in all lanes.

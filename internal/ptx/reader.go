@@ -29,6 +29,7 @@ type reader struct {
 	modifiers []string
 	inst      inst
 	origin    origin
+	rows      rowUse
 	err       error
 }
 
@@ -96,6 +97,7 @@ func (r *reader) target(a arg, t scalar, wider bool) int32 {
 		return noRow
 	}
 	r.fits(a.name, reg.typ, t, wider)
+	r.rows.written = append(r.rows.written, reg.at)
 	return reg.at
 }
 
@@ -141,6 +143,7 @@ func (r *reader) source(a arg, t scalar, wider bool) int32 {
 				r.fail("%s is a predicate, and %v is expected", a.name, t)
 			}
 			r.fits(a.name, reg.typ, t, wider)
+			r.rows.read = append(r.rows.read, reg.at)
 			return reg.at
 		}
 		if at, typ, ok := r.special(a.name); ok {

@@ -68,10 +68,12 @@ func (w *warp) start(threads int) {
 	w.local.lane = w.block.kernel.local
 }
 
-// fillRows gives all registers the values they begin with.
+// fillRows gives the registers whose first values matter those values.
 func (w *warp) fillRows() {
 	k := w.block.kernel
-	copy(w.rows, k.initial)
+	for _, at := range k.unset {
+		w.rows[at] = k.initial[at]
+	}
 	for _, s := range k.specials {
 		for lane := range lanes {
 			w.rows[s.row][lane] = s.value(w, lane)
