@@ -97,11 +97,15 @@ func TestSharedMemoryMustBeAskedFor(t *testing.T) {
 	kernel := func(shared int) driver.Kernel {
 		return must(r, func() (driver.Kernel, error) { return r.module.Kernel("wide", shared) })
 	}
-	large, small := kernel(100<<10), kernel(50<<10)
-	failing(t, s.Launch(small, launch), "102400 bytes of dynamic shared memory: Module.Kernel was asked for 51200")
+	large, less := kernel(100<<10), kernel(50<<10)
+	failing(t, s.Launch(less, launch), "102400 bytes of dynamic shared memory: Module.Kernel was asked for 51200")
 	r.do(s.Launch(large, launch), s.Synchronize())
-	_, err := r.module.Kernel("wide", 164<<10)
-	failing(t, err, "at most 166912")
+	_, err := r.module.Kernel("wide", 163<<10+1)
+	failing(t, err, "166913 bytes of dynamic and 0 of static shared memory: the GPU has 166912 for a block")
+	small := DefaultProperties()
+	small.SharedMemory = 99 << 10
+	_, err = newRig(t, Options{Devices: []driver.Properties{small}}).module.Kernel("wide", 100<<10)
+	failing(t, err, "the GPU has 101376 for a block")
 }
 
 func TestLaunchesAreRefusedWhenTheyAreQueued(t *testing.T) {

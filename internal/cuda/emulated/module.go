@@ -55,6 +55,10 @@ func (m *module) Kernel(name string, shared int) (k driver.Kernel, err error) {
 		if err != nil {
 			return err
 		}
+		if most := m.device.properties.SharedMemory; shared+entry.StaticShared() > most {
+			return fmt.Errorf("kernel %s: %d bytes of dynamic and %d of static shared memory: the GPU has %d for a block",
+				name, shared, entry.StaticShared(), most)
+		}
 		m.shared[name] = max(m.shared[name], shared)
 		if err := entry.AllowShared(m.shared[name]); err != nil {
 			return err
