@@ -128,6 +128,9 @@ func (c *binding) attention(k op.Attention) ([]kernels.Launch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.inFloats(0).BF16 {
+		return one(kernels.AttentionBF16(c.out(0), c.out(1), c.in(0), c.in(1), s))
+	}
 	return one(kernels.Attention(c.out(0), c.out(1), c.in(0), c.in(1), s))
 }
 
@@ -136,7 +139,11 @@ func (c *binding) attentionGrad(k op.AttentionGrad) ([]kernels.Launch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kernels.AttentionGrad(c.out(0), c.in(0), c.in(1), c.in(2), c.in(3), c.scratch(), c.in(4), s), nil
+	grad := kernels.AttentionGrad
+	if c.inFloats(0).BF16 {
+		grad = kernels.AttentionGradBF16
+	}
+	return grad(c.out(0), c.in(0), c.in(1), c.in(2), c.in(3), c.scratch(), c.in(4), s), nil
 }
 
 // sequences is the shape of an attention whose input 0 is qkv and whose input `offsets` says where sequences begin.

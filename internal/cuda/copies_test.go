@@ -25,14 +25,13 @@ func TestCopiesInBFloat16FollowTheWeights(t *testing.T) {
 			p := &m.Parameters[i]
 			parameters = append(parameters, cuda.Parameter{Begin: p.Begin, Size: p.Size(), Matrix: p.IsMatrix()})
 		}
-		// The optimizer is older than the copies, which the first run makes.
 		o, err := b.NewOptimizer(m.Weights, nil, parameters, cuda.Rule{SGD: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := takeStep(t, x, &batch)
-		for range 2 {
-			gradient, loss := memoryOf(t, b, before.gradients), memoryOf(t, b, []float32{before.loss})
+		gradient, loss := memoryOf(t, b, make([]float32, len(m.Weights))), memoryOf(t, b, []float32{1})
+		move := func() {
+			t.Helper()
 			if err := o.Add(gradient, loss, true, true); err != nil {
 				t.Fatal(err)
 			}
@@ -40,6 +39,13 @@ func TestCopiesInBFloat16FollowTheWeights(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		move() // before there are copies: the first run makes them
+		before := takeStep(t, x, &batch)
+		if err := gradient.Write(vm.Bytes(before.gradients)); err != nil {
+			t.Fatal(err)
+		}
+		move()
+		move()
 		fresh := func(what string) {
 			t.Helper()
 			got := takeStep(t, x, &batch)

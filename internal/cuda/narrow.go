@@ -169,8 +169,10 @@ func operandTypes(in *vm.Instruction) []operandType {
 		mark(either, result)
 	case layerNormGrad:
 		mark(either, 2)
-	case op.Rotary, op.CrossEntropyGrad, crossEntropyWithGrad:
+	case op.Rotary, op.Attention, op.CrossEntropyGrad, crossEntropyWithGrad:
 		mark(alike, 0, result)
+	case op.AttentionGrad:
+		mark(alike, 0, 1, 3, result)
 	}
 	return types
 }
