@@ -142,16 +142,16 @@ const (
 func (e Element) Size() int { return map[Element]int{Float32: 4, BFloat16: 2}[e] }
 
 // Epilogue is what a product does with its sums before they are written.
-type Epilogue int
+type Epilogue = kernels.Function
 
 const (
-	Plain    Epilogue = iota // c = sum + bias + addend
-	GELU                     // c = GELU(sum + bias), and pre = sum + bias
-	GELUGrad                 // c = GELU'(pre)·sum
+	Plain    = kernels.Plain        // c = sum + bias + addend
+	GELU     = kernels.WithGELU     // c = GELU(sum + bias), and pre = sum + bias
+	GELUGrad = kernels.WithGELUGrad // c = GELU'(pre)·sum
 )
 
 // Product is the shape of c = epilogue(op(a)·op(b)): row-major matrices, whose rows lie a pitch, in elements, apart. Sums are in float32.
-// GELU is that of GPT-2, with tanh.
+// GELU is that of GPT-2, with tanh. It means what kernels.Epilogue does, which has an addend with every function and needs no pre with GELU.
 type Product struct {
 	kernels.Product
 	In, Out                Element // of a and b; of c and pre

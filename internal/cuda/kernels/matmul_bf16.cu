@@ -32,7 +32,7 @@ struct Strip {
         from = x + (size_t)row * pitch + column;
     }
 
-    // load starts the copy and goes on to the next strip. What lies behind the end of the steps or the span becomes 0.
+    // load starts the copy and goes on to the next strip. What lies behind the end of the steps or the span becomes 0, and is not read.
     __device__ void load(bf16 *to) {
         static_assert(rows % 8 == 0, "a thread's pieces are permuted alike");
         to += place(threadIdx.x / pieces, threadIdx.x % pieces);
@@ -46,14 +46,29 @@ struct Strip {
         (along_span ? row : column) += depth;
         from += along_span ? (size_t)depth * pitch : depth;
     }
+};
 
-    // fragment reads steps k0 to k0 + 16 of 16 elements of the span as mma.sync wants them: registers 0 and 2 are the first 8 of the span,
-    // 1 and 3 the others; 0 and 1 the first 8 steps.
-    static __device__ void fragment(unsigned r[4], const bf16 *strip, int k0, int span0, int lane) {
-        if (along_span)
-            load_fragment_transposed(r, strip + place(k0 + lane / 16 * 8 + lane % 8, span0 / piece + lane / 8 % 2));
-        else
-            load_fragment(r, strip + place(span0 + lane % 16, k0 / piece + lane / 16));
+// Fragments is where a warp reads its part of a strip, `side` elements of the span from span0 on, in pieces of 16 x 16 as mma.sync wants
+// them: of a, registers 0 and 2 are the first 8 of the span, 1 and 3 the others, and 0 and 1 the first 8 steps; of b, registers 0 and 1
+// are the first 8 of the span, and 0 and 2 the first 8 steps. What the permutation leaves constant is added to addresses by the
+// instruction itself.
+template <typename Strip, int side, bool of_b, bool along_span>
+struct Fragments {
+    static constexpr int next_16 = 16 * Strip::pieces * piece; // rows of the strip, in elements
+
+    int at[along_span ? side / 16 : depth / 16];
+
+    __device__ Fragments(int span0) {
+        int lane = threadIdx.x % 32, down = of_b == along_span ? lane % 16 : column_row(lane);
+        int right = of_b == along_span ? lane / 16 : column_piece(lane);
+        for (int i = 0; i < (along_span ? side / 16 : depth / 16); i++)
+            at[i] = along_span ? Strip::place(down, span0 / piece + i * 2 + right) : Strip::place(span0 + down, i * 2 + right);
+    }
+
+    // read reads 16 elements of the span, the i-th so many, of one half of the strip's steps.
+    __device__ void read(unsigned r[4], const bf16 *strip, int i, int half) const {
+        if (along_span) load_fragment_transposed(r, strip + at[i] + half * next_16);
+        else load_fragment(r, strip + at[half] + i * next_16);
     }
 };
 
@@ -82,6 +97,9 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
     A a_strip(a, a_pitch, k_begin, k_end, tile.row, m);
     B b_strip(b, b_pitch, k_begin, k_end, tile.column, n);
 
+    Fragments<A, side, false, trans_a> a_part(warp_row * side);
+    Fragments<B, side, true, !trans_b> b_part(warp_column);
+
     // A group of copies is committed in every turn, of zeros behind the end, so that waiting for all but `stages - 2` always means those
     // of the next turn.
     auto fetch = [&](int turn) {
@@ -94,16 +112,19 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
     auto read = [&](int turn, int half) {
         const bf16 *from = ring + turn % stages * strips;
 #pragma unroll
-        for (int i = 0; i < sixteens; i++) A::fragment(x[half][i], from, half * 16, warp_row * side + i * 16, lane);
+        for (int i = 0; i < sixteens; i++) a_part.read(x[half][i], from, i, half);
 #pragma unroll
-        for (int j = 0; j < sixteens; j++) B::fragment(y[half][j], from + rows * depth, half * 16, warp_column + j * 16, lane);
+        for (int j = 0; j < sixteens; j++) b_part.read(y[half][j], from + rows * depth, j, half);
     };
     float sum[sixteens][2 * sixteens][4] = {};
     auto multiply_all = [&](int half) {
 #pragma unroll
         for (int i = 0; i < sixteens; i++)
 #pragma unroll
-            for (int j = 0; j < 2 * sixteens; j++) multiply(sum[i][j], x[half][i], y[half][j / 2][j % 2], y[half][j / 2][j % 2 + 2]);
+            for (int j = 0; j < 2 * sixteens; j++) {
+                const unsigned *eight = y[half][j / 2] + j % 2 * 2;
+                multiply(sum[i][j], x[half][i], eight[0], eight[1]);
+            }
     };
     for (int turn = 0; turn < stages - 1; turn++) fetch(turn);
     await_copies<stages - 2>();
@@ -144,10 +165,10 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
 }
 
 #define MATMUL(trans, trans_a, trans_b, rows, columns, resident)                                                                        \
-    extern "C" __global__ void __launch_bounds__(threads<rows, columns>, resident) matmul_bf16_##trans##_##rows##x##columns(             \
-        void *c, const bf16 *a, const bf16 *b, const float *bias, const void *addend, void *pre, int function,         \
-        int is_bf16, int m, int n, int k, int k_per_part) {                                                                              \
-        matmul<rows, columns, trans_a, trans_b>(c, a, b, bias, addend, pre, function, is_bf16, m, n, k, k_per_part);                     \
+    extern "C" __global__ void __launch_bounds__(threads<rows, columns>, resident) matmul_bf16_##trans##_##rows##x##columns(            \
+        void *c, const bf16 *a, const bf16 *b, const float *bias, const void *addend, void *pre, int function,                          \
+        int is_bf16, int m, int n, int k, int k_per_part) {                                                                             \
+        matmul<rows, columns, trans_a, trans_b>(c, a, b, bias, addend, pre, function, is_bf16, m, n, k, k_per_part);                    \
     }
 #define MATMULS(rows, columns, resident)                                                                                                \
     MATMUL(nn, false, false, rows, columns, resident)                                                                                   \

@@ -28,11 +28,15 @@ struct Strip {
         from = x + (along_span ? (size_t)step * columns + span : (size_t)span * columns + step);
     }
 
-    __device__ int own_step() const { return !along_span ? threadIdx.x % 8 + threadIdx.x / 32 % 2 * 8 : threadIdx.x * (vectors ? 4 : 1) / side; }
+    // own_step and own_span are the place in a strip of what this thread copies first: of element first() along the span, or of one of
+    // 4 elements of 8 steps.
+    __device__ int own_step() const { return along_span ? first() / side : threadIdx.x % 8 + threadIdx.x / 32 % 2 * 8; }
 
-    __device__ int own_span() const { return !along_span ? threadIdx.x / 8 % 4 + threadIdx.x / 64 * 4 : threadIdx.x * (vectors ? 4 : 1) % side; }
+    __device__ int own_span() const { return along_span ? first() % side : threadIdx.x / 8 % 4 + threadIdx.x / 64 * 4; }
 
-    // load starts the copy and goes on to the next strip. What lies behind the end of the steps or the span becomes 0.
+    __device__ int first() const { return threadIdx.x * (vectors ? 4 : 1); }
+
+    // load starts the copy and goes on to the next strip. What lies behind the end of the steps or the span becomes 0, and is not read.
     __device__ void load(float *to) {
         to += own_step() * pitch + own_span();
         const float *x = from;
@@ -124,17 +128,17 @@ __device__ void matmul(float *c, const float *a, const float *b, const float *bi
     }
 }
 
-#define MATMUL(trans, trans_a, trans_b, side)                                                                                           \
-    extern "C" __global__ void __launch_bounds__(threads, 2) matmul_f32_##trans##_##side##x##side(                                       \
-        float *c, const float *a, const float *b, const float *bias, const float *addend, float *pre, int function, int m, int n, int k, \
-        int k_per_part) {                                                                                                                \
-        matmul<side, trans_a, trans_b>(c, a, b, bias, addend, pre, function, m, n, k, k_per_part);                                       \
+#define MATMUL(trans, trans_a, trans_b, side, resident)                                                                                 \
+    extern "C" __global__ void __launch_bounds__(threads, resident) matmul_f32_##trans##_##side##x##side(                               \
+        float *c, const float *a, const float *b, const float *bias, const float *addend, float *pre, int function, int m, int n, int k,\
+        int k_per_part) {                                                                                                               \
+        matmul<side, trans_a, trans_b>(c, a, b, bias, addend, pre, function, m, n, k, k_per_part);                                      \
     }
-#define MATMULS(side)                                                                                                                   \
-    MATMUL(nn, false, false, side)                                                                                                      \
-    MATMUL(nt, false, true, side)                                                                                                       \
-    MATMUL(tn, true, false, side)                                                                                                       \
-    MATMUL(tt, true, true, side)
+#define MATMULS(side, resident)                                                                                                         \
+    MATMUL(nn, false, false, side, resident)                                                                                            \
+    MATMUL(nt, false, true, side, resident)                                                                                             \
+    MATMUL(tn, true, false, side, resident)                                                                                             \
+    MATMUL(tt, true, true, side, resident)
 
-MATMULS(64)
-MATMULS(128)
+MATMULS(64, 3)
+MATMULS(128, 2)

@@ -3,7 +3,7 @@ package kernels
 // Tiles of 128 x 128 load two floats from shared memory for 8 multiply-adds, those of 64 x 64 for 4.
 var matmulF32 = productKernels{
 	source: "matmul_f32", strip: 16, stages: 3, bytes: 4, pad: 4, rate: 64,
-	tilings: []tiling{{128, 128, 256, 2, 0.85}, {64, 64, 256, 2, 0.6}},
+	tilings: []tiling{{128, 128, 256, 2, 0.85}, {64, 64, 256, 3, 0.6}},
 }
 
 // MatMulF32Scratch is the number of floats that MatMulF32 needs for the parts of a product.

@@ -33,6 +33,7 @@ const (
 	fillStrips      = 4    // of time before a block's first strip and behind its last
 	leastStrips     = 4    // of a part
 	mostParts       = 64
+	mostScratch     = 16 << 20 // floats of all parts
 )
 
 // plan is how a product is made: in tiles, and in parts of kPerPart steps of k, which are added in order. Plans depend on the shape
@@ -67,10 +68,7 @@ func (k productKernels) clocks(w plan, p Product) float64 {
 func (k productKernels) plan(p Product) plan {
 	best, least := plan{}, math.Inf(1)
 	for _, t := range k.tilings {
-		limit := min(mostParts, ceilDiv(p.K, k.strip*leastStrips))
-		if p.M*p.N > math.MaxInt32/4 { // matmul_sum counts elements in 32 bits
-			limit = 1
-		}
+		limit := max(1, min(mostParts, ceilDiv(p.K, k.strip*leastStrips), mostScratch/(p.M*p.N)))
 		for parts := 1; parts <= limit; parts++ {
 			w := k.in(t, parts, p)
 			if clocks := k.clocks(w, p); clocks < least {

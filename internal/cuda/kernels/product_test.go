@@ -249,6 +249,21 @@ func TestProductsMoveNoMoreThanTheirTilesAndHaveNoBankConflicts(t *testing.T) {
 	}
 }
 
+// Products of a few rows, which generation makes, read the weights once, whatever the height of the tiles.
+func TestProductOfOneRowMovesLittleMoreThanTheWeights(t *testing.T) {
+	p := kernels.Product{M: 1, N: 256, K: 512, TransB: true}
+	s := newSource(1)
+	a, b := inBF16(t, s.normals(p.K), 1, p.K), inBF16(t, s.normals(p.N*p.K), p.N, p.K)
+	c, scratch := kernels.Floats{At: roomForFloats(t, p.N), BF16: true}, roomForFloats(t, kernels.MatMulBF16Scratch(p))
+	sectors := uint64(0)
+	for _, l := range kernels.MatMulBF16(c, a, b, scratch, p, kernels.Epilogue{}) {
+		sectors += measured(t, l).Sectors()
+	}
+	if weights := uint64(p.N * p.K * 2 / 32); sectors > weights*115/100 {
+		t.Errorf("%d sectors of global memory, and the weights have %d", sectors, weights)
+	}
+}
+
 // frugal fails the test where a product with an addend, whose tiles are all whole, moved more than its blocks must: in and out are the bytes
 // of an element of a and b, and of c.
 func frugal(t *testing.T, c *ptx.Counters, p kernels.Product, l kernels.Launch, in, out int) {
