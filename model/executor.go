@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -35,9 +36,12 @@ type Executor struct {
 	programs  map[programKey]*program
 	runs      int // so far
 
-	last        *program // that ran
-	predictions int      // of its batch
-	result      Result
+	last     *program    // that ran
+	fetches  [2]vm.Fetch // that take turns; none before the first run
+	pending  []pending   // runs whose results are still to be asked for, oldest first
+	results  []vm.Memory // memory of Start
+	gradient []byte      // memory of Gradients
+	result   Result
 }
 
 // maxPrograms is how many programs an executor keeps. One of 12 layers is 0.6 MB and takes 4 ms to compile, far less than it takes to run;
@@ -54,9 +58,15 @@ type program struct {
 	graph                                                *Graph
 	vm                                                   *vm.VM
 	tokens, positions, offsets, wanted, targets, weights vm.Memory
-	logits, loss, nll, hits                              reader
-	gradients                                            reader
-	used                                                 int // the last run of the executor that asked for it
+	results                                              []int // values of the program that a Result is made of
+	used                                                 int   // the last run of the executor that asked for it
+}
+
+// pending is a run whose results are on their way.
+type pending struct {
+	mode        Mode
+	predictions int
+	fetch       vm.Fetch
 }
 
 // NewExecutor returns an executor of m on a backend.
@@ -74,9 +84,12 @@ func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
 	return e.Result()
 }
 
-// Start begins a Run, whose results Result returns. On a GPU it does not wait for them.
+// Start begins a Run, whose results Result returns. On a GPU it does not wait for them. See Ahead.
 func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
 	b.check(e.model.Config)
+	if err := e.open(); err != nil {
+		return err
+	}
 	predictions, shape := b.Predictions(), b.shape()
 	p, err := e.program(shape, mode)
 	if err != nil {
@@ -88,52 +101,80 @@ func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
 	if err := p.vm.RunAll(); err != nil {
 		return err
 	}
-	e.last, e.predictions = p, predictions
+	e.last, e.results = p, e.results[:0]
+	for _, v := range p.results {
+		e.results = append(e.results, p.vm.Value(v))
+	}
+	f := e.fetches[0]
+	e.fetches[0], e.fetches[1] = e.fetches[1], f
+	if err := f.Start(e.results...); err != nil {
+		return err
+	}
+	e.pending = append(e.pending, pending{mode, predictions, f})
+	return nil
+}
+
+// open makes what brings the results, once.
+func (e *Executor) open() (err error) {
+	for i, f := range e.fetches {
+		if f == nil {
+			if e.fetches[i], err = vm.NewFetch(e.backend); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
 // Ahead is how many runs may be started before the results of the oldest are asked for.
-func (e *Executor) Ahead() int { return 0 }
+func (e *Executor) Ahead() int {
+	if _, ok := e.backend.(vm.Fetcher); ok {
+		return 1
+	}
+	return 0
+}
 
 // Result returns what the oldest run computed that was not asked for.
 func (e *Executor) Result() (*Result, error) {
-	p, r := e.last, &e.result
-	*r = Result{}
-	for _, out := range []struct {
-		from *reader
-		to   *[]float32
-		size int
-	}{
-		{&p.logits, &r.Logits, e.predictions * e.model.Config.VocabSize},
-		{&p.nll, &r.NLL, e.predictions},
-		{&p.hits, &r.Hits, e.predictions},
-	} {
-		var err error
-		if *out.to, err = out.from.read(out.size); err != nil {
-			return nil, err
-		}
-	}
-	loss, err := p.loss.read(1)
+	run, r := e.pending[0], &e.result
+	e.pending = append(e.pending[:0], e.pending[1:]...)
+	parts, err := run.fetch.Wait()
 	if err != nil {
 		return nil, err
 	}
-	if loss != nil {
-		r.Loss = loss[0]
+	floats := func(i, n int) []float32 { return vm.Float32s(parts[i])[:n] }
+	if run.mode == Predict {
+		*r = Result{Logits: floats(0, run.predictions*e.model.Config.VocabSize)}
+	} else {
+		*r = Result{Loss: floats(0, 1)[0], NLL: floats(1, run.predictions), Hits: floats(2, run.predictions)}
 	}
 	return r, nil
 }
 
 // Gradients returns the gradient of the loss by all weights, of the last run with Train, in the layout of Model.Weights, gaps included.
 func (e *Executor) Gradients() ([]float32, error) {
-	g, err := e.last.gradients.read(len(e.model.Weights))
-	if err != nil {
-		return nil, err
+	all, _ := e.Gradient()
+	data := all.Host()
+	if data == nil {
+		if e.gradient == nil {
+			e.gradient = make([]byte, len(e.model.Weights)*4)
+		}
+		data = e.gradient
+		if err := all.Read(data); err != nil {
+			return nil, err
+		}
 	}
+	g := vm.Float32s(data)[:len(e.model.Weights)]
 	for i := range e.model.Parameters {
 		p := &e.model.Parameters[i]
 		clear(g[p.Begin+p.Size() : p.end()]) // programs of other shapes use that memory
 	}
 	return g, nil
+}
+
+// Gradient returns where the last run with Train left its gradients, in the layout of Model.Weights, whatever the gaps hold, and its loss.
+func (e *Executor) Gradient() (gradients, loss vm.Memory) {
+	return e.last.vm.Outputs(), e.last.vm.Value(e.last.results[0])
 }
 
 // program returns the compiled program of a shape and mode. A new one takes the place of the one that has not run for the longest time.
@@ -174,17 +215,17 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	var outputs gorgonia.Nodes
-	switch mode {
-	case Predict:
-		outputs = gorgonia.Nodes{g.Logits}
-	case Evaluate:
-		outputs = gorgonia.Nodes{g.Loss, g.NLL, g.Hits}
-	case Train:
-		if outputs, err = g.Gradients(); err != nil {
+	results := gorgonia.Nodes{g.Logits}
+	if mode != Predict {
+		results = gorgonia.Nodes{g.Loss, g.NLL, g.Hits}
+	}
+	outputs := results
+	if mode == Train {
+		gradients, err := g.Gradients()
+		if err != nil {
 			return nil, err
 		}
-		outputs = append(outputs[:len(outputs):len(outputs)], g.Loss, g.NLL, g.Hits)
+		outputs = slices.Concat(gradients, results)
 	}
 	code, err := vm.Compile(outputs...)
 	if err != nil {
@@ -206,17 +247,8 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 			*in.memory = machine.Memory(in.node)
 		}
 	}
-	output := func(n *gorgonia.Node) reader {
-		i := code.Index(n)
-		return reader{memory: func() vm.Memory { return machine.Value(i) }}
-	}
-	if mode == Predict {
-		p.logits = output(g.Logits)
-		return p, nil
-	}
-	p.loss, p.nll, p.hits = output(g.Loss), output(g.NLL), output(g.Hits)
-	if mode == Train {
-		p.gradients = reader{memory: machine.Outputs}
+	for _, n := range results {
+		p.results = append(p.results, code.Index(n))
 	}
 	return p, nil
 }
@@ -238,26 +270,4 @@ func (p *program) write(b inputs) error {
 		}
 	}
 	return nil
-}
-
-// reader reads an output where it is, or, from memory that the host cannot address, through a copy.
-type reader struct {
-	memory func() vm.Memory // of the latest run
-	copied []byte
-}
-
-// read returns the first n elements; nil without memory.
-func (r *reader) read(n int) ([]float32, error) {
-	if r.memory == nil {
-		return nil, nil
-	}
-	memory := r.memory()
-	if host := memory.Host(); host != nil {
-		return vm.Float32s(host)[:n], nil
-	}
-	if r.copied == nil {
-		r.copied = make([]byte, memory.Size())
-	}
-	err := memory.Read(r.copied[:n*4])
-	return vm.Float32s(r.copied)[:n], err
 }

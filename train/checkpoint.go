@@ -238,7 +238,7 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	t.optimizer.SetSteps(s.Step)
 	t.step = s.Step
 	t.sampler.seek(s.Epoch, s.Next)
-	return t.engine.updater.push()
+	return t.engine.updater.push(s.Step)
 }
 
 // sameOptions returns a usage error that names the first option which a resumed run may not change.

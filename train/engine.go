@@ -7,6 +7,7 @@ import (
 
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/device"
 	"trainer/internal/team"
 	"trainer/internal/vm"
 	"trainer/model"
@@ -89,6 +90,14 @@ func newHostEngine(m *model.Model, o Optimizer, clip float64, threads int, kerne
 	}
 	t := team.New(threads)
 	return newEngine(m, cpu.Describe(kernels, threads), backends, t, newHostUpdater(m, o, clip, t, workers, kernels))
+}
+
+// engineOf returns the engine of the options' device.
+func engineOf(m *model.Model, optimizer Optimizer, o Options) (*engine, error) {
+	if device.IsGPU(o.Device) {
+		return newGPUEngine(m, optimizer, o)
+	}
+	return newHostEngine(m, optimizer, o.Clip, o.Threads, kernel.Best()), nil
 }
 
 // newEngine returns an engine with a worker for each backend; it closes them.
@@ -176,6 +185,9 @@ func normalise(squares []float64) float64 {
 	}
 	return math.Sqrt(sum)
 }
+
+// runsAhead says that a step can be begun before the last one is finished.
+func (e *engine) runsAhead() bool { return e.workers[0].executor.Ahead() > 0 }
 
 // last is the job that was finished last.
 func (e *engine) last() *job { return e.spare[len(e.spare)-1] }

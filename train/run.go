@@ -28,14 +28,14 @@ type Observer interface {
 // Run trains until the last step, the target accuracy or the end of ctx, and saves. Ended early by ctx or StopAfter, it returns
 // fault.ErrInterrupted after the save. After any other error the last checkpoint stands.
 func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
-	r := &run{Trainer: t, Plan: plan, Observer: o, saved: -1, example: -1}
+	r := &run{Trainer: t, Plan: plan, Observer: o, ctx: ctx, saved: -1, example: -1}
 	if t.step == 0 {
 		if err := r.save(); err != nil {
 			return err
 		}
 	}
 	for t.step < t.Options.Steps {
-		if ctx.Err() != nil || plan.StopAfter > 0 && t.step >= plan.StopAfter {
+		if r.interrupted() && len(t.begun) == 0 {
 			if err := r.save(); err != nil {
 				return err
 			}
@@ -56,6 +56,7 @@ type run struct {
 	*Trainer
 	Plan
 	Observer
+	ctx     context.Context
 	saved   int // step of the last checkpoint of this process
 	example int // that is followed; -1 before it is chosen
 }
@@ -95,7 +96,7 @@ func (r *run) observedStep() (*Metrics, error) {
 		r.example = r.NextExample()
 	}
 	if !first && r.step+1 < r.Options.Steps {
-		return r.Step()
+		return r.stepAhead()
 	}
 	f, err := r.FollowStep(r.example)
 	if err != nil {
@@ -103,6 +104,31 @@ func (r *run) observedStep() (*Metrics, error) {
 	}
 	r.Followed(f)
 	return f.Metrics, nil
+}
+
+// stepAhead is Step, but on a GPU it begins the step after it too, unless there is something to do in between.
+func (r *run) stepAhead() (*Metrics, error) {
+	if len(r.begun) == 0 {
+		if err := r.begin(); err != nil {
+			return nil, err
+		}
+	}
+	if r.engine.runsAhead() && !r.pausesAfter(r.step+1) {
+		if err := r.begin(); err != nil {
+			return nil, err
+		}
+	}
+	return r.end()
+}
+
+// interrupted says that the run is to stop where it is.
+func (r *run) interrupted() bool {
+	return r.ctx.Err() != nil || r.StopAfter > 0 && r.step+len(r.begun) >= r.StopAfter
+}
+
+// pausesAfter says that something else comes behind a step than the next one: an evaluation, a checkpoint, the step that is followed, the end.
+func (r *run) pausesAfter(step int) bool {
+	return r.interrupted() || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) || due(step, r.SaveEvery) || step+1 >= r.Options.Steps
 }
 
 func due(step, every int) bool { return every > 0 && step%every == 0 }

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"time"
 
-	"trainer/internal/cpu/kernel"
 	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/memory"
@@ -64,9 +63,13 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Optio
 		return nil, fault.Usagef("%w: choose a smaller model", err)
 	}
 	optimizer := o.optimizer(len(m.Weights))
+	e, err := engineOf(m, optimizer, o)
+	if err != nil {
+		return nil, err
+	}
 	return &Trainer{
 		Model: m, Tokenizer: t, Train: train, HeldOut: heldOut, Options: o,
-		engine:    newHostEngine(m, optimizer, o.Clip, o.Threads, kernel.Best()),
+		engine:    e,
 		optimizer: optimizer,
 		schedule:  o.schedule(),
 		sampler:   newSampler(train.Len(), func(i int) int { return max(1, o.Repeats[train.Examples[i].Operation]) }, o.Seed),
@@ -179,6 +182,9 @@ func (e *NonFiniteError) Error() string {
 
 // nonFinite runs the batch again, instruction by instruction, to find where the numbers broke down.
 func (t *Trainer) nonFinite(out outcome) error {
+	if err := t.engine.updater.fetch(); err != nil {
+		return err
+	}
 	at, err := t.engine.firstNonFinite(out)
 	if err != nil {
 		return err

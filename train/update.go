@@ -21,9 +21,9 @@ type updater interface {
 	// gradient is the sum as of the last update, in the layout of model.Weights.
 	gradient() ([]float32, error)
 
-	// fetch brings the weights and the optimizer's state up to date on the host; push takes them from there.
+	// fetch brings the weights and the optimizer's state up to date on the host; push takes them from there, as they are after so many steps.
 	fetch() error
-	push() error
+	push(steps int) error
 	close() error
 }
 
@@ -149,8 +149,8 @@ func (u *hostUpdater) squares(stages []float64) error {
 func (u *hostUpdater) gradient() ([]float32, error) { return u.gradients[0], nil }
 
 // The host is where the weights are.
-func (u *hostUpdater) fetch() error { return nil }
-func (u *hostUpdater) push() error  { return nil }
+func (u *hostUpdater) fetch() error   { return nil }
+func (u *hostUpdater) push(int) error { return nil }
 
 // close ends the threads.
 func (u *hostUpdater) close() error {

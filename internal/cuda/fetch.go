@@ -15,7 +15,7 @@ type Fetch struct {
 }
 
 // NewFetch returns a Fetch. The backend's Close frees its memory as well.
-func (b *Backend) NewFetch() (*Fetch, error) {
+func (b *Backend) NewFetch() (vm.Fetch, error) {
 	done, err := b.device.NewEvent()
 	return &Fetch{backend: b, done: done}, err
 }
@@ -73,19 +73,4 @@ func (f *Fetch) reserve(size int) error {
 	var err error
 	f.host, err = b.device.AllocateHost(size + size/2)
 	return err
-}
-
-// Close waits for what was queued and frees the memory.
-func (f *Fetch) Close() error {
-	b := f.backend
-	if err := b.synchronize(); err != nil {
-		return err
-	}
-	if f.host != nil {
-		if err := b.device.FreeHost(f.host); err != nil {
-			return err
-		}
-		f.host = nil
-	}
-	return f.done.Close()
 }

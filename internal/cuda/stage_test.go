@@ -70,7 +70,7 @@ func TestInputsOfManyRunsAheadArriveInTheirRuns(t *testing.T) {
 		b := open(t, emulated.Options{Seed: seed}, cuda.Options{})
 		defer b.Close()
 		s := newScaled(t, b, 33)
-		var fetches [2]*cuda.Fetch
+		var fetches [2]vm.Fetch
 		for i := range fetches {
 			var err error
 			if fetches[i], err = b.NewFetch(); err != nil {
@@ -148,8 +148,5 @@ func TestAFetchGrows(t *testing.T) {
 		if got, want := fmt.Sprint(vm.Float32s(parts[0]), vm.Float32s(parts[1])), fmt.Sprint(x, y); got != want {
 			t.Errorf("fetched %.80s, expected %.80s", got, want)
 		}
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
 	}
 }
