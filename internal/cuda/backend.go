@@ -58,7 +58,8 @@ type Backend struct {
 
 	adopted   []*adopted
 	narrowed  []*narrowed
-	changes   int // of narrowed
+	changes   int         // of narrowed
+	latest    *executable // that ran
 	rotations map[rotationKey]rotation
 }
 

@@ -24,5 +24,5 @@ func open(t testing.TB, e emulated.Options, o cuda.Options) *cuda.Backend {
 }
 
 func TestBackendConforms(t *testing.T) {
-	vmtest.RunAll(t, func(t *testing.T) vm.Backend { return open(t, emulated.Options{IgnoreRaces: true}, cuda.Options{}) })
+	vmtest.RunSmall(t, func(t *testing.T) vm.Backend { return open(t, emulated.Options{IgnoreRaces: true}, cuda.Options{}) })
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"trainer/internal/cuda/driver"
 	"trainer/internal/cuda/kernels"
@@ -87,7 +88,26 @@ func (e *executable) Run() error {
 	if err := e.backend.stage.flush(); err != nil {
 		return err
 	}
+	e.backend.latest = e
 	return e.backend.compute.Replay(e.graph)
+}
+
+// explain adds to a fault which instructions of the latest program run the kernel that it names.
+func (b *Backend) explain(err error) error {
+	var fault *driver.Fault
+	if b.latest == nil || !errors.As(err, &fault) || fault.Kernel == "" {
+		return err
+	}
+	var names []string
+	for i, tasks := range b.latest.tasks {
+		if slices.ContainsFunc(tasks, func(t task) bool { return t.launch.Kernel == fault.Kernel }) {
+			names = append(names, fmt.Sprintf("%d (%#v)", i, b.latest.program.Instructions[i].Kernel))
+		}
+	}
+	if names == nil {
+		return err
+	}
+	return fmt.Errorf("%w: the kernel of the program's instructions %s", err, strings.Join(names, ", "))
 }
 
 // Step runs instruction i and waits. An error names it.

@@ -51,7 +51,7 @@ func (f *Fetch) Start(memory ...vm.Memory) error {
 // Wait waits until the memory has come and returns it in the order of Start. The next Start overwrites it.
 func (f *Fetch) Wait() ([][]byte, error) {
 	if err := f.done.Synchronize(); err != nil {
-		return nil, err
+		return nil, f.backend.explain(err)
 	}
 	return f.parts, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"trainer/internal/cuda/driver"
+	"trainer/internal/format"
 	"trainer/internal/vm"
 )
 
@@ -46,16 +47,16 @@ func (b *Backend) outOfMemory(size int, err error) error {
 	if !errors.Is(err, driver.ErrOutOfMemory) {
 		return err
 	}
-	const mib = 1 << 20
 	have := ""
 	if free, e := b.device.FreeMemory(); e == nil {
-		have = fmt.Sprintf(": %.1f of %.1f MiB are free on %s", float64(free)/mib, float64(b.device.Properties().Memory)/mib, b.device.Properties().Name)
+		of := b.device.Properties()
+		have = fmt.Sprintf(": %s of %s are free on %s", format.GiB(free), format.GiB(of.Memory), of.Name)
 	}
-	advice := "a smaller -micro-batch, or -precision=bf16"
+	advice := "a smaller -batch with a larger -accumulate, -precision=bf16"
 	if b.options.Precision == BF16 {
-		advice = "a smaller -micro-batch"
+		advice = "a smaller -batch with a larger -accumulate"
 	}
-	return fmt.Errorf("%w for %.1f MiB%s: choose %s, or a smaller model", err, float64(size)/mib, have, advice)
+	return fmt.Errorf("%w for %s%s: choose %s, or a smaller model", err, format.GiB(size), have, advice)
 }
 
 func (m *block) Size() int { return m.size }
@@ -93,7 +94,7 @@ func (m *block) Read(host []byte) error {
 			return err
 		}
 		if err := b.compute.Synchronize(); err != nil {
-			return err
+			return b.explain(err)
 		}
 		copy(host[at:], piece)
 	}

@@ -29,7 +29,7 @@ type kernelCase struct {
 	in     []*tensor.Dense
 	want   [][]float64
 	limit  [][]float64
-	large  bool // left out with -short
+	large  bool
 }
 
 // cases are the kernel cases. Each is computed once, since a test runs the suite for many backends.
@@ -336,7 +336,7 @@ func (c *caseList) crossEntropy() {
 func (s suite) kernels(t *testing.T) {
 	b := s.backend(t)
 	for _, c := range cases() {
-		if c.large && testing.Short() {
+		if c.large && !s.large {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

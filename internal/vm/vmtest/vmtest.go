@@ -15,8 +15,12 @@ import (
 )
 
 // RunAll tests the backends that open returns, which RunAll closes. Large cases are left out with -short.
-func RunAll(t *testing.T, open func(t *testing.T) vm.Backend) {
-	s := suite{open}
+func RunAll(t *testing.T, open func(t *testing.T) vm.Backend) { suite{open, !testing.Short()}.run(t) }
+
+// RunSmall is RunAll without the large cases, for a backend that takes seconds for them. Every kind of shape is among the others.
+func RunSmall(t *testing.T, open func(t *testing.T) vm.Backend) { suite{open, false}.run(t) }
+
+func (s suite) run(t *testing.T) {
 	t.Run("Kernels", s.kernels)
 	t.Run("Memory", s.memory)
 	t.Run("Transformer", s.transformer)
@@ -30,7 +34,8 @@ func RunAll(t *testing.T, open func(t *testing.T) vm.Backend) {
 }
 
 type suite struct {
-	open func(t *testing.T) vm.Backend
+	open  func(t *testing.T) vm.Backend
+	large bool // with the large cases
 }
 
 // backend opens a backend that lasts for the test.
