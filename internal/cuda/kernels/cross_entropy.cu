@@ -7,14 +7,14 @@
 
 constexpr int most_threads = 1024;
 
-// each calls f(j, logits) for each piece of a row that this thread takes: V logits from j on, or a single one behind the last whole piece.
-// The first `kept` logits lie in shared memory.
+// each calls f(j, logits) for each piece of a row that this thread takes: V logits from j on, or, in bfloat16, a single one behind the last
+// whole piece. The first `kept` logits lie in shared memory.
 template <int V, typename T, typename F>
 __device__ void each(const T *row, const T *shared, int kept, int vocab, F &f) {
     int whole = vocab / V * V;
 #pragma unroll 1
     for (int j = threadIdx.x * V; j < whole; j += blockDim.x * V) f(j, j < kept ? load<V>(shared + j) : load<V>(row + j));
-    if constexpr (V > 1) {
+    if constexpr (sizeof(T) == sizeof(bf16)) {
         int j = whole + threadIdx.x;
         if (j < vocab) f(j, load<1>(row + j));
     }
@@ -54,28 +54,29 @@ __device__ Largest warp_merge(Largest all) {
     return all;
 }
 
-// Loss takes in the pieces of a row, and keeps the first `kept` logits in shared memory.
-template <typename T>
+// Loss takes in the pieces of a row. With keep, it keeps the first `kept` logits, in whole pieces of V, in shared memory.
+template <int V, bool keep, typename T>
 struct Loss {
     T *shared;
     int kept;
     Largest all;
 
-    template <int V>
-    __device__ void operator()(int j, const Few<V> &few) {
+    template <int N>
+    __device__ void operator()(int j, const Few<N> &few) {
         add(all, j, few);
-        if (j < kept) store(shared + j, few);
+        if constexpr (keep && N == V)
+            if (j < kept) store(shared + j, few);
     }
 };
 
 // loss writes nll, lse and hit of the block's row and returns lse, in every thread.
-template <int V, typename T>
+template <int V, bool keep, typename T>
 __device__ float loss(float *nll, float *lse, float *hit, const T *row, T *shared, int kept, int target, int vocab) {
     __shared__ Largest of_warp[most_threads / warp_size];
     int lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size, warps = blockDim.x / warp_size;
     float logit = 0; // of the target, read before dlogits may overwrite it
     if (threadIdx.x == 0 && target >= 0) logit = load<1>(row + target).at[0];
-    Loss<T> of_row = {shared, kept, no_logits};
+    Loss<V, keep, T> of_row = {shared, kept, no_logits};
     each<V>(row, row, 0, vocab, of_row);
     Largest all = warp_merge(of_row.all);
     if (lane == 0) of_warp[warp] = all;
@@ -108,7 +109,7 @@ struct Gradient {
 #define CROSS_ENTROPY(name, V, T)                                                                                                    \
     extern "C" __global__ void __launch_bounds__(most_threads)                                                                       \
     cross_entropy_##name(float *nll, float *lse, float *hit, const T *logits, const int *targets, int vocab) {                       \
-        loss<V>(nll, lse, hit, row_of(logits, blockIdx.x, vocab), (T *)nullptr, 0, targets[blockIdx.x], vocab);                      \
+        loss<V, false>(nll, lse, hit, row_of(logits, blockIdx.x, vocab), (T *)nullptr, 0, targets[blockIdx.x], vocab);               \
     }                                                                                                                                \
     extern "C" __global__ void __launch_bounds__(most_threads)                                                                       \
     cross_entropy_grad_##name(T *dlogits, const T *logits, const float *lse, const float *dnll, const int *targets, int vocab) {     \
@@ -122,7 +123,7 @@ struct Gradient {
         extern __shared__ uint4 shared[];                                                                                            \
         const T *row = row_of(logits, blockIdx.x, vocab);                                                                            \
         int target = targets[blockIdx.x];                                                                                            \
-        float log_sum = loss<V>(nll, lse, hit, row, (T *)shared, kept, target, vocab);                                               \
+        float log_sum = loss<V, true>(nll, lse, hit, row, (T *)shared, kept, target, vocab);                                         \
         Gradient<T> g = {row_of(dlogits, blockIdx.x, vocab), log_sum, dnll[blockIdx.x], target};                                     \
         each<V>(row, (const T *)shared, kept, vocab, g);                                                                             \
     }

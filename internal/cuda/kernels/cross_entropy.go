@@ -17,8 +17,8 @@ func CrossEntropyGrad(dlogits, logits Floats, lse, dnll, targets Pointer, rows, 
 // CrossEntropyWithGrad is CrossEntropy and CrossEntropyGrad in one, which reads the logits once: dlogits may be logits.
 func CrossEntropyWithGrad(nll, lse, hit Pointer, dlogits, logits Floats, dnll, targets Pointer, rows, vocab int) Launch {
 	sameType("CrossEntropyWithGrad", dlogits, logits)
-	// What is kept of a row in shared memory ends with a whole piece. A block of any GPU since capability 8.0 has 99 KiB, of which the kernel
-	// takes 384 bytes for itself: a row in bfloat16 of GPT-2's 50257 logits fits.
+	// What is kept of a row in shared memory ends with a whole piece. A block of any GPU since capability 8.0 has 99 KiB, of which the
+	// kernel takes 384 bytes for itself: a row in bfloat16 of GPT-2's 50257 logits fits.
 	const room = 99<<10 - 384
 	size := logits.size()
 	piece := crossEntropyPiece(logits, vocab)

@@ -86,8 +86,8 @@ __device__ void normalise(T *dst, const float *x, const float *gamma, const floa
     } while (++i < last);
 }
 
-// dx = the gradient + addend, where there is one; copy = dx in bfloat16, where there is one. parts [blocks, 2, width] gets the sums for dgamma
-// and for dbeta over the block's rows. They are made in shared memory, or in parts itself where rows have any width.
+// dx = the gradient + addend, where there is one; copy = dx in bfloat16, where there is one. parts [blocks, 2, width] gets the sums for
+// dgamma and for dbeta over the block's rows. They are made in shared memory, or in parts itself where rows have any width.
 template <bool held, typename T>
 __device__ void differentiate(float *dx, bf16 *copy, float *parts, const float *x, const float *gamma, const T *dy, const float *addend,
                               int rows, int width, int rows_per_block, float epsilon) {

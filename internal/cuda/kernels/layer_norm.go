@@ -2,8 +2,8 @@ package kernels
 
 // LayerNorm normalises the rows of x [rows, width] in float32 (ref.LayerNorm); gamma and beta are [width].
 func LayerNorm(dst Floats, x, gamma, beta Pointer, rows, width int, epsilon float32) Launch {
-	// Eight rows share what is read of gamma and beta, unless there are too few of them to keep a GPU busy.
-	blocks, rowsPerBlock := runs(rows, 256, 1, 8)
+	// Ten rows share what is read of gamma and beta, unless there are too few of them to keep a GPU busy.
+	blocks, rowsPerBlock := runs(rows, 512, 1, 10)
 	threads, form := layerNormBlock(width)
 	return Launch{
 		Source: "layer_norm", Kernel: "layer_norm_" + dst.name() + form, Grid: grid(blocks, 1), Block: threads,
@@ -59,7 +59,7 @@ func layerNormBlock(width int) (threads int, form string) {
 	return ceilDiv(width, 24*32) * 32, ""
 }
 
-// runs divides rows into runs of equal length, but for the last: as many as asked for, or fewer or more where a run would else have less than
+// runs divides rows into runs of equal length, but for the last: `count` of them, or fewer or more where a run would else have less than
 // `least` rows or more than `most`.
 func runs(rows, count, least, most int) (runs, rowsPerRun int) {
 	rowsPerRun = max(least, min(ceilDiv(rows, count), most))

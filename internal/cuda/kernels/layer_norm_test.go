@@ -9,9 +9,10 @@ import (
 
 const layerNormEpsilon = 1e-5
 
-// layerNormShapes have rows of fewer and as many columns as a block holds, and of those that 4 does not divide or that are too many.
+// layerNormShapes have rows of fewer and as many columns as a block holds, and of those that 4 does not divide or that are too many; so
+// many rows that a block takes several, and fewer.
 var layerNormShapes = []struct{ rows, width int }{
-	{1, 1}, {3, 7}, {130, 31}, {300, 65}, {3, 12292}, {5, 4}, {530, 32}, {33, 768}, {2, 12288},
+	{1, 1}, {530, 7}, {40, 65}, {1, 12292}, {5, 4}, {530, 32}, {3, 768}, {1, 12288},
 }
 
 func TestLayerNormMatchesTheReference(t *testing.T) {
@@ -31,11 +32,11 @@ func TestLayerNormMatchesTheReference(t *testing.T) {
 	}
 }
 
-// The gradient is added to what came along the residual path, in place, or is all there is.
+// The gradient is added to what came along the residual path, in place, or is all there is; and there is a copy of it, or not.
 func TestLayerNormGradMatchesTheReference(t *testing.T) {
 	for _, c := range layerNormShapes {
 		for _, inBF16 := range types {
-			for _, residual := range []bool{false, true} {
+			for _, with := range []struct{ addend, copy bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 				subtest(t, func(t *testing.T) {
 					s, n := newSource(c.rows), c.rows*c.width
 					x, gamma, dy, addend := awayFromZero(s.normals(n)), s.normals(c.width), s.normals(n), s.normals(n)
@@ -44,22 +45,27 @@ func TestLayerNormGradMatchesTheReference(t *testing.T) {
 						X: upload(t, x), Gamma: upload(t, gamma), DY: uploadFloats(t, dy, c.width, inBF16),
 						Scratch: roomForFloats(t, kernels.LayerNormScratch(c.rows, c.width)),
 					}
-					if residual {
+					if with.addend {
 						g.DX = upload(t, addend)
-						g.Addend, g.Copy = g.DX, roomFor(t, c.rows, c.width, true).At
+						g.Addend = g.DX
+					}
+					if with.copy {
+						g.Copy = roomFor(t, c.rows, c.width, true).At
 					}
 					launch(t, kernels.LayerNormGrad(g, c.rows, c.width, layerNormEpsilon)...)
 
 					want, wantGamma, wantBeta := make([]float32, n), make([]float32, c.width), make([]float32, c.width)
 					ref.LayerNormGrad(want, wantGamma, wantBeta, x, gamma, dy, c.rows, c.width, layerNormEpsilon)
-					if residual {
+					if with.addend {
 						ref.Add(want, want, addend)
+					}
+					if with.copy {
 						nearRows(t, "copy", kernels.Floats{At: g.Copy, BF16: true}, want, c.width, 1e-5, 3)
 					}
 					near(t, "dx", downloadFloats(t, g.DX, n), want, 1e-5, 3)
 					near(t, "dgamma", downloadFloats(t, g.DGamma, c.width), wantGamma, 5e-6, 10)
 					near(t, "dbeta", downloadFloats(t, g.DBeta, c.width), wantBeta, sumError, 10)
-				}, c, inBF16, residual)
+				}, c, inBF16, with)
 			}
 		}
 	}

@@ -28,8 +28,8 @@ struct Outcome {
     int failed;
 };
 
-// each calls f.take<V>(i) for the elements of a stretch that this thread takes: V = 4 of them from i on, or a single one behind the last whole
-// piece.
+// each calls f.take<V>(i) for the elements of a stretch that this thread takes: V = 4 of them from i on, or a single one behind the last
+// whole piece.
 template <typename F>
 __device__ void each(int count, F &f) {
     int whole = count / 4 * 4;
@@ -62,7 +62,7 @@ sum_squares(float *dst, const Stretch *table) {
 // judge_step: the norm of the gradient from its squares [count], what the gradient is multiplied by so that its norm is at most clip (as
 // PyTorch's clip_grad_norm_ does; 1 where clip is 0), and in `failed`, where it is 0 still, the step's number if the norm or the loss, where
 // there is one, is not finite. One block.
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(512)
 judge_step(Outcome *outcome, const float *squares, const float *loss, const Numbers *numbers, int count) {
     __shared__ Room<double> room;
     double sum = 0;

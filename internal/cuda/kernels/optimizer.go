@@ -43,8 +43,8 @@ type Numbers struct {
 type Outcome struct {
 	Norm      float64 // of the gradient, before it is clipped
 	GradScale float32 // what the gradient is multiplied by, at most 1
-	// Failed is the Step of the first step whose loss or norm was not finite, or 0. While it is not 0, steps change neither weights nor moments
-	// nor copies. The host sets it to 0 before the first step; no kernel does.
+	// Failed is the Step of the first step whose loss or norm was not finite, or 0. While it is not 0, steps change neither weights nor
+	// moments nor copies. The host sets it to 0 before the first step; no kernel does.
 	Failed int32
 }
 
@@ -58,7 +58,7 @@ func SumSquares(dst, table Pointer, stretches int) Launch {
 // numbers.
 func JudgeStep(outcome, squares, loss, numbers Pointer, stretches int) Launch {
 	return Launch{
-		Source: "optimizer", Kernel: "judge_step", Grid: grid(1, 1), Block: 1024,
+		Source: "optimizer", Kernel: "judge_step", Grid: grid(1, 1), Block: 512,
 		Args: []any{outcome, squares, loss, numbers, int32(stretches)},
 	}
 }

@@ -111,7 +111,7 @@ func downloadFloats(t testing.TB, p kernels.Pointer, n int) []float32 {
 
 // launch runs kernels one after the other. Races, reads of what was never written, bounds and all else that the emulator checks fail the
 // test.
-func launch(t testing.TB, launches ...kernels.Launch) {
+func launch(t testing.TB, launches ...kernels.Launch) (moved traffic) {
 	t.Helper()
 	for _, l := range launches {
 		m := modules[l.Source]
@@ -140,13 +140,20 @@ func launch(t testing.TB, launches ...kernels.Launch) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		moved.bytes += 32 * c.Sectors()
+		_, conflicts := c.BankConflicts()
+		moved.conflicts += conflicts
 		if counted[l.Kernel] == nil {
 			counted[l.Kernel] = c
 		} else {
 			counted[l.Kernel].Add(c)
 		}
 	}
+	return moved
 }
+
+// traffic is what launches moved: bytes of global memory, in whole sectors of 32, and conflicts of banks of shared memory.
+type traffic struct{ bytes, conflicts uint64 }
 
 // source is a stream of numbers that is the same on every run.
 type source struct{ *rand.Rand }

@@ -18,8 +18,9 @@ __device__ void turn(T *dst, const T *x, const int *positions, const float *cosi
     Few<V> cos = load<V>(cosine + angles), sin = load<V>(sine + angles);
     if (inverse)
         for (int e = 0; e < V; e++) sin.at[e] = -sin.at[e];
+    int j = i;
 #pragma unroll 1
-    for (int j = i; j < heads * head_dim; j += head_dim) {
+    do {
         Few<V> a = load<V>(in + j), b = load<V>(in + j + half), first, second;
         for (int e = 0; e < V; e++) {
             first.at[e] = a.at[e] * cos.at[e] - b.at[e] * sin.at[e];
@@ -27,10 +28,11 @@ __device__ void turn(T *dst, const T *x, const int *positions, const float *cosi
         }
         store(out + j, first);
         store(out + j + half, second);
-    }
+        j += head_dim;
+    } while (j < heads * head_dim);
     if (dst == x) return;
 #pragma unroll 1
-    for (int j = heads * head_dim + i; j < width; j += half) store(out + j, load<V>(in + j));
+    for (j = heads * head_dim + i; j < width; j += half) store(out + j, load<V>(in + j));
 }
 
 #define ROTARY(name, V, T)                                                                                                            \

@@ -10,7 +10,7 @@ import (
 // The kernel adds in the order of the reference, so that the bits are equal; in bfloat16, where the sum is rounded once, too.
 func TestScatterAddAddsInTheOrderOfTheRows(t *testing.T) {
 	cases := []struct{ rows, width, table int }{
-		{1, 1, 1}, {5, 7, 3}, {300, 3, 2}, {257, 260, 11}, {40, 5, 300}, {512, 1, 40}, {3000, 8, 300},
+		{1, 1, 1}, {5, 7, 3}, {300, 3, 2}, {257, 260, 5}, {30, 5, 50}, {30, 4, 50}, {512, 1, 12},
 	}
 	for _, c := range cases {
 		for _, types := range pairsOfTypes {
@@ -19,9 +19,10 @@ func TestScatterAddAddsInTheOrderOfTheRows(t *testing.T) {
 	}
 }
 
-// A block counts for 512 rows of the table at most.
-func TestScatterAddToATableOfMoreRowsThan128BlocksCount(t *testing.T) {
-	checkScatterAdd(t, 700, 1, 66000, conversion{})
+// A block counts for 512 rows of the table at most, so that 128 are too few for the larger of these.
+func TestScatterAddToTablesOfManyRows(t *testing.T) {
+	checkScatterAdd(t, 3000, 8, 200, conversion{})
+	checkScatterAdd(t, 700, 1, 128*512+1, conversion{})
 }
 
 func checkScatterAdd(t *testing.T, rows, width, table int, types conversion) {

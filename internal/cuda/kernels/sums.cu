@@ -16,7 +16,7 @@ sum_rows_bf16(float *dst, const bf16 *x, int rows, int width, int rows_per_part)
 }
 
 // dst[0] = the sum of x[i]·weight[i], for x and weight [n]. One block.
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(512)
 weighted_sum(float *dst, const float *x, const float *weight, int n) {
     __shared__ Room<float> room;
     float sum = 0;

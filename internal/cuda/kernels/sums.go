@@ -26,5 +26,5 @@ func sumRows(dst Pointer, x Floats, rows, width, parts int) Launch {
 
 // WeightedSum is dst[0] = Σ x_i·weight_i (ref.Dot) over n elements.
 func WeightedSum(dst, x, weight Pointer, n int) Launch {
-	return Launch{Source: "sums", Kernel: "weighted_sum", Grid: grid(1, 1), Block: 1024, Args: []any{dst, x, weight, int32(n)}}
+	return Launch{Source: "sums", Kernel: "weighted_sum", Grid: grid(1, 1), Block: 512, Args: []any{dst, x, weight, int32(n)}}
 }
