@@ -18,7 +18,7 @@ import (
 )
 
 // emulator is the driver below. The driver library of a process has one state too.
-var emulator = emulated.New(emulated.Options{Devices: []driver.Properties{described()}, Seed: 1, MatMul: true})
+var emulator = emulated.New(emulated.Options{Devices: []driver.Properties{described()}, Seed: 1, MatMul: true, IgnoreRaces: true})
 
 // described is the device. Its capability is 99.0.
 func described() driver.Properties {
@@ -111,7 +111,8 @@ func cuDevicePrimaryCtxRelease_v2(device C.int) status {
 	if primary.retained--; primary.retained > 0 {
 		return success
 	}
-	remove(primary.handle)
+	objects.Clear() // they are of the context
+	clear(hostMemory)
 	return result(primary.device.Close())
 }
 

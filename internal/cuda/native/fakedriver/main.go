@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"trainer/internal/cuda/driver"
 )
@@ -64,36 +65,28 @@ func result(err error) status {
 	return refuse(invalidValue, "%v", err)
 }
 
-// objects are what handles stand for. The handle 0 is none.
-var objects = struct {
-	sync.Mutex
-	last uintptr
-	of   map[uintptr]any
-}{of: map[uintptr]any{}}
+// objects are what handles stand for. The handle 0 is none, and none is used twice.
+var (
+	objects    sync.Map
+	lastHandle atomic.Uintptr
+)
 
 // add returns a new handle of an object.
 func add(object any) uintptr {
-	objects.Lock()
-	defer objects.Unlock()
-	objects.last++
-	objects.of[objects.last] = object
-	return objects.last
+	handle := lastHandle.Add(1)
+	objects.Store(handle, object)
+	return handle
 }
 
 // get returns the object of a handle, where it has the type T.
 func get[T any](handle uintptr) (object T, ok bool) {
-	objects.Lock()
-	defer objects.Unlock()
-	object, ok = objects.of[handle].(T)
+	stored, _ := objects.Load(handle)
+	object, ok = stored.(T)
 	return object, ok
 }
 
 // remove ends a handle.
-func remove(handle uintptr) {
-	objects.Lock()
-	defer objects.Unlock()
-	delete(objects.of, handle)
-}
+func remove(handle uintptr) { objects.Delete(handle) }
 
 // with calls f with the object of a handle.
 func with[T any](handle uintptr, f func(T) error) status {

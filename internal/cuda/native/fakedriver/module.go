@@ -23,6 +23,12 @@ type module struct {
 	parsed *ptx.Module
 }
 
+// parser parses PTX, and parsed is what it did by the text.
+var (
+	parser = ptx.NewDevice(ptx.Options{})
+	parsed = map[string]*ptx.Module{}
+)
+
 // function is a kernel, as it was last asked for.
 type function struct {
 	module     *module
@@ -41,9 +47,13 @@ func cuModuleLoadDataEx(handle *uintptr, image *C.char, n C.uint, options *C.int
 		if err != nil {
 			return err
 		}
-		parsed, err := ptx.NewDevice(ptx.Options{}).Load("the image", string(text))
-		loaded = &module{m, parsed}
-		return err
+		if parsed[string(text)] == nil {
+			if parsed[string(text)], err = parser.Load("the image", string(text)); err != nil {
+				return err
+			}
+		}
+		loaded = &module{m, parsed[string(text)]}
+		return nil
 	})
 	switch s {
 	case success:
@@ -84,11 +94,11 @@ func cuModuleGetFunction(handle *uintptr, loaded uintptr, name *C.char) status {
 	} else if s != success {
 		return s
 	}
-	parsed, err := f.module.parsed.Kernel(f.name)
+	entry, err := f.module.parsed.Kernel(f.name)
 	if err != nil {
 		return result(err)
 	}
-	f.parameters = parsed.ParamBytes()
+	f.parameters = entry.ParamBytes()
 	*handle = add(f)
 	return success
 }
