@@ -170,6 +170,13 @@ func TestMatMulBF16InEveryTiling(t *testing.T) {
 	}
 }
 
+// Blocks are numbered in patches of 8 tiles down, of which the last is lower.
+func TestProductHigherThanAPatchOfTiles(t *testing.T) {
+	p := kernels.Product{M: 590, N: 130, K: 3}
+	testProduct(t, p, epilogue{}, false, false, kernels.TilingsF32-1, 1)
+	testProduct(t, p, epilogue{}, true, true, kernels.TilingsBF16-1, 1)
+}
+
 func TestSumOfPartsHasEveryEpilogue(t *testing.T) {
 	for _, n := range []int{36, 35} {
 		for i, e := range epilogues {
