@@ -62,7 +62,7 @@ func (r *rewriter) fuseGELU(i int) {
 	r.drop(i)
 }
 
-// fuseGELUGrad has the product that computes dy compute dy·GELU'(x).
+// fuseGELUGrad has the product that computes dy compute dy·GELU'(x). A product with a bias stays alone: libraries have none there.
 func (r *rewriter) fuseGELUGrad(i int) {
 	grad := r.program.Instructions[i]
 	x, dy := grad.In[0], grad.In[1]

@@ -82,7 +82,7 @@ func (r *rewriter) narrowed(v int, copies map[int]int) int {
 	copies[v] = c
 	if w := r.writer[v]; w >= 0 {
 		in := r.program.Instructions[w]
-		if k, ok := in.Kernel.(layerNormGrad); ok && in.Out[0] == v {
+		if k, ok := in.Kernel.(layerNormGrad); ok { // v is dx, its only matrix
 			k.Copy = true
 			in.Kernel, in.Out = k, append(in.Out[:len(in.Out):len(in.Out)], c)
 			r.set(w, in)

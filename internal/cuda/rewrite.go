@@ -57,9 +57,9 @@ func (r *rewriter) add(v vm.Value) int {
 	return len(r.program.Values) - 1
 }
 
-// private returns the instruction whose first result v is, if v is a temporary that is read once; else nil.
+// private returns the instruction whose first result v is, if v is read once in the program; else nil.
 func (r *rewriter) private(v int) *vm.Instruction {
-	if r.writer[v] < 0 || r.readers[v] != 1 || r.program.Values[v].Place != vm.Arena {
+	if r.writer[v] < 0 || r.readers[v] != 1 {
 		return nil
 	}
 	if in := &r.program.Instructions[r.writer[v]]; in.Out[0] == v {

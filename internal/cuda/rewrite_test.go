@@ -114,8 +114,12 @@ var awkward = map[string]func(g *graph) gorgonia.Nodes{
 		p := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6))
 		return gorgonia.Nodes{g.apply(op.Add{}, p, g.apply(op.GELU{}, p))}
 	},
+	"GELU of a product that nobody else reads": func(g *graph) gorgonia.Nodes {
+		return gorgonia.Nodes{g.apply(op.GELU{}, g.apply(op.MatMul{Bias: true}, g.matrix(5, 7), g.matrix(7, 6), g.vector(6)))}
+	},
 	"a sum of two products": func(g *graph) gorgonia.Nodes {
-		return gorgonia.Nodes{g.apply(op.Add{}, g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6)), g.apply(op.MatMul{}, g.matrix(5, 3), g.matrix(3, 6)))}
+		p, q := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6)), g.apply(op.MatMul{}, g.matrix(5, 3), g.matrix(3, 6))
+		return gorgonia.Nodes{g.apply(op.Add{}, p, q)}
 	},
 	"a sum of a product and itself": func(g *graph) gorgonia.Nodes {
 		p := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6))

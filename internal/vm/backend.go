@@ -20,9 +20,10 @@ type Backend interface {
 type Rewriter interface {
 	Backend
 	// Rewrite returns a program that computes the same outputs in the same order, as float32. It leaves p as it is. The values of p keep their
-	// indexes, with the place Nowhere if nobody needs them any more; new ones come behind them. An Input of type BFloat16 is a copy of the matrix in float32 that its node is bound to.
+	// indexes, with the place Nowhere if nobody needs them any more; new ones come behind them. An Input of type BFloat16 is a copy of the
+	// tensor in float32 that its node is bound to.
 	Rewrite(p *Program) *Program
-	// Narrow returns the memory of such an input v, given the matrix, which was or will be adopted. The backend keeps it up to date.
+	// Narrow returns the memory of such an input v, given the tensor, which was or will be adopted. The backend keeps it up to date.
 	Narrow(host []byte, v *Value) (Memory, error)
 }
 
