@@ -162,6 +162,17 @@ func (c *Counters) Coverage() (executed, total int, missed []int) {
 	return executed, len(c.tallies), missed
 }
 
+// Executed is the lines of the instructions that at least one lane executed, in the order of the code.
+func (c *Counters) Executed() []int {
+	var lines []int
+	for i, t := range c.tallies {
+		if t.lanes > 0 {
+			lines = append(lines, c.program.origins[i].line)
+		}
+	}
+	return lines
+}
+
 // String is a report of some lines.
 func (c *Counters) String() string {
 	var s strings.Builder

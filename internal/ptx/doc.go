@@ -8,7 +8,8 @@
 // Start reading at launch.go (a grid becomes blocks, shared between goroutines), block.go (a block's warps take turns between
 // barriers) and warp.go (32 lanes in lockstep, the lowest program counter first). The text becomes instructions in lexer.go,
 // parser.go and decode.go; what each opcode does stands in the op_*.go files, whose tables are the list of all that is supported.
-// memory.go checks bounds and alignment, region.go remembers what was written, shadow.go finds races.
+// request.go makes a warp's access of memory, memory.go checks bounds and alignment, region.go remembers what was written, shadow.go finds
+// races. mutations.go makes slips in a kernel, to see whether its tests notice.
 //
 // # What is checked
 //
@@ -20,9 +21,11 @@
 //
 // # What it costs
 //
-// Two Zen 4 cores execute 100 to 300 million instructions of lanes a second of an SGEMM, a layer norm and a softmax, all checks
-// included (BenchmarkLaneInstructions; other programs used the cores as well, up to three for each core); a mma.m16n8k16 takes 3
-// microseconds. Memory that a launch touches costs 10 bytes a byte for finding races, 20 where the kernel touches single halves.
+// Most warps are whole: their 32 lanes are one loop over an array, or for the commonest float instructions eight AVX2 instructions of
+// assembly; memory is checked for all lanes at once, and lane by lane only where that fails (request.go). A Zen 4 core executes 700 to 900
+// million instructions of lanes a second of a training step's kernels without looking for races (Options.IgnoreRaces), half as many with
+// it; a mma.m16n8k16 takes a microsecond. Memory that a launch touches costs 10 bytes a byte for finding races, 20 where the kernel
+// touches single halves.
 //
 // # What differs from a GPU
 //

@@ -1,43 +1,65 @@
 package ptx
 
 import (
-	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// mutation is a slip of the kind that people make in kernels, made in PTX text: what it finds in a line, and what stands there instead.
-type mutation struct {
-	name  string
-	find  *regexp.Regexp
-	write string
+func TestMutationsAreTheSlipsOfEachLine(t *testing.T) {
+	for line, want := range map[string][]string{
+		"bar.sync 0;":                                        {""},
+		"bar.warp.sync -1;":                                  {""},
+		"bar.red.popc.u32 %r1, 0, %p1;":                      nil,
+		"cp.async.wait_group 1;":                             {"", "cp.async.wait_group 2;"},
+		"cp.async.wait_all;":                                 {""},
+		"setp.lt.s32 %p1, %r1, %r2;":                         {"setp.le.s32 %p1, %r1, %r2;"},
+		"setp.ge.u64 %p1, %rd1, 3;":                          {"setp.gt.u64 %p1, %rd1, 3;"},
+		"setp.lt.f32 %p1, %f1, %f2;":                         nil,
+		"@%p1 st.global.f32 [%rd1], %f1;":                    {"@%p1 st.global.f32 [%rd1+4], %f1;", "st.global.f32 [%rd1], %f1;"},
+		"ld.shared.v4.f32 {%f1, %f2, %f3, %f4}, [%r1];":      {"ld.shared.v4.f32 {%f1, %f2, %f3, %f4}, [%r1+4];"},
+		"ld.global.nc.f32 %f1, [%rd1+8];":                    nil,
+		"@!%p1 cp.async.cg.shared.global [%r1], [%rd1], 16;": {"cp.async.cg.shared.global [%r1], [%rd1], 16;"},
+		"shfl.sync.bfly.b32 %r1|%p1, %r2, %r3, 31, -1;":      {"shfl.sync.bfly.b32 %r1|%p1, %r2, 0, 31, -1;"},
+		"shfl.sync.idx.b32 %r1, %r2, %r3, 31, -1;":           {"shfl.sync.idx.b32 %r1, %r2, 1, 31, -1;"},
+		"red.global.add.u32 [%rd1], 1;":                      nil,
+		"@%p1 add.u32 %r1, %r2, 7;":                          {"@%p1 add.u32 %r1, %r2, 8;"},
+		"mov.u32 %r1, %laneid;":                              {"mov.u32 %r1, %warpid;"},
+		"sub.f32 %f1, %f2, %f3;":                             {"sub.f32 %f1, %f3, %f2;"},
+		"sub.f32 %f1, %f2, %f2;":                             nil,
+		"shl.b32 %r1, %r2, 3;":                               {"shl.b32 %r1, 3, %r2;"},
+		"shl.b64 %rd1, %rd2, 3;":                             nil, // the amount has 32 bits
+		"selp.f32 %f1, %f2, 0f00000000, %p1;":                {"selp.f32 %f1, 0f00000000, %f2, %p1;"},
+		"add.s32 %r1, %r2, -1;":                              {"add.s32 %r1, %r2, 0;"},
+		"add.s64 %rd1, %rd2, %rd3;":                          nil,
+		"fma.rn.f32 %f1, %f2, %f3, %f4;":                     {"fma.rn.f32 %f1, %f2, %f3, 0f00000000;"},
+	} {
+		const before, after = "ret;\n\t", "\n\tret;\n"
+		var got []string
+		for _, m := range Mutations(before + line + after) {
+			if text := m.Apply(before + line + after); m.Line != 2 || m.Before != line || text != before+m.After+after {
+				t.Errorf("%s: %v makes\n%s", line, m, text)
+			}
+			got = append(got, m.After)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s becomes %q, expected %q", line, got, want)
+		}
+	}
 }
 
-var mutations = []mutation{
-	{"barrier removed", regexp.MustCompile(`^\s*bar\.(warp\.)?sync.*;`), ""},
-	{"wait for copies removed", regexp.MustCompile(`^\s*cp\.async\.wait_group.*;`), ""},
-	{"wait for one group too few", regexp.MustCompile(`cp\.async\.wait_group 1;`), "cp.async.wait_group 2;"},
-	{"less turned to less or equal", regexp.MustCompile(`setp\.lt\.s32`), "setp.le.s32"},
-	{"greater or equal turned to greater", regexp.MustCompile(`setp\.ge\.s32`), "setp.gt.s32"},
-	{"global address 4 bytes on", regexp.MustCompile(`^(\s*(?:@\S+ )?(?:ld|st)\.global\S*\s.*)\[(%rd\d+)\]`), "${1}[${2}+4]"},
-	{"shared address 4 bytes on", regexp.MustCompile(`^(\s*(?:ld|st)\.shared\S*\s.*)\[(%rd?\d+)\]`), "${1}[${2}+4]"},
-	{"guard removed", regexp.MustCompile(`^\s*@!?%p\d+ (st|ld)`), "${1}"},
-	{"shuffle distance changed", regexp.MustCompile(`^(\s*mov\.u32\s+%r\d+), (16|8|4);`), "${1}, 3;"},
-	{"shuffle distance doubled", regexp.MustCompile(`^(\s*mov\.u32\s+%r\d+), (2|1);`), "${1}, 4;"},
-	{"product added to nothing", regexp.MustCompile(`fma\.rn\.f32(\s+%f\d+, %f\d+, %f\d+), %f\d+`), "fma.rn.f32${1}, 0f00000000"},
-}
-
-// harmless says how many of a kind of slip leave a right kernel, and why.
+// harmless says how many slips of a kind leave a right kernel, and why.
 var harmless = map[string]struct {
 	times int
 	why   string
 }{
-	"layer_norm: barrier removed":                  {1, "before the block's first sum nothing was read that it writes"},
-	"softmax: product added to nothing":            {2, "the low part of log2(e) in expf changes less than the tolerance, in both loops"},
-	"sgemm: less turned to less or equal":          {1, "one more tile along k holds nothing but zeros"},
-	"mma_gemm: less turned to less or equal":       {1, "k = 1 is no multiple of 8"},
-	"mma_gemm: greater or equal turned to greater": {1, "one more tile along k is fetched and not used"},
+	"layer_norm: barrier removed":       {1, "before the block's first sum nothing was read that it writes"},
+	"layer_norm: operands swapped":      {1, "a difference that is squared"},
+	"softmax: product added to nothing": {2, "the low part of log2(e) in expf changes less than the tolerance, in both loops"},
+	"softmax: constant off by one":      {1, "the largest of fewer numbers will do to scale by"},
+	"sgemm: comparison off by one":      {3, "k is not 0, and no thread is 1023; one more tile along k holds nothing but zeros"},
+	"mma_gemm: comparison off by one":   {4, "k is no 1, and no thread 255; one more tile along k is fetched and not used"},
+	"mma_gemm: constant off by one":     {4, "places along k are compared that are multiples of 8, one bit of a sum is used, and a tile is fetched in vain"},
 }
 
 func TestEverySlipInARealKernelIsFound(t *testing.T) {
@@ -50,22 +72,19 @@ func TestEverySlipInARealKernelIsFound(t *testing.T) {
 			t.Parallel()
 			text := kernelText(t, kernel)
 			executed := executedLines(t, text, loads)
-			lines := strings.Split(text, "\n")
-			for _, m := range mutations {
-				var missed []string
-				for i, line := range lines {
-					if !executed[i+1] || !m.find.MatchString(line) {
-						continue
-					}
-					lines[i] = m.find.ReplaceAllString(line, m.write)
-					if !anyFails(strings.Join(lines, "\n"), loads) {
-						missed = append(missed, fmt.Sprintf("line %d: %s", i+1, strings.TrimSpace(line)))
-					}
-					lines[i] = line
+			missed := map[string][]string{}
+			for _, s := range slips {
+				missed[s.kind] = nil // so that one too few is seen as well
+			}
+			for _, m := range Mutations(text) {
+				if executed[m.Line] && !anyFails(m.Apply(text), loads) {
+					missed[m.Kind] = append(missed[m.Kind], m.String())
 				}
-				if allowed := harmless[kernel+": "+m.name]; len(missed) != allowed.times {
+			}
+			for kind, all := range missed {
+				if allowed := harmless[kernel+": "+kind]; len(all) != allowed.times {
 					t.Errorf("%s: nothing was found in %d places, and %d are known to be harmless (%s):\n%s",
-						m.name, len(missed), allowed.times, allowed.why, strings.Join(missed, "\n"))
+						kind, len(all), allowed.times, allowed.why, strings.Join(all, "\n"))
 				}
 			}
 		})
@@ -80,10 +99,8 @@ func executedLines(t *testing.T, text string, loads []workload) map[int]bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, tally := range c.tallies {
-			if tally.lanes > 0 {
-				executed[c.program.origins[i].line] = true
-			}
+		for _, line := range c.Executed() {
+			executed[line] = true
 		}
 	}
 	return executed
