@@ -37,8 +37,11 @@ func (d installed) Open(index int) (driver.Device, error) {
 	if index < 0 || index >= n {
 		return nil, fmt.Errorf("there is no GPU %d, expected one from 0 to %d", index, n-1)
 	}
-	v := &device{gpu: cu.Device(index), blocking: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"}
-	if v.properties, err = properties(v.gpu); err != nil {
+	v := &device{blocking: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"}
+	if v.gpu, err = cu.GetDevice(index); err == nil {
+		v.properties, err = properties(v.gpu)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("GPU %d: %w", index, translate(err))
 	}
 	if v.context, err = v.gpu.RetainPrimaryCtx(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"trainer/internal/cuda/driver"
@@ -155,7 +156,7 @@ func (r *rig) holds(p driver.Product) {
 	r.must(plan.Close())
 }
 
-func TestLibraryIsNamedAndSaysWhatItLacks(t *testing.T) {
+func TestLibraryIsNamedAndSaysWhatItLacksAndWhatFailed(t *testing.T) {
 	needsFake(t)
 	r := newRig(t)
 	defer r.close()
@@ -173,4 +174,10 @@ func TestLibraryIsNamedAndSaysWhatItLacks(t *testing.T) {
 			t.Errorf("%+v: error %v, expected ErrUnsupported", lacking, err)
 		}
 	}
+	plan, err := library.Plan(p, 0)
+	r.must(err)
+	if err := r.stream.Multiply(plan, driver.MatMulOperands{}); err == nil || !strings.Contains(err.Error(), "cuBLASLt status 13") {
+		t.Errorf("a product of no matrices: error %v, expected status 13 of cuBLASLt", err)
+	}
+	r.must(plan.Close())
 }

@@ -56,7 +56,11 @@ func (installed) Devices() ([]driver.Properties, error) {
 	}
 	all := make([]driver.Properties, n)
 	for i := range all {
-		if all[i], err = properties(cu.Device(i)); err != nil {
+		gpu, err := cu.GetDevice(i)
+		if err == nil {
+			all[i], err = properties(gpu)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("GPU %d: %w", i, translate(err))
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 
+	"gorgonia.org/cu"
+
 	"trainer/internal/cuda/driver"
 	"trainer/internal/cuda/native/libcuda"
 )
@@ -32,11 +34,16 @@ var fatal = map[libcuda.Status]bool{
 	810: true, // MPS_CLIENT_TERMINATED
 }
 
-// status is the CUresult that err, of package cu or libcuda, carries; 0 where there is none. The type of cu's errors is not exported, but
-// it is an integer.
+// ofCU is the package of errors whose type is not exported, but is an integer: a CUresult.
+var ofCU = reflect.TypeOf(cu.Success).PkgPath()
+
+// status is the CUresult that err, of package cu or libcuda, carries; 0 where there is none.
 func status(err error) libcuda.Status {
 	for ; err != nil; err = errors.Unwrap(err) {
-		if v := reflect.ValueOf(err); v.Kind() == reflect.Int {
+		if s, ok := err.(libcuda.Status); ok {
+			return s
+		}
+		if v := reflect.ValueOf(err); v.Kind() == reflect.Int && v.Type().PkgPath() == ofCU {
 			return libcuda.Status(v.Int())
 		}
 	}

@@ -74,10 +74,11 @@ func (s *stream) Launch(k driver.Kernel, l kernels.Launch) error {
 	defer s.device.leave()
 	f := k.(*kernel)
 	err := f.function.Launch(l.Grid[0], l.Grid[1], l.Grid[2], l.Block, 1, 1, l.Shared, s.queue, s.arguments.set(l))
-	if err = s.finish(f.name, err); err != nil {
-		return fmt.Errorf("launching kernel %s with grid %v, block %d, %d bytes of shared memory: %w", f.name, l.Grid, l.Block, l.Shared, err)
+	err = s.finish(f.name, err)
+	if err == nil || s.device.failed != nil { // a fault may be that of an earlier kernel
+		return err
 	}
-	return nil
+	return fmt.Errorf("launching kernel %s with grid %v, block %d, %d bytes of shared memory: %w", f.name, l.Grid, l.Block, l.Shared, err)
 }
 
 // finish is the end of a launch that returned err: where launches are waited for, a fault is the kernel's.

@@ -65,6 +65,12 @@ func cuDeviceGetCount(count *C.int) status {
 	return success
 }
 
+//export cuDeviceGet
+func cuDeviceGet(device *C.int, index C.int) status {
+	*device = index
+	return success
+}
+
 //export cuDeviceGetName
 func cuDeviceGetName(name *C.char, length, device C.int) status {
 	text := append([]byte(described().Name), 0)
