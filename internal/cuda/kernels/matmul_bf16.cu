@@ -133,7 +133,7 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
 #pragma unroll 1
     for (int turn = 0; turn < turns; turn++) {
         read(turn, 1);
-        fetch(turn + stages - 1); // where all read their last of the turn before, ere the barrier
+        fetch(turn + stages - 1); // into the place of the turn before, which all had read before the barrier
         multiply_all(0);
         await_copies<stages - 2>();
         __syncthreads();
