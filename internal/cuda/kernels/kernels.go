@@ -5,8 +5,8 @@
 // arguments in order. A backend loads Cubin (or PTX, where no cubin fits the GPU), takes the kernel by name and launches it. What a kernel
 // computes is defined by the function of package ref that its file names, and the tests hold each to it in the emulator of package ptx.
 //
-// Every tensor begins at a multiple of 16 bytes and is dense and row-major. No kernel adds floats in an order that varies: the same
-// inputs give the same bits. Sizes are at least 1.
+// Every tensor begins at a multiple of 16 bytes and is row-major, dense in float32, with rows padded in bfloat16 (Floats). No
+// kernel adds floats in an order that varies: the same inputs give the same bits. Sizes are at least 1.
 //
 // Start reading at Gather, the simplest, then gather.cu; MatMulF32 and Attention are where the time goes. docs/kernels.md tells how to add
 // a kernel.
