@@ -31,7 +31,7 @@ func says(t *testing.T, err error, words ...string) {
 
 func TestOutOfMemorySaysForWhatAndWhichFlagsHelp(t *testing.T) {
 	small := emulated.DefaultProperties()
-	small.Name, small.Memory = "Small GPU", 12<<20
+	small.Name, small.Memory = "Small GPU", 8<<20
 	c := model.Calculator(40)
 	c.Context = 1024
 	m := newModel(t, c)

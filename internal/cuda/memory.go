@@ -17,7 +17,7 @@ type block struct {
 }
 
 // bounceSize is the size of the page-locked memory that Read goes through, in pieces.
-const bounceSize = 4 << 20
+const bounceSize = 1 << 20
 
 // Allocate returns zeroed memory. The error says how much memory the GPU has.
 func (b *Backend) Allocate(size int) (vm.Memory, error) {

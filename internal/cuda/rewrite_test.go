@@ -13,6 +13,7 @@ import (
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/cuda"
 	"trainer/internal/cuda/emulated"
+	"trainer/internal/cuda/kernels"
 	"trainer/internal/op"
 	"trainer/internal/vm"
 	"trainer/model"
@@ -101,6 +102,15 @@ func TestProductsAndAttentionReadAndWriteBFloat16(t *testing.T) {
 	}
 	if arena, wide := vm.NewPlan(p).ArenaSize, vm.NewPlan(trainingProgram(t)).ArenaSize; arena > wide*6/10 {
 		t.Errorf("the arena has %d bytes, in float32 %d", arena, wide)
+	}
+}
+
+func TestRowsInBFloat16LieAsTheKernelsHaveThem(t *testing.T) {
+	for columns := 1; columns < 40; columns++ {
+		v := vm.Value{Shape: tensor.Shape{3, columns}, Type: vm.BFloat16}
+		if v.Pitch() != kernels.PitchBF16(columns) {
+			t.Errorf("rows of %d lie %d apart, the kernels have %d", columns, v.Pitch(), kernels.PitchBF16(columns))
+		}
 	}
 }
 

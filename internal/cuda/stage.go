@@ -29,7 +29,7 @@ type transfer struct {
 }
 
 // stageSize is the size of a slot. Larger writes go in pieces.
-const stageSize = 4 << 20
+const stageSize = 1 << 20
 
 func newStage(d driver.Device, compute driver.Stream) (*stage, error) {
 	s := &stage{compute: compute}

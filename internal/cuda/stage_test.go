@@ -105,7 +105,7 @@ func TestInputsOfManyRunsAheadArriveInTheirRuns(t *testing.T) {
 func TestWritesLargerThanAPieceArriveInFull(t *testing.T) {
 	b := open(t, emulated.Options{}, cuda.Options{})
 	defer b.Close()
-	const size = 9<<20 + 12 // three pieces
+	const size = 2<<20 + 12 // three pieces
 	want := make([]byte, size)
 	for i := 0; i < size; i += 4 {
 		binary.LittleEndian.PutUint32(want[i:], uint32(i)*2654435761)
