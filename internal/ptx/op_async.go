@@ -205,21 +205,21 @@ func (f *asyncForm) launch(w *warp, c asyncCopy) {
 // land completes the copies of the lanes of mask, but for those of the latest pending groups committed; -1 completes those that are
 // in no group too.
 func (w *warp) land(mask uint32, pending int) {
-	write := memory{space: shared, how: writing}
+	target := &w.block.shared
+	races := w.races(target)
 	kept := w.copies.open[:0]
-	for _, c := range w.copies.open {
+	for i := range w.copies.open {
+		c := &w.copies.open[i]
 		if mask>>c.lane&1 == 0 || c.group >= w.copies.groups[c.lane]-pending {
-			kept = append(kept, c)
+			kept = append(kept, *c)
 			continue
 		}
 		w.block.fly(c.offset, c.n, false)
-		write.size = c.n
-		shared := &w.block.shared
-		if !w.admit(write, shared, c.offset, c.lane, nil) {
+		if races && !w.touch(target, c.offset, c.n, c.lane, writing, nil) {
 			return
 		}
-		copy(shared.data[c.offset:], c.data[:c.n])
-		shared.mark(c.offset, c.n)
+		copy(target.data[c.offset:], c.data[:c.n])
+		target.mark(c.offset, c.n)
 	}
 	w.copies.open = kept
 }

@@ -3,6 +3,7 @@ package ptx
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // request is a warp's access of memory: where each lane's lies. There are two ways to make it. whole checks all lanes at once, in a few
@@ -44,32 +45,37 @@ func (w *warp) whole(m memory, base *row, offset int64, mask uint32) bool {
 		return false
 	}
 	if r.space == shared && w.block.flights > 0 {
-		for rest := mask; rest != 0; rest &= rest - 1 {
-			if w.block.isFlying(int(q.at[bits.TrailingZeros32(rest)%lanes]), m.size) {
-				return false
-			}
+		if flying, _ := q.bitsOf(w.block.flying, m.size, mask); flying != 0 {
+			return false
 		}
 	}
-	if m.how == reading && !r.whole() && !q.holdsValues(m.size, mask) {
-		return false
+	if m.how == reading && !r.whole() {
+		if _, written := q.bitsOf(r.written, m.size, mask); written != ones(m.size) {
+			return false
+		}
 	}
 	return !w.races(r) || w.touchWhole(m, mask)
 }
 
-// holdsValues reports whether all bytes that lanes read were written. An access lies in one word of region.written, being aligned.
-func (q *request) holdsValues(size int, mask uint32) bool {
-	missing, all := uint64(0), ones(size)
+// bitsOf returns which bits of a set of bytes are set for the bytes of some lane's access, and which for those of every one. Being aligned,
+// the bytes of an access lie in one word.
+func (q *request) bitsOf(set []uint64, size int, mask uint32) (some, every uint64) {
+	every = ones(size)
 	if mask == allLanes {
 		for _, at := range q.at {
-			missing |= all &^ (q.region.word(int(at/64)) >> (at % 64))
+			word := atomic.LoadUint64(&set[at/64]) >> (at % 64)
+			some |= word
+			every &= word
 		}
-		return missing == 0
+		return some & ones(size), every
 	}
 	for ; mask != 0; mask &= mask - 1 {
 		at := q.at[bits.TrailingZeros32(mask)%lanes]
-		missing |= all &^ (q.region.word(int(at/64)) >> (at % 64))
+		word := atomic.LoadUint64(&set[at/64]) >> (at % 64)
+		some |= word
+		every &= word
 	}
-	return missing == 0
+	return some & ones(size), every
 }
 
 // mark notes that what lanes wrote holds values.
