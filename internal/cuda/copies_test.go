@@ -15,7 +15,7 @@ func TestCopiesInBFloat16FollowTheWeights(t *testing.T) {
 	options := cuda.Options{Precision: cuda.BF16}
 	for i, c := range configs()[:2] { // with columns that are multiples of 8, and with others
 		m := newModel(t, c)
-		b := open(t, emulated.Options{}, options)
+		b := open(t, emulated.Options{IgnoreRaces: true}, options)
 		defer b.Close()
 		x := model.NewExecutor(m, b)
 		var batch model.Batch
@@ -52,7 +52,7 @@ func TestCopiesInBFloat16FollowTheWeights(t *testing.T) {
 			if got.loss == before.loss {
 				t.Errorf("model %d: %s: the loss is still %v", i, what, got.loss)
 			}
-			other := open(t, emulated.Options{Seed: 7}, options)
+			other := open(t, emulated.Options{Seed: 7, IgnoreRaces: true}, options)
 			defer other.Close()
 			if want := takeStep(t, model.NewExecutor(m, other), &batch); got.loss != want.loss || !slices.Equal(got.nll, want.nll) {
 				t.Errorf("model %d: %s: the loss is %v, that of a fresh backend %v", i, what, got.loss, want.loss)
