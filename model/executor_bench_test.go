@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkExecutor computes the loss and the gradients of 64 examples of the calculator on one thread. %gemm compares their
-// train.Dataset.FLOP with what the thread does in matrix products alone.
+// train.train.FLOP with what the thread does in matrix products alone.
 func BenchmarkExecutor(b *testing.B) {
 	words, err := tokenizer.NewWord(arithmetic.Words())
 	if err != nil {
@@ -28,10 +28,10 @@ func BenchmarkExecutor(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	batch, chosen := &model.Batch{}, []int32(nil)
+	batch, chosen := &model.Batch{}, []int(nil)
 	for i := range 64 {
-		chosen = append(chosen, int32((2*i+1)*data.Len()/128)) // evenly over all operations
-		batch.Add(data.Sequence(int(chosen[i])))
+		chosen = append(chosen, (2*i+1)*data.Len()/128) // evenly over all operations
+		batch.Add(data.Sequence(chosen[i]))
 	}
 	backend := cpu.New(1, kernel.Best())
 	defer backend.Close()
@@ -47,7 +47,7 @@ func BenchmarkExecutor(b *testing.B) {
 	for b.Loop() {
 		step()
 	}
-	speed := data.FLOP(m.Config, chosen) * float64(b.N) / b.Elapsed().Seconds()
+	speed := train.FLOP(data, m.Config, chosen) * float64(b.N) / b.Elapsed().Seconds()
 	b.ReportMetric(speed/1e9, "GFLOP/s")
 	b.ReportMetric(100*speed/limit, "%gemm")
 }

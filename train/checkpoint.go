@@ -213,10 +213,10 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	if err := sameOptions(s.Options, t.Options); err != nil {
 		return err
 	}
-	deck, dealt := len(t.sampler.deck), s.Step*len(t.batch)
-	if s.Next > deck || s.Epoch*deck+s.Next != dealt {
-		return fault.Dataf("%s: position %d of epoch %d: expected where %d examples dealt from epochs of %d lead, after %d steps",
-			f.Path(StateFile), s.Next, s.Epoch, dealt, deck, s.Step)
+	size, dealt := t.sampler.size, s.Step*len(t.batch)
+	if s.Next > size || s.Epoch*size+s.Next != dealt {
+		return fault.Dataf("%s: position %d of epoch %d: expected where %d sequences dealt from epochs of %d lead, after %d steps",
+			f.Path(StateFile), s.Next, s.Epoch, dealt, size, s.Step)
 	}
 	file, err := safetensors.Open(f.Path(StateFile))
 	if err != nil {

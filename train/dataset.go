@@ -4,21 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"math/rand/v2"
 
 	"trainer/tokenizer"
 	"trainer/train/examples"
 )
 
-// Dataset is a list of examples as token sequences, with the targets of their tokens.
+// Dataset is a list of examples as token sequences, with the targets of their tokens. The place of an example is its index.
 type Dataset struct {
 	Examples  []examples.Example
 	sequences []sequence
-}
-
-// sequence is what goes into a batch: inputs and for each the next token. In answers the targets inside the question are masked by -1.
-type sequence struct {
-	inputs, targets, answers []int32
-	wanted                   int // targets in answers that are not masked: the answer and the end token
 }
 
 // NewDataset encodes examples for a model that sees context tokens. The error, of class data, names the lines that do not encode.
@@ -57,7 +52,49 @@ func (d *Dataset) Tokens() int {
 	return n
 }
 
-// fingerprint is a hash of all tokens, by which a resumed run knows its data again.
+func (d *Dataset) place(i int) int                   { return i }
+func (d *Dataset) sequence(at int, _ *room) sequence { return d.sequences[at] }
+func (d *Dataset) length(at int) int                 { return len(d.sequences[at].inputs) }
+
+func (d *Dataset) wanted(at int, all bool) int {
+	if s := &d.sequences[at]; !all {
+		return s.wanted
+	}
+	return d.length(at)
+}
+
+// deal shuffles a deck that holds each example as often as its operation is to be repeated.
+func (d *Dataset) deal(o *Options) (size int, deal func(epoch int) func(i int) int) {
+	var deck []int32
+	for i := range d.Examples {
+		for range max(1, o.Repeats[d.Examples[i].Operation]) {
+			deck = append(deck, int32(i))
+		}
+	}
+	order := make([]int32, len(deck))
+	return len(deck), func(epoch int) func(i int) int {
+		copy(order, deck)
+		random := rand.New(rand.NewPCG(o.Seed, uint64(epoch)+1)) // stream 0 of the seed made the weights
+		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		return func(i int) int { return int(order[i]) }
+	}
+}
+
+// right counts an answer as right when every token of it is.
+func (d *Dataset) right(hits []float32) (right, of int) {
+	for _, h := range hits {
+		if h == 0 {
+			return 0, 1
+		}
+	}
+	return 1, 1
+}
+
+func (d *Dataset) question(at int, _ sequence, _ tokenizer.Tokenizer) string {
+	return d.Examples[at].Question
+}
+
+// fingerprint is a hash of all tokens.
 func (d *Dataset) fingerprint() string {
 	h := sha256.New()
 	var buffer []byte

@@ -25,7 +25,7 @@ type engine struct {
 	workers []*worker
 	team    *team.Team // runs the workers; nil where there is one
 	updater updater
-	data    *Dataset
+	data    Data
 	started []*job // and not finished, oldest first
 	spare   []*job // finished, the last one at the end
 	forward []team.Phase
@@ -35,22 +35,23 @@ type engine struct {
 type worker struct {
 	backend  vm.Backend
 	executor *model.Executor
-	batch    model.Batch
 	index    int
+	batch    model.Batch
+	room     room
 	queued   []shard // whose results are still to be collected, oldest first
 	err      error
 }
 
 // shard is a worker's part of a micro-batch.
 type shard struct {
-	job      *job
-	examples []int32
+	job    *job
+	places []int
 }
 
 // job is a batch on its way through forward pass, backward pass and update.
 type job struct {
-	batch   []int32 // micro-batches, one behind the other
-	micro   int     // examples in each
+	batch   []int   // places of sequences: micro-batches, one behind the other
+	micro   int     // sequences in each
 	all     bool    // loss on every token instead of the answer
 	rate    float64 // learning rate
 	move    bool    // take the step; without, the gradient is only measured
@@ -61,8 +62,9 @@ type job struct {
 // tally is what a worker found in its shards of a job.
 type tally struct {
 	loss   float64
-	right  int // examples whose answer was right in full
-	tokens int
+	right  int // answers, or tokens of text
+	of     int
+	tokens int // read
 }
 
 // loss is the mean loss of the batch, once the shards are collected.
@@ -113,8 +115,8 @@ func newEngine(m *model.Model, device string, backends []vm.Backend, t *team.Tea
 // outcome is what a step tells about itself.
 type outcome struct {
 	loss, norm float64
-	right      int // examples answered right in full, before the update
-	tokens     int
+	accuracy   float64   // share of the answers that were right in full, or of the tokens of text, before the update
+	tokens     int       // read
 	blame      []float64 // by stage: its share of the squared norm of the gradient
 }
 
@@ -125,7 +127,7 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // start begins a step: the gradient of a batch of examples, micro at a time, and with move the new weights. A loss or gradient that is not
 // finite leaves the weights as they were.
-func (e *engine) start(d *Dataset, j job) error {
+func (e *engine) start(d Data, j job) error {
 	var next *job
 	if n := len(e.spare); n > 0 {
 		next, e.spare = e.spare[n-1], e.spare[:n-1]
@@ -135,9 +137,8 @@ func (e *engine) start(d *Dataset, j job) error {
 	j.tallies, j.batch = next.tallies, append(next.batch[:0], j.batch...)
 	clear(j.tallies)
 	predictions := 0
-	for _, i := range j.batch {
-		_, wanted := j.targets(&d.sequences[i])
-		predictions += wanted
+	for _, at := range j.batch {
+		predictions += d.wanted(at, j.all)
 	}
 	j.weight = 1 / float32(predictions)
 	*next = j
@@ -164,10 +165,12 @@ func (e *engine) finish(blame []float64) (outcome, error) {
 		return outcome{}, err
 	}
 	o := outcome{loss: j.loss(), blame: blame}
+	right, of := 0, 0
 	for i := range j.tallies {
-		o.right += j.tallies[i].right
-		o.tokens += j.tallies[i].tokens
+		t := &j.tallies[i]
+		right, of, o.tokens = right+t.right, of+t.of, o.tokens+t.tokens
 	}
+	o.accuracy = share(right, of)
 	o.norm = normalise(blame)
 	return o, nil
 }
@@ -210,20 +213,12 @@ func (e *engine) everyWorker(phases []team.Phase) error {
 	return nil
 }
 
-// targets returns the targets of a sequence that the loss counts, -1 for others, and their number.
-func (j *job) targets(s *sequence) (list []int32, wanted int) {
-	if j.all {
-		return s.targets, len(s.targets)
-	}
-	return s.answers, s.wanted
-}
-
 // shards yields a worker's part of each micro-batch, where it has one.
-func (j *job) shards(w, workers int) iter.Seq[[]int32] {
-	return func(yield func([]int32) bool) {
+func (j *job) shards(w, workers int) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
 		for at := 0; at < len(j.batch); at += j.micro {
-			examples := part(j.batch[at:min(at+j.micro, len(j.batch))], w, workers)
-			if len(examples) > 0 && !yield(examples) {
+			places := part(j.batch[at:min(at+j.micro, len(j.batch))], w, workers)
+			if len(places) > 0 && !yield(places) {
 				return
 			}
 		}
@@ -231,7 +226,7 @@ func (j *job) shards(w, workers int) iter.Seq[[]int32] {
 }
 
 // part is worker w's part of a list. The first worker has one of any list that is not empty.
-func part(list []int32, w, workers int) []int32 {
+func part(list []int, w, workers int) []int {
 	from := func(w int) int { return (len(list)*w + workers - 1) / workers }
 	return list[from(w):from(w+1)]
 }
@@ -241,13 +236,13 @@ func (e *engine) forwardBackward(w, workers int) {
 	j, me := e.started[len(e.started)-1], e.workers[w]
 	me.err = nil
 	shards := 0
-	for examples := range j.shards(w, workers) {
-		e.fill(&me.batch, j, examples)
+	for places := range j.shards(w, workers) {
+		e.fill(me, places, j.all)
 		j.tallies[w].tokens += me.batch.Tokens()
 		if me.err = me.executor.Start(&me.batch, model.Train, j.weight); me.err != nil {
 			return
 		}
-		me.queued = append(me.queued, shard{j, examples})
+		me.queued = append(me.queued, shard{j, places})
 		for len(me.queued) > me.executor.Ahead() {
 			if me.err = e.collect(me); me.err != nil {
 				return
@@ -263,13 +258,15 @@ func (e *engine) forwardBackward(w, workers int) {
 	}
 }
 
-// fill makes a batch of examples.
-func (e *engine) fill(b *model.Batch, j *job, examples []int32) {
-	b.Reset()
-	for _, i := range examples {
-		s := &e.data.sequences[i]
-		targets, _ := j.targets(s)
-		b.Add(s.inputs, targets)
+// fill makes the worker's batch of the sequences at some places, with the targets that count, or all.
+func (e *engine) fill(me *worker, places []int, all bool) {
+	me.batch.Reset()
+	for _, at := range places {
+		s := e.data.sequence(at, &me.room)
+		if all {
+			s.answers = s.targets
+		}
+		me.batch.Add(s.inputs, s.answers)
 	}
 }
 
@@ -283,31 +280,13 @@ func (e *engine) collect(me *worker) error {
 	}
 	t := &s.job.tallies[me.index]
 	t.loss += float64(r.Loss)
-	t.right += e.rightAnswers(s, r.Hits)
+	hits := r.Hits
+	for _, at := range s.places {
+		all, wanted := e.data.wanted(at, s.job.all), e.data.wanted(at, false)
+		right, of := e.data.right(hits[all-wanted : all])
+		t.right, t.of, hits = t.right+right, t.of+of, hits[all:]
+	}
 	return nil
-}
-
-// rightAnswers counts the examples with all of their answer right, from the hits of their targets.
-func (e *engine) rightAnswers(s shard, hits []float32) int {
-	right := 0
-	for _, i := range s.examples {
-		sequence := &e.data.sequences[i]
-		_, wanted := s.job.targets(sequence)
-		if allHit(hits[wanted-sequence.wanted : wanted]) {
-			right++
-		}
-		hits = hits[wanted:]
-	}
-	return right
-}
-
-func allHit(hits []float32) bool {
-	for _, h := range hits {
-		if h == 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // firstNonFinite finds where in the batch that was finished last, whose outcome is not finite, a number stopped being so. Where every number
@@ -315,8 +294,8 @@ func allHit(hits []float32) bool {
 func (e *engine) firstNonFinite(o outcome) (*model.NonFinite, error) {
 	j := e.last()
 	for w, me := range e.workers {
-		for examples := range j.shards(w, len(e.workers)) {
-			e.fill(&me.batch, j, examples)
+		for places := range j.shards(w, len(e.workers)) {
+			e.fill(me, places, j.all)
 			found, err := me.executor.FirstNonFinite(&me.batch, j.weight)
 			if found != nil || err != nil {
 				return found, err

@@ -2,20 +2,36 @@ package train
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"trainer/internal/team"
 	"trainer/model"
 )
 
-// Evaluation says how well a model answers a dataset. An answer is right when every token of it, the end token included, is the
-// likeliest one behind the tokens before it; that is the same as greedy generation giving the answer.
+// Evaluation says how well a model predicts data. An answer is right when every token of it, the end token included, is the
+// likeliest one behind the tokens before it; that is the same as greedy generation giving the answer. Of a text each token counts by
+// itself.
 type Evaluation struct {
-	Loss        float64 // mean -log p of the answers' tokens
-	Right       int     // examples whose whole answer is right
-	Total       int
-	ByOperation []Score
-	Wrong       []int // indices of the examples that are not right, in order
+	Loss  float64 // mean -log p of the targets, in nats
+	Right int     // answers, or tokens of text
+	Total int
+
+	ByOperation []Score // of examples
+	Wrong       []int   // indices of the examples that are not right, in order
+
+	BytesPerToken float64 // of text; 0 is not known
+}
+
+// Perplexity is e^Loss: the number of equally likely tokens among which a choice is as hard.
+func (e *Evaluation) Perplexity() float64 { return math.Exp(e.Loss) }
+
+// BitsPerByte is the loss in bits for each byte of the text, which can be compared between tokenizers; 0 where it is not known.
+func (e *Evaluation) BitsPerByte() float64 {
+	if e.BytesPerToken == 0 {
+		return 0
+	}
+	return e.Loss / math.Ln2 / e.BytesPerToken
 }
 
 // Score is the accuracy on one operation.
@@ -43,63 +59,65 @@ const (
 	evaluationTokens   = 4096
 )
 
-// evaluationEnd returns the end of the batch of examples that begins with the first one.
-func (d *Dataset) evaluationEnd(first int) int {
-	tokens := len(d.sequences[first].inputs)
+// evaluationEnd returns the end of the batch of sequences that begins with the first one.
+func evaluationEnd(d Data, first int) int {
+	tokens := d.length(d.place(first))
 	end := first + 1
 	for ; end < min(first+evaluationExamples, d.Len()); end++ {
-		if tokens += len(d.sequences[end].inputs); tokens > evaluationTokens {
+		if tokens += d.length(d.place(end)); tokens > evaluationTokens {
 			break
 		}
 	}
 	return end
 }
 
-// evaluate runs all examples of a dataset through the model as it is.
-func (e *engine) evaluate(d *Dataset) (*Evaluation, error) {
+// evaluate runs all sequences through the model as it is.
+func (e *engine) evaluate(d Data) (*Evaluation, error) {
 	e.data = d
-	nll, right := make([]float64, d.Len()), make([]bool, d.Len())
+	nll, right := make([]float64, d.Len()), make([]int, d.Len())
 	run := func(w, workers int) { e.workers[w].err = e.evaluateShare(w, workers, nll, right) }
 	if err := e.everyWorker([]team.Phase{run}); err != nil {
 		return nil, err
 	}
-	return summarize(d, nll, right), nil
+	result := &Evaluation{}
+	d.summarize(result, nll, right)
+	return result, nil
 }
 
-// evaluateShare evaluates every workers-th batch of examples.
-func (e *engine) evaluateShare(w, workers int, nll []float64, right []bool) error {
-	me, answers := e.workers[w], &job{}
-	var examples []int32
+// evaluateShare evaluates every workers-th batch of sequences.
+func (e *engine) evaluateShare(w, workers int, nll []float64, right []int) error {
+	me := e.workers[w]
+	var places []int
 	for number, first := 0, 0; first < e.data.Len(); number++ {
-		begin, end := first, e.data.evaluationEnd(first)
+		begin, end := first, evaluationEnd(e.data, first)
 		first = end
 		if number%workers != w {
 			continue
 		}
-		examples = examples[:0]
+		places = places[:0]
 		for i := begin; i < end; i++ {
-			examples = append(examples, int32(i))
+			places = append(places, e.data.place(i))
 		}
-		e.fill(&me.batch, answers, examples)
+		e.fill(me, places, false)
 		r, err := me.executor.Run(&me.batch, model.Evaluate, 1)
 		if err != nil {
 			return err
 		}
-		at := 0
-		for _, i := range examples {
-			end := at + e.data.sequences[i].wanted
-			for _, v := range r.NLL[at:end] {
-				nll[i] += float64(v)
+		from := 0
+		for i, at := range places {
+			to := from + e.data.wanted(at, false)
+			for _, v := range r.NLL[from:to] {
+				nll[begin+i] += float64(v)
 			}
-			right[i] = allHit(r.Hits[at:end])
-			at = end
+			right[begin+i], _ = e.data.right(r.Hits[from:to])
+			from = to
 		}
 	}
 	return nil
 }
 
-func summarize(d *Dataset, nll []float64, right []bool) *Evaluation {
-	result := &Evaluation{Total: d.Len()}
+func (d *Dataset) summarize(result *Evaluation, nll []float64, right []int) {
+	result.Total = d.Len()
 	targets := 0
 	for i := range d.sequences {
 		s := &d.sequences[i]
@@ -112,10 +130,9 @@ func summarize(d *Dataset, nll []float64, right []bool) *Evaluation {
 			result.ByOperation = append(result.ByOperation, Score{Operation: operation})
 		}
 		result.ByOperation[k].Total++
-		if right[i] {
-			result.ByOperation[k].Right++
-			result.Right++
-		} else {
+		result.ByOperation[k].Right += right[i]
+		result.Right += right[i]
+		if right[i] == 0 {
 			result.Wrong = append(result.Wrong, i)
 		}
 	}
@@ -123,5 +140,4 @@ func summarize(d *Dataset, nll []float64, right []bool) *Evaluation {
 		result.Loss /= float64(targets)
 	}
 	slices.SortFunc(result.ByOperation, func(a, b Score) int { return cmp.Compare(a.Operation, b.Operation) })
-	return result
 }

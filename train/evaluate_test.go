@@ -41,7 +41,7 @@ func TestLongExamplesAreEvaluatedInSmallerBatches(t *testing.T) {
 	d.Examples = make([]examples.Example, len(d.sequences))
 	var ends []int
 	for end := 0; end < d.Len(); {
-		end = d.evaluationEnd(end)
+		end = evaluationEnd(d, end)
 		ends = append(ends, end)
 	}
 	// Four of 1000 tokens, the fifth, the long ones alone, 128 short ones and the rest.
@@ -62,21 +62,21 @@ func TestEvaluationEqualsGreedyGeneration(t *testing.T) {
 	}
 	generator := trainer.Generator()
 	var prompts [][]int32
-	for _, s := range trainer.Train.sequences {
+	for _, s := range dataOf(trainer).sequences {
 		prompts = append(prompts, s.inputs[:len(s.inputs)-s.wanted+1])
 	}
 	answers, err := generator.Generate(prompts, model.Sampling{TopP: 1}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, s := range trainer.Train.sequences {
+	for i, s := range dataOf(trainer).sequences {
 		var generated []int32
 		for _, c := range answers[i] {
 			generated = append(generated, c.Token)
 		}
 		if right := reflect.DeepEqual(generated, s.targets[len(s.targets)-s.wanted:]); right == wrong[i] {
 			t.Errorf("%s: the evaluation says right: %t, but generated was %q",
-				trainer.Train.Examples[i].Text(), !wrong[i], trainer.Tokenizer.Decode(generated))
+				dataOf(trainer).Examples[i].Text(), !wrong[i], trainer.Tokenizer.Decode(generated))
 		}
 	}
 }
@@ -89,8 +89,8 @@ func TestAnAnswerThatDoesNotEndIsWrong(t *testing.T) {
 	if e := evaluation(t, trainer); e.Right != e.Total {
 		t.Fatalf("%d of %d right before", e.Right, e.Total)
 	}
-	for i, s := range trainer.Train.sequences {
-		s.answers[len(s.answers)-1] = trainer.Train.sequences[i].inputs[0] // as if a word had to follow
+	for i, s := range dataOf(trainer).sequences {
+		s.answers[len(s.answers)-1] = dataOf(trainer).sequences[i].inputs[0] // as if a word had to follow
 	}
 	if e := evaluation(t, trainer); e.Right != 0 {
 		t.Errorf("%d of %d right, want none without the end that the data has", e.Right, e.Total)
@@ -140,7 +140,8 @@ one plus one equals two
 one plus two equals three
 one equals one
 `), 12)
-	e := summarize(d, []float64{1, 2, 4, 9}, []bool{false, true, false, true})
+	e := &Evaluation{}
+	d.summarize(e, []float64{1, 2, 4, 9}, []int{0, 1, 0, 1})
 	want := &Evaluation{Loss: 16.0 / 8, Right: 2, Total: 4, Wrong: []int{0, 2},
 		ByOperation: []Score{{"other", 1, 1}, {"plus", 1, 2}, {"times", 0, 1}}}
 	if !reflect.DeepEqual(e, want) {
@@ -163,7 +164,7 @@ func TestStepMetricsMatchANaiveCountOverPredictions(t *testing.T) {
 				batch := drawn(&[]sampler{*trainer.sampler}[0], 60)
 				right, tokens, nll, targets := 0, 0, 0.0, 0
 				for _, i := range batch {
-					s := trainer.Train.sequences[i]
+					s := dataOf(trainer).sequences[i]
 					all, from := true, len(s.targets)-s.wanted
 					for j, target := range s.targets {
 						// What the model predicts behind the first tokens alone.

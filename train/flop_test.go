@@ -19,10 +19,10 @@ func TestFLOPCountsTheProductsOfTheRowsThatAreThere(t *testing.T) {
 		head = 2 * 10 * 100
 	)
 	const want = 3 * 2 * (2*attention + rest + last + head) // forward and twice that backward; a multiplication and an addition
-	if got := d.FLOP(c, []int32{0}); got != want {
+	if got := FLOP(d, c, []int{0}); got != want {
 		t.Errorf("FLOP of one example = %g, want %d", got, want)
 	}
-	if got := d.FLOP(c, []int32{0, 0, 0}); got != 3*want {
+	if got := FLOP(d, c, []int{0, 0, 0}); got != 3*want {
 		t.Errorf("FLOP of the same example three times = %g, want %d", got, 3*want)
 	}
 }

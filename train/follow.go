@@ -2,7 +2,6 @@ package train
 
 import (
 	"math"
-	"slices"
 
 	"trainer/model"
 )
@@ -42,14 +41,12 @@ type FollowedWeight struct {
 	Decay float64 // weight decay, 0 for biases and norms
 }
 
-// FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data. Looking does not
-// change the step.
+// FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data, the sequence at
+// a place. Looking does not change the step.
 func (t *Trainer) FollowStep(example int) (*Followed, error) {
-	s := &t.Train.sequences[example]
-	e := t.Train.Examples[example]
-	f := &Followed{Question: e.Question, Blame: make([]float64, len(t.Model.Stages))}
-	first := s.inputs[:len(s.inputs)-s.wanted+1]
-	target := s.targets[len(first)-1]
+	s := t.Train.sequence(example, new(room))
+	f := &Followed{Question: t.Train.question(example, s, t.Tokenizer), Blame: make([]float64, len(t.Model.Stages))}
+	first, target := s.prompt()
 	f.Target = t.Tokenizer.Token(target)
 
 	ranked, err := t.engine.next(first)
@@ -59,7 +56,7 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	f.Top, f.Before = ranked[:min(3, len(ranked))], probability(ranked, target)
 
 	// The gradient of this example alone.
-	if err := t.engine.start(t.Train, job{batch: []int32{int32(example)}, micro: 1}); err != nil {
+	if err := t.engine.start(t.Train, job{batch: []int{example}, micro: 1}); err != nil {
 		return nil, err
 	}
 	alone, err := t.engine.finish(f.Blame)
@@ -107,14 +104,8 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	return f, nil
 }
 
-// NextExample is the training example that the next step deals first.
-func (t *Trainer) NextExample() int {
-	s := *t.sampler
-	s.order = slices.Clone(s.order)
-	var one [1]int32
-	s.draw(one[:])
-	return int(one[0])
-}
+// NextExample is the place of the training example that the next step deals first.
+func (t *Trainer) NextExample() int { return t.sampler.peek() }
 
 // steepest returns the parameter and the index in the vector of all weights of the element with the largest gradient.
 func (t *Trainer) steepest(gradient []float32) (*model.Parameter, int) {

@@ -31,7 +31,7 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 	trainer := newTrainer(t, mixed(50), o)
 	steps(t, trainer, 2)
 	const example = 17
-	s := trainer.Train.sequences[example]
+	s := dataOf(trainer).sequences[example]
 	prompt := s.inputs[:len(s.inputs)-s.wanted+1]
 	answer := s.targets[len(s.targets)-s.wanted]
 	p := func() float64 {
@@ -48,7 +48,7 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 		t.Fatal(err)
 	}
 	gradients := slices.Clone(gradientOf(t, trainer))
-	if f.Step != 3 || f.Question != trainer.Train.Examples[example].Question || f.Target != trainer.Tokenizer.Token(answer) {
+	if f.Step != 3 || f.Question != dataOf(trainer).Examples[example].Question || f.Target != trainer.Tokenizer.Token(answer) {
 		t.Errorf("step %d of %q with target %q", f.Step, f.Question, f.Target)
 	}
 	if f.Before != before || f.After != p() || f.NLL() != -math.Log(before) {
@@ -81,7 +81,7 @@ func TestFollowStepTellsWhatHappened(t *testing.T) {
 
 	// Its loss, blame and steepest weight are those of a batch of this example alone, before the step.
 	copy(trainer.Model.Weights, old)
-	if o := measured(t, trainer, []int32{example}, 1, false); f.Loss != o.loss {
+	if o := measured(t, trainer, []int{example}, 1, false); f.Loss != o.loss {
 		t.Errorf("loss is %g, want %g", f.Loss, o.loss)
 	}
 	alone := gradientOf(t, trainer)

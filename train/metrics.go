@@ -12,7 +12,7 @@ type Metrics struct {
 	Step            int     // from 1
 	Epoch           float64 // of training data dealt so far
 	Loss            float64 // mean -log p of the targets in the batch, before the update
-	Accuracy        float64 // share of the batch's examples whose whole answer was right, before the update
+	Accuracy        float64 // share of the batch's answers that were right in full, or of a text's tokens, before the update
 	LearningRate    float64
 	GradientNorm    float64 // before clipping
 	Tokens          int     // read by the model in this step

@@ -63,7 +63,7 @@ func TestRunTellsItsObserverWhatHappensInOrder(t *testing.T) {
 	o.Steps = 5
 	trainer, plan := newRun(t, mixed(20), mixed(3), o)
 	plan.EvaluateEvery, plan.SaveEvery = 2, 4
-	followed := trainer.Train.Examples[trainer.NextExample()].Question
+	followed := dataOf(trainer).Examples[trainer.NextExample()].Question
 	var r recorder
 	if err := trainer.Run(t.Context(), plan, &r); err != nil {
 		t.Fatal(err)

@@ -3,12 +3,28 @@ package train
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
+
+	"trainer/train/examples"
 )
 
+// newDeck returns a sampler of examples, each with its weight.
+func newDeck(weights []int, seed uint64) *sampler {
+	d, o := &Dataset{}, Options{Seed: seed, Repeats: make(map[string]int)}
+	for i, w := range weights {
+		operation := strconv.Itoa(i)
+		d.Examples, o.Repeats[operation] = append(d.Examples, examples.Example{Operation: operation}), w
+	}
+	return newSampler(d, &o)
+}
+
+// even are n weights of 1.
+func even(n int) []int { return slices.Repeat([]int{1}, n) }
+
 // drawn returns the next n examples.
-func drawn(s *sampler, n int) []int32 {
-	list := make([]int32, n)
+func drawn(s *sampler, n int) []int {
+	list := make([]int, n)
 	s.draw(list)
 	return list
 }
@@ -22,8 +38,8 @@ func TestEveryEpochDealsEachExampleAsOftenAsItsWeight(t *testing.T) {
 			weights[i] = 1 + random.IntN(4)
 			deck += weights[i]
 		}
-		s := newSampler(len(weights), func(i int) int { return weights[i] }, random.Uint64())
-		var dealt []int32
+		s := newDeck(weights, random.Uint64())
+		var dealt []int
 		for len(dealt) < 3*deck {
 			// Batches of any size, larger than an epoch too, cross its end.
 			dealt = append(dealt, drawn(s, 1+random.IntN(2*deck))...)
@@ -44,8 +60,7 @@ func TestEveryEpochDealsEachExampleAsOftenAsItsWeight(t *testing.T) {
 }
 
 func TestEpochsAndSeedsHaveOrdersOfTheirOwn(t *testing.T) {
-	one := func(int) int { return 1 }
-	a, b := newSampler(30, one, 1), newSampler(30, one, 2)
+	a, b := newDeck(even(30), 1), newDeck(even(30), 2)
 	first, second, other := drawn(a, 30), drawn(a, 30), drawn(b, 30)
 	if slices.Equal(first, second) {
 		t.Error("two epochs have one order")
@@ -53,15 +68,15 @@ func TestEpochsAndSeedsHaveOrdersOfTheirOwn(t *testing.T) {
 	if slices.Equal(first, other) {
 		t.Error("two seeds have one order")
 	}
-	if !slices.Equal(drawn(newSampler(30, one, 1), 30), first) {
+	if !slices.Equal(drawn(newDeck(even(30), 1), 30), first) {
 		t.Error("one seed has two orders")
 	}
 }
 
 func TestAResumedRunFindsTheOrderThatWasRecorded(t *testing.T) {
 	// If this order changes, a run that is resumed repeats some examples of its epoch and misses others.
-	want := []int32{3, 6, 2, 1, 4, 5, 7, 0}
-	if got := drawn(newSampler(8, func(int) int { return 1 }, 1), 8); !slices.Equal(got, want) {
+	want := []int{3, 6, 2, 1, 4, 5, 7, 0}
+	if got := drawn(newDeck(even(8), 1), 8); !slices.Equal(got, want) {
 		t.Errorf("epoch 0 of seed 1 is %v, want %v", got, want)
 	}
 }
@@ -70,8 +85,11 @@ func TestSeekEqualsHavingDrawn(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 2))
 	for range 100 {
 		n, seed := 1+random.IntN(20), random.Uint64()
-		weight := func(i int) int { return 1 + i%3 }
-		a, b := newSampler(n, weight, seed), newSampler(n, weight, seed)
+		weights := make([]int, n)
+		for i := range weights {
+			weights[i] = 1 + i%3
+		}
+		a, b := newDeck(weights, seed), newDeck(weights, seed)
 		drawn(a, random.IntN(100))
 		b.seek(a.epoch, a.next)
 		if x, y := drawn(a, 50), drawn(b, 50); !slices.Equal(x, y) {

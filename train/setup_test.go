@@ -98,6 +98,9 @@ func dataset(t testing.TB, words tokenizer.Tokenizer, list []examples.Example, c
 	return d
 }
 
+// dataOf are the examples that a trainer learns.
+func dataOf(trainer *Trainer) *Dataset { return trainer.Train.(*Dataset) }
+
 // steps takes n steps and returns their metrics.
 func steps(t testing.TB, trainer *Trainer, n int) []Metrics {
 	t.Helper()
@@ -113,7 +116,7 @@ func steps(t testing.TB, trainer *Trainer, n int) []Metrics {
 }
 
 // measured is the outcome of a step on some examples that does not move the weights.
-func measured(t testing.TB, trainer *Trainer, batch []int32, micro int, all bool) outcome {
+func measured(t testing.TB, trainer *Trainer, batch []int, micro int, all bool) outcome {
 	t.Helper()
 	if err := trainer.engine.start(trainer.Train, job{batch: batch, micro: micro, all: all}); err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func TestASteadyStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkStep takes steps of the calculator with two threads. %gemm compares their Dataset.FLOP with what the threads do in matrix
+// BenchmarkStep takes steps of the calculator with two threads. %gemm compares their FLOP with what the threads do in matrix
 // products alone, of matrices that fit the second-level cache.
 func BenchmarkStep(b *testing.B) {
 	const threads = 2
@@ -49,7 +49,7 @@ func BenchmarkStep(b *testing.B) {
 				if _, err := trainer.Step(); err != nil {
 					b.Fatal(err)
 				}
-				flop += trainer.Train.FLOP(trainer.Model.Config, trainer.LastBatch())
+				flop += FLOP(trainer.Train, trainer.Model.Config, trainer.LastBatch())
 			}
 			seconds := b.Elapsed().Seconds()
 			b.ReportMetric(1e3*seconds/float64(b.N), "ms/step")

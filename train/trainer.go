@@ -23,8 +23,8 @@ import (
 type Trainer struct {
 	Model     *model.Model
 	Tokenizer tokenizer.Tokenizer
-	Train     *Dataset
-	HeldOut   *Dataset // never trained on; may be empty
+	Train     Data
+	HeldOut   Data // never trained on; may be empty
 	Options   Options
 
 	engine    *engine
@@ -34,7 +34,7 @@ type Trainer struct {
 	data      string  // fingerprint of Train, empty before the first checkpoint
 	step      int     // steps taken
 	begun     []begun // steps that are begun and not ended
-	batch     []int32 // memory of a batch
+	batch     []int   // memory of a batch
 	metrics   Metrics
 	ended     time.Time // when the last step was
 	seconds   float64   // spent by earlier processes of this run
@@ -46,7 +46,7 @@ type begun struct{ rate, epoch float64 }
 
 // New returns a trainer at step 0. It returns an error of class usage for options that are not valid and for a model too large for the
 // machine, of class data when there is nothing to train on.
-func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Options) (*Trainer, error) {
+func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut Data, o Options) (*Trainer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Optio
 		return nil, err
 	}
 	if train.Len() == 0 {
-		return nil, fault.Dataf("there is no example to train on")
+		return nil, fault.Dataf("there is nothing to train on")
 	}
 	const vectors = 4 // weights, gradient and the optimizer's moments
 	weights := m.Config.NumParameters()
@@ -72,8 +72,8 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut *Dataset, o Optio
 		engine:    e,
 		optimizer: optimizer,
 		schedule:  o.schedule(),
-		sampler:   newSampler(train.Len(), func(i int) int { return max(1, o.Repeats[train.Examples[i].Operation]) }, o.Seed),
-		batch:     make([]int32, o.Batch*o.Accumulate),
+		sampler:   newSampler(train, &o),
+		batch:     make([]int, o.Batch*o.Accumulate),
 		metrics:   Metrics{Stages: m.Stages, Blame: make([]float64, len(m.Stages))},
 		started:   time.Now(),
 	}, nil
@@ -140,7 +140,7 @@ func (t *Trainer) end() (*Metrics, error) {
 	t.begun = append(t.begun[:0], t.begun[1:]...)
 	t.step++
 	m.Step, m.Loss, m.GradientNorm, m.LearningRate, m.Epoch = t.step, out.loss, out.norm, s.rate, s.epoch
-	m.Accuracy = share(out.right, len(t.batch))
+	m.Accuracy = out.accuracy
 	m.Tokens = out.tokens
 	now := time.Now()
 	m.TokensPerSecond = float64(out.tokens) / now.Sub(t.ended).Seconds()
@@ -148,11 +148,12 @@ func (t *Trainer) end() (*Metrics, error) {
 	return m, nil
 }
 
-// LastBatch returns the indices in Train of the examples of the last step. The next Step overwrites them.
-func (t *Trainer) LastBatch() []int32 { return t.engine.last().batch }
+// LastBatch returns where in Train the sequences of the last step are; of a Dataset these are the indices of examples. The next Step
+// overwrites them.
+func (t *Trainer) LastBatch() []int { return t.engine.last().batch }
 
-// Evaluate answers every example of a dataset with the model as it is.
-func (t *Trainer) Evaluate(d *Dataset) (*Evaluation, error) { return t.engine.evaluate(d) }
+// Evaluate predicts every target of the data with the model as it is.
+func (t *Trainer) Evaluate(d Data) (*Evaluation, error) { return t.engine.evaluate(d) }
 
 // Generator returns a generator of the model on the trainer's device. It is for use between steps, until Close.
 func (t *Trainer) Generator() *model.Generator {

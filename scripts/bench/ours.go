@@ -12,8 +12,8 @@ import (
 type ours struct{ *train.Trainer }
 
 // steps takes n steps, and returns the batches that they trained on.
-func (o ours) steps(n int) (*turn, [][]int32, error) {
-	t, batches := &turn{}, make([][]int32, 0, n)
+func (o ours) steps(n int) (*turn, [][]int, error) {
+	t, batches := &turn{}, make([][]int, 0, n)
 	for range n {
 		begin := time.Now()
 		m, err := o.Step()
@@ -28,10 +28,10 @@ func (o ours) steps(n int) (*turn, [][]int32, error) {
 }
 
 // gflop is the arithmetic of a step on the batches, their mean, in units of a billion operations.
-func (o ours) gflop(batches [][]int32) float64 {
+func (o ours) gflop(batches [][]int) float64 {
 	sum := 0.0
 	for _, b := range batches {
-		sum += o.Train.FLOP(o.Model.Config, b)
+		sum += train.FLOP(o.Train, o.Model.Config, b)
 	}
 	return sum / float64(len(batches)) / 1e9
 }

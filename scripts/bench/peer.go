@@ -73,7 +73,7 @@ func startPeer(ctx context.Context, w *workload, dir string, threads int) (*peer
 }
 
 // steps trains on batches, lists of indices of examples. A mode and a session have a model of their own.
-func (p *peer) steps(mode string, session int, batches [][]int32) (*turn, error) {
+func (p *peer) steps(mode string, session int, batches [][]int) (*turn, error) {
 	request, err := json.Marshal(map[string]any{"mode": mode, "session": session, "batches": batches})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,71 @@
+package train
+
+import (
+	"trainer/model"
+	"trainer/tokenizer"
+)
+
+// Data is what a model learns from, or is judged by: sequences of tokens, each at a place. It is a *Dataset, examples with a question and an
+// answer, or a *Text, windows of one long stream.
+type Data interface {
+	// Len is the number of sequences.
+	Len() int
+	// Tokens is the number of tokens that the model reads in one pass over the data.
+	Tokens() int
+
+	// place is where sequence i is, in order.
+	place(i int) int
+	// deal says how many sequences an epoch has, and how those of an epoch are dealt: where the i-th of them is.
+	deal(o *Options) (size int, deal func(epoch int) func(i int) int)
+	// sequence is what is at a place. It may lie in room, until its next use.
+	sequence(at int, room *room) sequence
+	// length and wanted are those of the sequence at a place: the tokens that the model reads, and the targets that count in the loss.
+	length(at int) int
+	wanted(at int, all bool) int
+	// right counts what the hits of a sequence's targets make right, of how many: answers, or tokens.
+	right(hits []float32) (right, of int)
+	// question is what stands before the first target that counts, as text.
+	question(at int, s sequence, t tokenizer.Tokenizer) string
+	// summarize completes an evaluation, from the sum of -log p and what is right of each sequence.
+	summarize(e *Evaluation, nll []float64, right []int)
+	// fingerprint is a hash by which a resumed run knows its data again.
+	fingerprint() string
+}
+
+// room is memory for one sequence.
+type room struct{ ids []int32 }
+
+// sequence is what goes into a batch: inputs and for each the next token. In answers the targets that count are left, the others are -1.
+type sequence struct {
+	inputs, targets, answers []int32
+	wanted                   int // targets that count in answers: the last ones
+}
+
+// prompt is what stands before the first target that counts, and that target.
+func (s *sequence) prompt() (tokens []int32, target int32) {
+	n := len(s.inputs) - s.wanted + 1
+	return s.inputs[:n], s.targets[n-1]
+}
+
+// FLOP returns the number of floating-point operations that a training step on the sequences at these places asks for, with the loss on
+// the answers. Of the arithmetic only matrix products and attention are counted, forward and twice that backward, for the rows that are
+// there: the tokens of the sequences and, behind the last attention, those that predict. What is padded, elementwise or computed again is
+// not counted.
+func FLOP(d Data, c model.Config, batch []int) float64 {
+	var tokens, predictions, pairs float64 // pairs of a token with itself or one before it
+	for _, at := range batch {
+		n := float64(d.length(at))
+		tokens, predictions, pairs = tokens+n, predictions+float64(d.wanted(at, false)), pairs+n*(n+1)/2
+	}
+	width, hidden := float64(c.Width), float64(c.MLPWidth)
+	forward := 2 * predictions * width * float64(c.VocabSize)
+	for layer := range c.Layers {
+		rows := tokens // behind attention
+		if layer == c.Layers-1 {
+			rows = predictions
+		}
+		forward += 2*tokens*width*3*width + 2*rows*width*width + 2*2*rows*width*hidden + // the four matrices of a block
+			2*2*pairs*width // queries with keys, weights with values
+	}
+	return 3 * forward
+}
