@@ -103,8 +103,7 @@ func (u *gpuUpdater) gradient() ([]float32, error) {
 func (u *gpuUpdater) fetch() error { return u.each(u.backend.Fetch) }
 
 func (u *gpuUpdater) push(steps int) error {
-	u.optimizer.SetSteps(steps)
-	return u.each(u.backend.Push)
+	return errors.Join(u.optimizer.SetSteps(steps), u.each(u.backend.Push))
 }
 
 // each calls f with everything that training changes.

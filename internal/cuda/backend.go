@@ -63,7 +63,10 @@ type Backend struct {
 	rotations map[rotationKey]rotation
 }
 
-var _ vm.Rewriter = (*Backend)(nil)
+var (
+	_ vm.Rewriter = (*Backend)(nil)
+	_ vm.Fetcher  = (*Backend)(nil)
+)
 
 // New returns a backend on a device, which its Close closes, as New does with an error.
 func New(device driver.Device, o Options) (*Backend, error) {

@@ -5,23 +5,22 @@ import (
 	"trainer/internal/vm"
 )
 
-// Fetch brings memory of the device to the host without making either wait: Start queues the downloads behind a run, and Wait, some runs
-// later, hands out what they brought. With two Fetches that take turns, the host reads the results of a step while the GPU is at the next.
-type Fetch struct {
+// fetch is a vm.Fetch through page-locked memory: downloads are queued behind a run, and the host waits for them when it wants them.
+type fetch struct {
 	backend *Backend
 	host    []byte // page-locked
 	parts   [][]byte
 	done    driver.Event
 }
 
-// NewFetch returns a Fetch. The backend's Close frees its memory as well.
+// NewFetch returns a vm.Fetch, whose memory Close frees.
 func (b *Backend) NewFetch() (vm.Fetch, error) {
 	done, err := b.device.NewEvent()
-	return &Fetch{backend: b, done: done}, err
+	return &fetch{backend: b, done: done}, err
 }
 
 // Start queues the downloads of memory of the backend as it is behind all that was queued. What an earlier Start brought is gone.
-func (f *Fetch) Start(memory ...vm.Memory) error {
+func (f *fetch) Start(memory ...vm.Memory) error {
 	size := 0
 	for _, m := range memory {
 		size += vm.Align(m.Size())
@@ -49,7 +48,7 @@ func (f *Fetch) Start(memory ...vm.Memory) error {
 }
 
 // Wait waits until the memory has come and returns it in the order of Start. The next Start overwrites it.
-func (f *Fetch) Wait() ([][]byte, error) {
+func (f *fetch) Wait() ([][]byte, error) {
 	if err := f.done.Synchronize(); err != nil {
 		return nil, f.backend.explain(err)
 	}
@@ -57,7 +56,7 @@ func (f *Fetch) Wait() ([][]byte, error) {
 }
 
 // reserve makes room for size bytes, and for more than that, so that it grows rarely.
-func (f *Fetch) reserve(size int) error {
+func (f *fetch) reserve(size int) error {
 	if len(f.host) >= size {
 		return nil
 	}

@@ -21,7 +21,9 @@ func configs() []model.Config {
 	odd.Width, odd.Heads, odd.MLPWidth, odd.Positions = 30, 5, 50, model.Rotary
 	fixed := model.Calculator(19)
 	fixed.Layers, fixed.Width, fixed.Heads, fixed.MLPWidth, fixed.Positions = 1, 24, 1, 40, model.Sinusoidal
-	return []model.Config{tied, odd, fixed}
+	wide := model.Calculator(140) // several tiles of everything
+	wide.Context, wide.Layers, wide.Width, wide.Heads, wide.MLPWidth = 80, 1, 128, 2, 256
+	return []model.Config{tied, odd, fixed, wide}
 }
 
 // newModel returns a model whose weights are large enough for attention and GELU to be far from linear.
@@ -100,7 +102,7 @@ func TestModelsHaveTheLossAndTheGradientsOfTheCPU(t *testing.T) {
 		host := cpu.New(1, kernel.Best())
 		defer host.Close()
 		var b model.Batch
-		fill(&b, c, 12, 1, 9)
+		fill(&b, c, c.Context, 1, c.Context*3/4)
 		want := takeStep(t, model.NewExecutor(m, host), &b)
 		for _, o := range []struct {
 			name    string

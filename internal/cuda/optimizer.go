@@ -107,8 +107,11 @@ func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameter
 
 const outcomeSize = int(unsafe.Sizeof(kernels.Outcome{}))
 
-// SetSteps tells how many steps were taken before.
-func (o *Optimizer) SetSteps(n int) { o.steps = n }
+// SetSteps tells how many steps were taken before. It lets steps move weights again after one has failed.
+func (o *Optimizer) SetSteps(n int) error {
+	o.steps = n
+	return o.report.slice(0, outcomeSize).Write(make([]byte, outcomeSize))
+}
 
 // Add takes the gradient of a run, in the layout of the weights, and its loss, as the first of a step or added to those before it.
 // alone says that none follows in this step: then they stay where they are until Step.
@@ -288,8 +291,3 @@ func (o *Optimizer) Report(outcome []byte) Report {
 
 // Gradient is that of the latest step, in the layout of the weights, until the next run or Add.
 func (o *Optimizer) Gradient() vm.Memory { return o.gradient }
-
-// Resume lets steps move weights again after one has failed.
-func (o *Optimizer) Resume() error {
-	return o.report.slice(0, outcomeSize).Write(make([]byte, outcomeSize))
-}

@@ -159,10 +159,12 @@ func TestAFailedStepMovesNothing(t *testing.T) {
 			t.Errorf("with the loss %v the weights moved: %v, expected %v", loss, !moved, moved)
 		}
 	}
-	o.SetSteps(10)
+	if err := o.SetSteps(10); err != nil {
+		t.Fatal(err)
+	}
 	step(math.NaN(), 11, false)
 	step(1, 11, false)
-	if err := o.Resume(); err != nil {
+	if err := o.SetSteps(0); err != nil {
 		t.Fatal(err)
 	}
 	step(1, 0, true)
