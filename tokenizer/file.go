@@ -113,6 +113,7 @@ func parse(data []byte) (Tokenizer, error) {
 			Type   string          `json:"type"`
 			Merges json.RawMessage `json:"merges"`
 		} `json:"model"`
+		PreTokenizer *component `json:"pre_tokenizer"`
 	}
 	if err := json.Unmarshal(data, &kind); err != nil {
 		return nil, fmt.Errorf("not the JSON of a tokenizer: %w", located(data, err))
@@ -120,6 +121,8 @@ func parse(data []byte) (Tokenizer, error) {
 	switch {
 	case kind.Model == nil:
 		return nil, errors.New(`"model" is missing: not a tokenizer.json of Hugging Face tokenizers`)
+	case kind.Model.Type == wordLevelType && kind.PreTokenizer != nil && kind.PreTokenizer.Type == splitType:
+		return parseChar(data)
 	case kind.Model.Type == wordLevelType:
 		return parseWord(data)
 	case kind.Model.Type == bpeType, kind.Model.Type == "" && kind.Model.Merges != nil: // GPT-2's own file does not name it

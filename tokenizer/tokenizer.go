@@ -2,8 +2,8 @@
 // goes back through Decode. A tokenizer lives in two files of a run folder, tokenizer.json and tokenizer_config.json, in
 // the layout of Hugging Face tokenizers and transformers, which load them and encode alike.
 //
-// Start at Tokenizer. Word, one token a word, and BPE, tokens of one or more bytes, implement it; TrainBPE learns the latter
-// from text. Load reads one back.
+// Start at Tokenizer. Word, one token a word, Char, one a character, and BPE, tokens of one or more bytes, implement it; TrainBPE learns the
+// last from text. Load reads one back.
 package tokenizer
 
 import (
@@ -39,8 +39,8 @@ type Tokenizer interface {
 	ID(token string) (int32, bool)
 	// VocabSize returns the number of tokens, special tokens included.
 	VocabSize() int
-	// EOS returns the id of the token that ends a sequence, or NoToken; of the tokenizers of this package only a BPE that
-	// was made elsewhere may lack one.
+	// EOS returns the id of the token that ends a sequence, or NoToken: a Char has none, nor have some BPE that were made
+	// elsewhere.
 	EOS() int32
 	// JSON returns the content of tokenizer.json, which Parse reads back.
 	JSON() []byte
