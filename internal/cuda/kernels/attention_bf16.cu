@@ -20,20 +20,33 @@
 constexpr int warps = 4, threads = warps * warp_size;
 constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 
+// What a block shares: a ring of two tiles of rows, in which rows begin at multiples of their size (see Tile::right), and numbers of rows.
+extern __shared__ __align__(256) bf16 memory[];
+
 template <int D>
 struct Tile {
     static constexpr int kept = D <= 64 ? 128 : 64, met = kept / 2; // rows
-    static constexpr int own = kept / warps, bands = own / 16;      // rows of a warp, and in how many 16 it has them
+    static constexpr int own = kept / warps, bands = own / 16;      // rows of a warp, and how many times 16 these are
     static constexpr int chunks = met / 16;
-    static constexpr int pieces = D / piece;                        // of a row
-    static constexpr int at_once = warp_size / pieces;              // rows, of which each lane of a warp has a piece
-    static constexpr int stage = kept * D;                          // elements of the kept rows of one matrix, or of the met rows of two
+    static constexpr int pieces = D / piece;           // of a row
+    static constexpr int at_once = warp_size / pieces; // rows of which the lanes of a warp have a piece each
+    static constexpr int stage = kept * D; // elements of a tile of the ring: the kept rows of one matrix, or the met rows of two
+    static constexpr int chunk_bytes = 16 * D * sizeof(bf16), met_bytes = met * D * sizeof(bf16);
 
     // place is where a piece lies in shared memory: permuted so that the same piece of 8 rows is in different banks.
     static __device__ int place(int row, int p) {
         constexpr int together = pieces < 8 ? 8 / pieces : 1; // rows in 128 bytes
         return (row * pieces + (p ^ row / together % (8 / together))) * piece;
     }
+
+    // right is the address of the piece i pairs of pieces to the right of one of the first two of a row.
+    static __device__ unsigned right(unsigned first, int i) { return first ^ i * 2 * piece * (int)sizeof(bf16); }
+
+    // for_dot and for_sums are where a lane reads the 16 rows of a tile from `rows` on: as columns of operand b, and as rows of it.
+    static __device__ unsigned for_dot(const bf16 *rows, int lane) {
+        return shared_address(rows + place(column_row(lane), column_piece(lane)));
+    }
+    static __device__ unsigned for_sums(const bf16 *rows, int lane) { return shared_address(rows + place(lane % 16, lane / 16)); }
 };
 
 // Columns are those of a head in a matrix.
@@ -111,20 +124,21 @@ __device__ void walk(bf16 *ring, Range met, Fetch fetch, Use use) {
 // keep loads the warp's rows of a tile as operands a.
 template <int D>
 __device__ void keep(unsigned kept[Tile<D>::bands][D / 16][4], const bf16 *tile, int own0, int lane) {
+    unsigned first = Tile<D>::for_sums(tile + own0 * D, lane); // operand a is read alike
 #pragma unroll
     for (int b = 0; b < Tile<D>::bands; b++)
 #pragma unroll
-        for (int k = 0; k < D / 16; k++)
-            load_fragment(kept[b][k], tile + (own0 + b * 16) * D + Tile<D>::place(lane % 16, k * 2 + lane / 16));
+        for (int k = 0; k < D / 16; k++) load_fragment(kept[b][k], Tile<D>::right(first, k) + b * Tile<D>::chunk_bytes);
 }
 
-// dot adds kept·metᵀ for 16 met rows to s: those of columns 0 to 7, then 8 to 15.
+// dot adds kept·metᵀ for 16 met rows to s: those of columns 0 to 7, then 8 to 15. The rows lie `offset` bytes behind met, which is the
+// lane's address.
 template <int D>
-__device__ void dot(float s[Tile<D>::bands][2][4], const unsigned kept[Tile<D>::bands][D / 16][4], const bf16 *met, int lane) {
+__device__ void dot(float s[Tile<D>::bands][2][4], const unsigned kept[Tile<D>::bands][D / 16][4], unsigned met, int offset) {
 #pragma unroll
     for (int k = 0; k < D / 16; k++) {
         unsigned x[4];
-        load_fragment(x, met + Tile<D>::place(column_row(lane), k * 2 + column_piece(lane)));
+        load_fragment(x, Tile<D>::right(met, k) + offset);
 #pragma unroll
         for (int b = 0; b < Tile<D>::bands; b++) {
             multiply(s[b][0], kept[b][k], x[0], x[1]);
@@ -133,9 +147,9 @@ __device__ void dot(float s[Tile<D>::bands][2][4], const unsigned kept[Tile<D>::
     }
 }
 
-// accumulate adds weights·met for 16 met rows to sum, with weights as dot lays them out.
+// accumulate adds weights·met for 16 met rows to sum, with weights as dot lays them out, and met and offset likewise.
 template <int D>
-__device__ void accumulate(float sum[Tile<D>::bands][D / 8][4], const float weights[Tile<D>::bands][2][4], const bf16 *met, int lane) {
+__device__ void accumulate(float sum[Tile<D>::bands][D / 8][4], const float weights[Tile<D>::bands][2][4], unsigned met, int offset) {
     unsigned w[Tile<D>::bands][4];
 #pragma unroll
     for (int b = 0; b < Tile<D>::bands; b++)
@@ -144,7 +158,7 @@ __device__ void accumulate(float sum[Tile<D>::bands][D / 8][4], const float weig
 #pragma unroll
     for (int n = 0; n < D / 16; n++) {
         unsigned x[4];
-        load_fragment_transposed(x, met + Tile<D>::place(lane % 16, n * 2 + lane / 16));
+        load_fragment_transposed(x, Tile<D>::right(met, n) + offset);
 #pragma unroll
         for (int b = 0; b < Tile<D>::bands; b++) {
             multiply(sum[b][n * 2], w[b], x[0], x[1]);
@@ -266,8 +280,8 @@ __device__ void hide(float s[Tile<D>::bands][2][4], int row0, int own0, int lane
 template <int D>
 __device__ void forward(bf16 *out, float *lse, const bf16 *qkv, const int *offsets, int sequences, int rows, int heads, int head_dim) {
     using T = Tile<D>;
-    extern __shared__ __align__(16) bf16 ring[];
-    __shared__ int begins[T::kept];
+    bf16 *ring = memory;
+    int *begins = (int *)(ring + 2 * T::stage);
     int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own, head = blockIdx.y;
     int row0 = (gridDim.x - 1 - blockIdx.x) * T::kept; // the last tiles have the longest way: they start first
     Columns q = columns_of(qkv, 3, 0, heads, head, head_dim), k = columns_of(qkv, 3, 1, heads, head, head_dim);
@@ -294,7 +308,7 @@ __device__ void forward(bf16 *out, float *lse, const bf16 *qkv, const int *offse
         if (!mine.meets(j0, T::met)) return;
         float s[T::chunks][T::bands][2][4] = {};
 #pragma unroll
-        for (int m = 0; m < T::chunks; m++) dot<D>(s[m], qs, tile + m * 16 * D, lane);
+        for (int m = 0; m < T::chunks; m++) dot<D>(s[m], qs, T::for_dot(tile, lane), m * T::chunk_bytes);
         if (!whole.holds(j0, T::met))
 #pragma unroll
             for (int m = 0; m < T::chunks; m++) hide<D>(s[m], j0 + m * 16, own0, lane, meeting);
@@ -327,7 +341,7 @@ __device__ void forward(bf16 *out, float *lse, const bf16 *qkv, const int *offse
                 }
             }
 #pragma unroll
-        for (int m = 0; m < T::chunks; m++) accumulate<D>(o, s[m], tile + (T::met + m * 16) * D, lane);
+        for (int m = 0; m < T::chunks; m++) accumulate<D>(o, s[m], T::for_sums(tile, lane), T::met_bytes + m * T::chunk_bytes);
     });
 
 #pragma unroll
@@ -372,8 +386,11 @@ __device__ void delta_of_rows(float *deltas, const Columns &out, const bf16 *dou
             int r = own0 + i;
             float product = 0;
 #pragma unroll 1
-            for (int d = lane; d < out.count && kept.has(row0 + r); d += warp_size)
-                product += __bfloat162float(*out.at(row0 + r, d)) * __bfloat162float(dout[T::place(r, d / piece) + d % piece]);
+            for (int column0 = 0; column0 < D; column0 += warp_size) {
+                int d = column0 + lane;
+                if (d < out.count && kept.has(row0 + r))
+                    product += __bfloat162float(*out.at(row0 + r, d)) * __bfloat162float(dout[T::place(r, d / piece) + d % piece]);
+            }
             product = warp_sum(product);
             if (lane == 0) deltas[r] = product;
         }
@@ -385,9 +402,9 @@ template <int D>
 __device__ void grad_queries(bf16 *dqkv, float *delta, const bf16 *qkv, const bf16 *out, const float *lse, const bf16 *dout,
                              const int *offsets, int sequences, int rows, int heads, int head_dim) {
     using T = Tile<D>;
-    extern __shared__ __align__(16) bf16 ring[];
-    __shared__ int begins[T::kept];
-    __shared__ float deltas[T::kept];
+    bf16 *ring = memory;
+    int *begins = (int *)(ring + 2 * T::stage);
+    float *deltas = (float *)(begins + T::kept);
     int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own, head = blockIdx.y;
     int row0 = (gridDim.x - 1 - blockIdx.x) * T::kept;
     Columns q = columns_of(qkv, 3, 0, heads, head, head_dim), k = columns_of(qkv, 3, 1, heads, head, head_dim);
@@ -426,10 +443,10 @@ __device__ void grad_queries(bf16 *dqkv, float *delta, const bf16 *qkv, const bf
         for (int m = 0; m < T::met; m += 16) {
             int j0 = tile0 + m;
             if (!mine.meets(j0, 16)) continue;
-            const bf16 *ks = tile + m * D, *vs = ks + T::met * D;
+            unsigned columns = T::for_dot(tile + m * D, lane), rows = T::for_sums(tile + m * D, lane);
             float s[T::bands][2][4] = {}, dp[T::bands][2][4] = {};
-            dot<D>(s, qs, ks, lane);
-            dot<D>(dp, grads, vs, lane);
+            dot<D>(s, qs, columns, 0);
+            dot<D>(dp, grads, columns, T::met_bytes);
             if (!whole.holds(j0, 16)) hide<D>(s, j0, own0, lane, meeting);
 #pragma unroll
             for (int b = 0; b < T::bands; b++)
@@ -439,7 +456,7 @@ __device__ void grad_queries(bf16 *dqkv, float *delta, const bf16 *qkv, const bf
                     float p = power(s[b][i / 4][i % 4] * scale - log_sum[b][half]);
                     s[b][i / 4][i % 4] = p * (dp[b][i / 4][i % 4] - d[b][half]);
                 }
-            accumulate<D>(dq, s, ks, lane);
+            accumulate<D>(dq, s, rows, 0);
         }
     });
     scale_all<D>(dq, scale * ln_2);
@@ -451,10 +468,10 @@ template <int D>
 __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const float *lse, const bf16 *dout, const int *offsets,
                           int sequences, int rows, int heads, int head_dim) {
     using T = Tile<D>;
-    extern __shared__ __align__(16) bf16 ring[];
-    __shared__ int ends[T::kept];
-    __shared__ Range mine_of[warps], whole_of[warps]; // here to leave the registers to the products
-    __shared__ __align__(8) float numbers[2][2][T::met]; // lse and delta of the met queries, beside the ring
+    bf16 *ring = memory;
+    int *ends = (int *)(ring + 2 * T::stage);
+    float *numbers = (float *)(ends + T::kept); // lse and delta of the met queries, of both tiles of the ring
+    Range *mine_of = (Range *)(numbers + 4 * T::met), *whole_of = mine_of + warps; // of a warp; here they take no registers
     int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own, head = blockIdx.y;
     int row0 = blockIdx.x * T::kept;
     Columns k = columns_of(qkv, 3, 1, heads, head, head_dim), v = columns_of(qkv, 3, 2, heads, head, head_dim);
@@ -484,7 +501,7 @@ __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const
         if (T::met * 2 < threads && which >= 2) return;
         bool inside = i0 + i < met.last;
         const float *from = which ? delta : lse;
-        copy_word(&numbers[tile != ring][which][i], from + (inside ? (size_t)head * rows + i0 + i : 0), inside ? 4 : 0);
+        copy_word(numbers + ((tile != ring) * 2 + which) * T::met + i, from + (inside ? (size_t)head * rows + i0 + i : 0), inside ? 4 : 0);
     };
     if (!met.empty()) fetch(ring, met.first);
     walk<D>(ring, met, fetch, [&](const bf16 *tile, int tile0) {
@@ -492,11 +509,11 @@ __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const
         for (int m = 0; m < T::met; m += 16) {
             int i0 = tile0 + m;
             if (!mine_of[threadIdx.x / warp_size].meets(i0, 16)) continue;
-            const bf16 *qs = tile + m * D, *grads = qs + T::met * D;
+            unsigned columns = T::for_dot(tile + m * D, lane), rows = T::for_sums(tile + m * D, lane);
             float s[T::bands][2][4] = {}, dp[T::bands][2][4] = {};
-            dot<D>(s, ks, qs, lane);
+            dot<D>(s, ks, columns, 0);
             if (!whole_of[threadIdx.x / warp_size].holds(i0, 16)) hide<D>(s, i0, own0, lane, meeting);
-            const float *at = numbers[tile != ring][0] + m + lane % 4 * 2;
+            const float *at = numbers + (tile != ring) * 2 * T::met + m + lane % 4 * 2;
 #pragma unroll
             for (int n = 0; n < 2; n++) {
                 float2 log_sum = *(const float2 *)(at + n * 8);
@@ -505,8 +522,8 @@ __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const
 #pragma unroll
                     for (int i = 0; i < 4; i++) s[b][n][i] = power(s[b][n][i] * scale - (i % 2 ? log_sum.y : log_sum.x) * log2_e);
             }
-            accumulate<D>(dv, s, grads, lane);
-            dot<D>(dp, vs, grads, lane);
+            accumulate<D>(dv, s, rows, T::met_bytes);
+            dot<D>(dp, vs, columns, T::met_bytes);
 #pragma unroll
             for (int n = 0; n < 2; n++) {
                 float2 d = *(const float2 *)(at + T::met + n * 8);
@@ -515,7 +532,7 @@ __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const
 #pragma unroll
                     for (int i = 0; i < 4; i++) dp[b][n][i] = s[b][n][i] * (dp[b][n][i] - (i % 2 ? d.y : d.x));
             }
-            accumulate<D>(dk, dp, qs, lane);
+            accumulate<D>(dk, dp, rows, 0);
         }
     });
     scale_all<D>(dk, scale * ln_2);

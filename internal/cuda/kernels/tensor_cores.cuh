@@ -20,27 +20,30 @@ __device__ inline void copy_word(void *to, const void *from, int bytes) {
 __device__ inline void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 // load_fragment loads 16 x 16 elements for multiply, 4 squares of 8 x 8: the lanes 0 to 7 point to the rows of the first, and so on; r[i]
-// is of square i. In the order (row 0, column 0), (8, 0), (0, 8), (8, 8), where the lane points to piece lane / 16 of row lane % 16, they are
-// operand a. As operand b, whose columns are the rows here, the columns 0 to 7 are in r[0] and r[2], 8 to 15 in r[1] and r[3].
+// is of square i. In the order (row 0, column 0), (8, 0), (0, 8), (8, 8), where the lane points to piece lane / 16 of row lane % 16, they
+// are operand a. As operand b, whose columns are the rows here, the columns 0 to 7 are in r[0] and r[2], 8 to 15 in r[1] and r[3].
 // column_row and column_piece point to (0, 0), (0, 8), (8, 0), (8, 8): then they are in r[0] and r[1], and in r[2] and r[3]. That
 // spares moves: mma reads operand b from neighbouring registers.
-__device__ inline void load_fragment(unsigned r[4], const bf16 *row) {
+__device__ inline void load_fragment(unsigned r[4], unsigned row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(row))
+                 : "r"(row)
                  : "memory");
 }
+__device__ inline void load_fragment(unsigned r[4], const bf16 *row) { load_fragment(r, shared_address(row)); }
+
 __device__ inline int column_row(int lane) { return lane / 16 * 8 + lane % 8; }
 __device__ inline int column_piece(int lane) { return lane / 8 % 2; }
 
 // load_fragment_transposed loads 16 x 16 elements as operand b of multiply, row for row: columns 0 to 7 in r[0] and r[1], 8 to 15 in r[2]
 // and r[3]. The lane points to piece lane / 16 of row lane % 16.
-__device__ inline void load_fragment_transposed(unsigned r[4], const bf16 *row) {
+__device__ inline void load_fragment_transposed(unsigned r[4], unsigned row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(row))
+                 : "r"(row)
                  : "memory");
 }
+__device__ inline void load_fragment_transposed(unsigned r[4], const bf16 *row) { load_fragment_transposed(r, shared_address(row)); }
 
 // multiply is d += a·b for a [16, 16] and b [16, 8]. The lane has of d the columns lane % 4 · 2 and the next, of the row lane / 4 in d[0]
 // and d[1], of the row lane / 4 + 8 in d[2] and d[3].
