@@ -120,7 +120,7 @@ func TestAttentionBF16DoesLittleMoreThanItMust(t *testing.T) {
 		if flops := c.FLOPs()["tensor"]; flops > 1.07*least.products*product {
 			t.Errorf("%s: %.3f times the products it must do", c.Kernel, flops/(least.products*product))
 		}
-		if bytes := float64(32*c.Sectors()); bytes > 1.02*least.bytes {
+		if bytes := float64(32 * c.Sectors()); bytes > 1.02*least.bytes {
 			t.Errorf("%s: %.3f times the bytes it must move", c.Kernel, bytes/least.bytes)
 		}
 		if _, conflicts := c.BankConflicts(); conflicts > 0 {

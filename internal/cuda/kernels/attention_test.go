@@ -48,19 +48,26 @@ func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 }
 
 func TestAttentionRefusesHeadsItHasNoKernelFor(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("a head dimension of 129 was accepted")
-		}
-	}()
-	kernels.Attention(1, 1, 1, 1, kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: kernels.MaxHeadDim + 1})
+	for name, attention := range map[string]func(out, lse, qkv, offsets kernels.Pointer, s kernels.Sequences) kernels.Launch{
+		"Attention": kernels.Attention, "AttentionBF16": kernels.AttentionBF16,
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s accepted a head dimension of 129", name)
+				}
+			}()
+			attention(1, 1, 1, 1, kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: kernels.MaxHeadDim + 1})
+		}()
+	}
 }
 
 // 99 KiB is what a block may have on GPUs of capability 8.6 and 8.9, which have the least of those that the cubins run on.
 func TestAttentionFitsTheSharedMemoryOfEveryGPU(t *testing.T) {
 	for dim := 1; dim <= kernels.MaxHeadDim; dim++ {
 		s := kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: dim}
-		for _, l := range append(kernels.AttentionGrad(1, 1, 1, 1, 1, 1, 1, s), kernels.Attention(1, 1, 1, 1, s)) {
+		launches := append(kernels.AttentionGrad(1, 1, 1, 1, 1, 1, 1, s), kernels.Attention(1, 1, 1, 1, s), kernels.AttentionBF16(1, 1, 1, 1, s))
+		for _, l := range append(launches, kernels.AttentionGradBF16(1, 1, 1, 1, 1, 1, 1, s)...) {
 			if l.Shared > 99<<10 {
 				t.Errorf("%s takes %d bytes of shared memory, more than 99 KiB", l.Kernel, l.Shared)
 			}
