@@ -170,7 +170,8 @@ func TestAFailedStepMovesNothing(t *testing.T) {
 	step(1, 0, true)
 }
 
-func TestMeasuringAGradientMovesNothing(t *testing.T) {
+// Not even a gradient that is not finite keeps later steps from moving the weights.
+func TestMeasuringAGradientLeavesNothingBehind(t *testing.T) {
 	b := open(t, emulated.Options{}, cuda.Options{})
 	defer b.Close()
 	weights := numbers(vector, 1)
@@ -179,16 +180,24 @@ func TestMeasuringAGradientMovesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Add(memoryOf(t, b, numbers(vector, 2)), memoryOf(t, b, []float32{1}), true, true); err != nil {
+	if err := o.SetSteps(5); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Step(0.1, false); err != nil {
-		t.Fatal(err)
-	}
-	if r := reports(t, b, o); r.Norm == 0 {
-		t.Error("the gradient has no norm")
-	}
-	if err := b.Fetch(vm.Bytes(weights)); err != nil || !slices.Equal(weights, before) {
-		t.Errorf("the weights moved (%v)", err)
+	for _, c := range []struct {
+		loss float64
+		move bool
+	}{{1, false}, {math.NaN(), false}, {1, true}} {
+		if err := o.Add(memoryOf(t, b, numbers(vector, 2)), memoryOf(t, b, []float32{float32(c.loss)}), true, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Step(0.1, c.move); err != nil {
+			t.Fatal(err)
+		}
+		if r := reports(t, b, o); r.Norm == 0 || r.Failed != 0 {
+			t.Errorf("with the loss %v the report is %+v", c.loss, r)
+		}
+		if err := b.Fetch(vm.Bytes(weights)); err != nil || slices.Equal(weights, before) == c.move {
+			t.Errorf("with the loss %v the weights have moved: %v, expected %v (%v)", c.loss, !c.move, c.move, err)
+		}
 	}
 }

@@ -24,9 +24,7 @@ func vendorProduct(p *vm.Program, in *vm.Instruction, k product) driver.Product 
 	d := driver.Product{
 		Product: k.shape(p, in), In: element(a), Out: element(c), PitchA: p.Values[a].Pitch(), PitchB: p.Values[b].Pitch(),
 		PitchC: p.Values[c].Pitch(), Bias: k.Bias, Addend: k.Addend,
-		Epilogue: map[kernels.Function]driver.Epilogue{
-			kernels.Plain: driver.Plain, kernels.WithGELU: driver.GELU, kernels.WithGELUGrad: driver.GELUGrad,
-		}[k.Function],
+		Epilogue: k.Function,
 	}
 	if k.Bias {
 		d.BiasElement = element(in.In[k.bias()])
