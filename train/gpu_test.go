@@ -1,8 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,14 +13,17 @@ import (
 	"trainer/internal/fault"
 )
 
-// emulated are options of a short run on the emulated GPU.
-func emulated(t *testing.T) Options {
+// testDevice is the GPU of these tests: the emulated one, or that of TRAINER_TEST_DEVICE, such as cuda.
+var testDevice = cmp.Or(os.Getenv("TRAINER_TEST_DEVICE"), device.Emulated)
+
+// onGPU are options of a short run on a GPU.
+func onGPU(t *testing.T) Options {
 	t.Helper()
-	if testing.Short() {
+	if testing.Short() && testDevice == device.Emulated {
 		t.Skip("the emulated GPU takes seconds for some steps; left out with -short")
 	}
 	o := quick()
-	o.Device, o.Steps = device.Emulated, 6
+	o.Device, o.Steps = testDevice, 6
 	return o
 }
 
@@ -51,7 +56,7 @@ const (
 	weightError = 2e-5
 )
 
-func TestTheEmulatedGPULearnsAsTheCPUDoes(t *testing.T) {
+func TestTheGPULearnsAsTheCPUDoes(t *testing.T) {
 	variants := map[string]func(o *Options){
 		"adamw":         func(*Options) {},
 		"sgd":           func(o *Options) { o.Optimizer, o.LearningRate = "sgd", 0.1 },
@@ -59,7 +64,7 @@ func TestTheEmulatedGPULearnsAsTheCPUDoes(t *testing.T) {
 	}
 	for name, change := range variants {
 		t.Run(name, func(t *testing.T) {
-			o := emulated(t)
+			o := onGPU(t)
 			change(&o)
 			plan := func(p *Plan) { p.EvaluateEvery, p.SaveEvery = 4, 5 }
 			got, gpu := trained(t, o, plan)
@@ -92,9 +97,9 @@ func TestTheEmulatedGPULearnsAsTheCPUDoes(t *testing.T) {
 	}
 }
 
-func TestTheSameSeedGivesTheSameBitsOnTheEmulatedGPU(t *testing.T) {
+func TestTheSameSeedGivesTheSameBitsOnTheGPU(t *testing.T) {
 	for _, precision := range device.Precisions {
-		o := emulated(t)
+		o := onGPU(t)
 		o.Precision = precision
 		_, a := trained(t, o, func(*Plan) {})
 		_, b := trained(t, o, func(p *Plan) { p.SaveEvery = 1 }) // where no step is begun ahead
@@ -103,7 +108,7 @@ func TestTheSameSeedGivesTheSameBitsOnTheEmulatedGPU(t *testing.T) {
 }
 
 func TestBfloat16LearnsNearlyAsFloat32(t *testing.T) {
-	o := emulated(t)
+	o := onGPU(t)
 	want, _ := trained(t, o, func(*Plan) {})
 	o.Precision = "bf16"
 	got, _ := trained(t, o, func(*Plan) {})
@@ -116,8 +121,8 @@ func TestBfloat16LearnsNearlyAsFloat32(t *testing.T) {
 }
 
 func TestARunGoesOnOnAnotherDevice(t *testing.T) {
-	o := emulated(t)
-	for _, devices := range [][2]string{{device.Emulated, device.CPU}, {device.CPU, device.Emulated}, {device.Emulated, device.Emulated}} {
+	o := onGPU(t)
+	for _, devices := range [][2]string{{testDevice, device.CPU}, {device.CPU, testDevice}, {testDevice, testDevice}} {
 		o.Device = devices[0]
 		trainer, plan := newRun(t, mixed(20), nil, o)
 		plan.StopAfter = 3
@@ -141,7 +146,7 @@ func TestARunGoesOnOnAnotherDevice(t *testing.T) {
 }
 
 func TestTheGPUItselfKeepsTheWeightsFromANumberThatIsNotFinite(t *testing.T) {
-	o := emulated(t)
+	o := onGPU(t)
 	o.Optimizer, o.Clip, o.WarmUp, o.LearningRate, o.Steps = "sgd", 0, 0, 1e30, 20
 	trainer, plan := newRun(t, mixed(40), nil, o)
 	var broken *NonFiniteError
