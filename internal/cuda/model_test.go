@@ -85,6 +85,16 @@ func takeStep(t testing.TB, x *model.Executor, b *model.Batch) step {
 	return s
 }
 
+// predict returns the logits.
+func predict(t testing.TB, x *model.Executor, b *model.Batch) []float32 {
+	t.Helper()
+	r, err := x.Run(b, model.Predict, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Clone(r.Logits)
+}
+
 // distance is the norm of the difference of two vectors, as a share of the norm of the second.
 func distance(got, want []float32) float64 {
 	var difference, size float64
@@ -128,7 +138,11 @@ func compareStep(t *testing.T, c model.Config, host, gpu vm.Backend, limit float
 	m := newModel(t, c)
 	var b model.Batch
 	fill(&b, c, c.Context, 1, c.Context*3/4)
-	want, got := takeStep(t, model.NewExecutor(m, host), &b), takeStep(t, model.NewExecutor(m, gpu), &b)
+	onHost, onGPU := model.NewExecutor(m, host), model.NewExecutor(m, gpu)
+	if d := distance(predict(t, onGPU, &b), predict(t, onHost, &b)); d > limit {
+		t.Errorf("the logits are off by %.2g of their size", d)
+	}
+	want, got := takeStep(t, onHost, &b), takeStep(t, onGPU, &b)
 	if d := distance([]float32{got.loss}, []float32{want.loss}); d > limit {
 		t.Errorf("the loss is %v, on the CPU %v", got.loss, want.loss)
 	}
