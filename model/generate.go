@@ -16,7 +16,8 @@ type Sampling struct {
 	TopK        int     // sample among the K likeliest tokens; 0 is no limit
 	TopP        float64 // sample among the likeliest tokens that together have this probability; 1 is no limit
 	Seed        uint64
-	MaxTokens   int // stop after this many new tokens; 0 is no limit but the context
+	MaxTokens   int  // stop after this many new tokens; 0 is no limit but the context
+	Slide       bool // go on when the context is full, with what it holds of the latest tokens; only MaxTokens or the end token stop
 }
 
 // Validate returns an error that names the option which is impossible.
@@ -28,6 +29,8 @@ func (s Sampling) Validate() error {
 		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("top_k"), s.TopK)
 	case !(s.TopP > 0 && s.TopP <= 1):
 		return fault.Optionf("%s %g: expected more than 0 and at most 1 (no limit)", fault.Option("top_p"), s.TopP)
+	case s.Slide && s.MaxTokens == 0:
+		return fault.Optionf("%s 0: expected a number of tokens, as the context is no limit", fault.Option("max_tokens"))
 	case s.MaxTokens < 0:
 		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("max_tokens"), s.MaxTokens)
 	}
@@ -90,7 +93,8 @@ func (g *Generator) generate(prompts [][]int32, results [][]Choice, s Sampling, 
 	for len(open) > 0 {
 		g.batch.Reset()
 		for _, i := range open {
-			g.batch.AddPrompt(sequences[i])
+			s := sequences[i]
+			g.batch.AddPrompt(s[max(0, len(s)-g.executor.model.Config.Context):])
 		}
 		r, err := g.executor.Run(&g.batch, Predict, 0)
 		if err != nil {
@@ -106,7 +110,7 @@ func (g *Generator) generate(prompts [][]int32, results [][]Choice, s Sampling, 
 			c := Choice{Candidate: choose(ranked, s, random[i]), Top: slices.Clone(ranked[:min(top, vocab)])}
 			results[i] = append(results[i], c)
 			sequences[i] = append(sequences[i], c.Token)
-			if int(c.Token) != g.executor.model.Config.EOS && len(results[i]) != s.MaxTokens && len(sequences[i]) <= g.executor.model.Config.Context {
+			if int(c.Token) != g.executor.model.Config.EOS && len(results[i]) != s.MaxTokens && (s.Slide || len(sequences[i]) <= g.executor.model.Config.Context) {
 				going = append(going, i)
 			}
 		}

@@ -323,7 +323,7 @@ func TestABrokenStateIsRefusedAndTheFolderUntouched(t *testing.T) {
 		"step 9223372036854775807: expected":      func(s *State) { s.Step = math.MaxInt },
 		"epoch -1: expected":                      func(s *State) { s.Epoch = -1 },
 		"next -1: expected":                       func(s *State) { s.Next = -1 },
-		"expected where 32 sequences dealt":        func(s *State) { s.Step = 4 },
+		"expected where 32 sequences dealt":       func(s *State) { s.Step = 4 },
 		"position 3 of epoch 0: ":                 func(s *State) { s.Epoch = 0 },
 		"position 24 of epoch 0: ":                func(s *State) { s.Epoch, s.Next = 0, 24 },
 		"position 2000000000 of epoch 2000000000": func(s *State) { s.Next, s.Epoch = 2e9, 2e9 },

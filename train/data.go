@@ -24,7 +24,7 @@ type Data interface {
 	wanted(at int, all bool) int
 	// right counts what the hits of a sequence's targets make right, of how many: answers, or tokens.
 	right(hits []float32) (right, of int)
-	// question is what stands before the first target that counts, as text.
+	// question is the prompt of a sequence, as text.
 	question(at int, s sequence, t tokenizer.Tokenizer) string
 	// summarize completes an evaluation, from the sum of -log p and what is right of each sequence.
 	summarize(e *Evaluation, nll []float64, right []int)
@@ -39,12 +39,12 @@ type room struct{ ids []int32 }
 type sequence struct {
 	inputs, targets, answers []int32
 	wanted                   int // targets that count in answers: the last ones
+	question                 int // tokens of inputs that are asked, when one prediction is looked at: the answer is the next token
 }
 
-// prompt is what stands before the first target that counts, and that target.
+// prompt is what is asked when one prediction is looked at, and its target.
 func (s *sequence) prompt() (tokens []int32, target int32) {
-	n := len(s.inputs) - s.wanted + 1
-	return s.inputs[:n], s.targets[n-1]
+	return s.inputs[:s.question], s.targets[s.question-1]
 }
 
 // FLOP returns the number of floating-point operations that a training step on the sequences at these places asks for, with the loss on

@@ -25,7 +25,7 @@ func NewDataset(t tokenizer.Tokenizer, list []examples.Example, context int) (*D
 	d := &Dataset{Examples: list, sequences: make([]sequence, len(list))}
 	for i, e := range encoded {
 		last := len(e.IDs) - 1
-		s := sequence{inputs: e.IDs[:last], targets: e.IDs[1:], answers: make([]int32, last), wanted: len(e.IDs) - e.AnswerStart}
+		s := sequence{inputs: e.IDs[:last], targets: e.IDs[1:], answers: make([]int32, last), wanted: len(e.IDs) - e.AnswerStart, question: e.AnswerStart}
 		for j := range s.answers {
 			s.answers[j] = -1
 		}

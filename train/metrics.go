@@ -57,7 +57,12 @@ func (e *Evaluation) appendJSON(buffer []byte, step int) []byte {
 	b = append(b, `,"held_out_loss":`...)
 	b = appendNumber(b, e.Loss)
 	b = append(b, `,"held_out_accuracy":`...)
-	return append(appendNumber(b, e.Accuracy()), '}')
+	b = appendNumber(b, e.Accuracy())
+	if bits := e.BitsPerByte(); bits > 0 {
+		b = append(b, `,"held_out_bits_per_byte":`...)
+		b = appendNumber(b, bits)
+	}
+	return append(b, '}')
 }
 
 // appendNumber writes a number with the digits that a chart can show; JSON has no NaN and no infinity, which a null stands for.

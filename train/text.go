@@ -1,7 +1,11 @@
 package train
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 
 	"trainer/tokenizer"
 )
@@ -15,6 +19,31 @@ type Tokens interface {
 	Bytes() int
 	// Fingerprint is a hash of the tokens.
 	Fingerprint() string
+}
+
+// InMemory are tokens of a text of so many bytes, 0 where that is not known.
+func InMemory(ids []int32, bytes int) Tokens { return &inMemory{ids, bytes} }
+
+type inMemory struct {
+	ids   []int32
+	bytes int
+}
+
+func (m *inMemory) Len() int                 { return len(m.ids) }
+func (m *inMemory) Read(dst []int32, at int) { copy(dst, m.ids[at:at+len(dst)]) }
+func (m *inMemory) Bytes() int               { return m.bytes }
+
+func (m *inMemory) Fingerprint() string {
+	h := sha256.New()
+	var buffer []byte
+	for part := range slices.Chunk(m.ids, 1<<16) {
+		buffer = buffer[:0]
+		for _, id := range part {
+			buffer = binary.LittleEndian.AppendUint32(buffer, uint32(id))
+		}
+		h.Write(buffer)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Text is a stream of tokens that a model learns to continue: windows as long as the model's context, each token of which predicts the next.
@@ -66,7 +95,7 @@ func (t *Text) sequence(at int, r *room) sequence {
 	}
 	ids := r.ids[:t.context+1]
 	t.tokens.Read(ids, at)
-	return sequence{inputs: ids[:t.context], targets: ids[1:], answers: ids[1:], wanted: t.context}
+	return sequence{inputs: ids[:t.context], targets: ids[1:], answers: ids[1:], wanted: t.context, question: (t.context + 1) / 2}
 }
 
 func (t *Text) length(int) int       { return t.context }

@@ -3,28 +3,19 @@ package train
 import (
 	"math"
 	"slices"
-	"strconv"
 	"testing"
 
 	"trainer/model"
 	"trainer/tokenizer"
 )
 
-// stream are tokens in memory.
-type stream []int32
-
-func (s stream) Len() int                 { return len(s) }
-func (s stream) Read(dst []int32, at int) { copy(dst, s[at:at+len(dst)]) }
-func (s stream) Bytes() int               { return 3 * len(s) }
-func (s stream) Fingerprint() string      { return strconv.Itoa(len(s)) }
-
 // counting is the stream 0, 1, 2 ...
-func counting(n int) stream {
-	s := make(stream, n)
-	for i := range s {
-		s[i] = int32(i)
+func counting(n int) Tokens {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(i)
 	}
-	return s
+	return InMemory(ids, 0)
 }
 
 func TestAnEpochOfTextShowsEveryWindowOnce(t *testing.T) {
@@ -76,7 +67,7 @@ func TestAPermutationMeetsEveryNumberOnceInNoOrder(t *testing.T) {
 
 func TestATextIsEvaluatedByToken(t *testing.T) {
 	const vocab, context = 11, 8
-	s := make(stream, 3*context+5)
+	s := make([]int32, 3*context+5)
 	for i := range s {
 		s[i] = int32(i * i % vocab)
 	}
@@ -86,7 +77,7 @@ func TestATextIsEvaluatedByToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := New(m, tokenizer.NewBytes(), NewText(s, context, 0), NewText(s, context, 2), quick())
+	trainer, err := New(m, tokenizer.NewBytes(), NewText(InMemory(s, 3*len(s)), context, 0), NewText(InMemory(s, 3*len(s)), context, 2), quick())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,13 @@ import (
 
 // arguments is what can be chosen.
 type arguments struct {
+	preset         string
+	task           string // of taskAuto and so on; settled before anything is read
 	data, evalData string
+	tokenizer      string
 	heldOut        float64
 	splitSeed      uint64
+	evaluateTokens int
 
 	config    model.Config
 	positions string
@@ -39,7 +43,7 @@ type arguments struct {
 // defaults are those of the word calculator.
 func defaults() *arguments {
 	return &arguments{
-		heldOut: 0.1, splitSeed: 7,
+		task: taskAuto, tokenizer: "char", heldOut: 0.1, splitSeed: 7, evaluateTokens: 1 << 17,
 		config: model.Calculator(0), positions: string(model.Learned),
 		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
 		device: "auto", out: defaultOut,
@@ -55,15 +59,19 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/train                            the word calculator, in seconds",
 		"go run ./cmd/train -seed 2 -out runs/second   another one",
 		"go run ./cmd/train -data sums.txt             your own examples, one a line",
+		"go run ./cmd/train -data book.txt             a text, letter by letter",
 		"go run ./cmd/train -resume                    go on where a run was stopped",
 	)
 	g := f.Group("Data")
-	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\"; none: all arithmetic over 0 to 99")
-	g.String(&a.evalData, "eval-data", "`file` of examples to evaluate on, rather than holding some out")
-	g.Float(&a.heldOut, "held-out", "`share` of the examples that are never trained on")
-	g.Uint64(&a.splitSeed, "split-seed", "seed that chooses them")
+	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\", or of text; none: all arithmetic over 0 to 99")
+	g.String(&a.task, "task", "what the file is: examples, text, or auto, which looks at its first line")
+	g.String(&a.evalData, "eval-data", "`file` to evaluate on, rather than holding something out")
+	g.Float(&a.heldOut, "held-out", "`share` of the examples, or of the end of the text, that is never trained on")
+	g.Uint64(&a.splitSeed, "split-seed", "seed that chooses the examples")
+	g.String(&a.tokenizer, "tokenizer", "of text: char, bytes, bpe:4096 (learned from it), or the `path` of a tokenizer's file or folder")
 
 	g = f.Group("Model")
+	g.String(&a.preset, "preset", "flags that go together: calculator; for text: shakespeare-char, gpt2, gpt2-medium, gpt2-large, gpt2-xl")
 	c := &a.config
 	g.Int(&c.Layers, "layers", "transformer blocks")
 	g.Int(&c.Heads, "heads", "attention heads of a block")
@@ -89,14 +97,15 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&o.Loss, "loss", "answer: learn the answers; all: learn the questions too")
 	g.Var(repeats(o.Repeats), "repeat", "deal the examples of an operation n times an epoch: `op=n,...`")
 	g.Uint64(&o.Seed, "seed", "seed of weights and order; the same seed and threads give the same bits")
-	g.Int(&a.evaluateEvery, "evaluate-every", "`steps` between evaluations of the held-out examples; 0 is never")
+	g.Int(&a.evaluateEvery, "evaluate-every", "`steps` between evaluations on what is held out; 0 is never")
+	g.Int(&a.evaluateTokens, "evaluate-tokens", "of text: the most `tokens` of an evaluation")
 	g.Float(&a.target, "target-accuracy", "stop when this `share` of the held-out answers is right; 0 is never")
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is and says why")
 	g.String(&o.Precision, "precision", "f32; or bf16 on a GPU: what matrix products read and write is rounded to 16 bits")
 	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
-	o.Threads = defaultThreads(o.Batch)
+	o.Threads = defaultThreads(o.Batch * c.Context)
 	g.Int(&o.Threads, "threads", "threads of the CPU")
 
 	g = f.Group("Run folder")
@@ -115,8 +124,11 @@ func (a *arguments) flags() *cli.Flags {
 	return f
 }
 
-// defaultThreads is all cores, as long as each has a few examples of a batch to work on.
-func defaultThreads(batch int) int { return max(1, min(runtime.NumCPU(), batch/8)) }
+// defaultThreads is all cores, as long as each has a few examples of a batch, of so many tokens at most, to work on.
+func defaultThreads(tokens int) int {
+	const each = 96
+	return max(1, min(runtime.NumCPU(), tokens/each))
+}
 
 // passing are the flags that are about this process alone: a resumed run does not take them over.
 var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "quiet", "json", "cpuprofile", "memprofile"}
@@ -145,14 +157,22 @@ func (a *arguments) settle(f *cli.Flags) error {
 	if f.NArg() > 0 {
 		return fault.Usagef("%q is not a flag: flags begin with -, and a switch is turned off as in -tied=false", f.Arg(0))
 	}
+	var err error
+	if a.task, err = a.chooseTask(); err != nil {
+		return err
+	}
+	warmUp := f.Given("warmup")
+	if err := a.applyPreset(f); err != nil {
+		return err
+	}
 	if a.data != "" && !f.Given("repeat") {
 		clear(a.options.Repeats)
 	}
 	o := &a.options
 	if !f.Given("threads") {
-		o.Threads = defaultThreads(o.Batch)
+		o.Threads = defaultThreads(o.Batch * a.config.Context)
 	}
-	if !f.Given("warmup") {
+	if !warmUp {
 		o.WarmUp = min(o.WarmUp, o.Steps/10)
 	}
 	if o.Optimizer == "sgd" && !f.Given("lr") {
@@ -165,6 +185,8 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("-held-out %g: expected a share of 0 or more and less than 1, such as 0.1", a.heldOut)
 	case !(a.target >= 0 && a.target <= 1):
 		return fault.Usagef("-target-accuracy %g: expected a share of 0 (never stop) to 1", a.target)
+	case a.evaluateTokens < 1:
+		return fault.Usagef("-evaluate-tokens %d: expected at least 1", a.evaluateTokens)
 	case a.evaluateEvery < 0 || a.saveEvery < 0 || a.stopAfter < 0:
 		return fault.Usagef("-evaluate-every %d -save-every %d -stop-after %d: expected steps, 0 (never) or more",
 			a.evaluateEvery, a.saveEvery, a.stopAfter)

@@ -45,7 +45,7 @@ func (v *jsonView) started(s *session) {
 	}
 	v.print("start", fields{
 		"device": s.trainer.Device(), "device_reason": s.device.Reason, "stages": stages, "parameters": s.config.NumParameters(),
-		"examples": len(s.trained), "held_out_examples": len(s.heldOut), "vocabulary": s.tokenizer.VocabSize(),
+		"examples": s.lessons.trained.Len(), "held_out_examples": s.lessons.heldOut.Len(), "vocabulary": s.tokenizer.VocabSize(),
 		"out": s.out, "seed": s.options.Seed, "step": s.trainer.StepsTaken(), "options": s.options,
 	})
 }

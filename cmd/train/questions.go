@@ -1,14 +1,11 @@
 package main
 
-import (
-	"trainer/model"
-	"trainer/train/examples"
-)
+import "trainer/model"
 
 // question is asked before and after the training.
 type question struct {
-	text, expected string
-	heldOut        bool // never trained on
+	text, expected string // nothing is expected of a text
+	heldOut        bool   // never trained on
 }
 
 // answer is what the model makes of a question.
@@ -19,50 +16,13 @@ type answer struct {
 	top   []word // likeliest first words of the answer
 }
 
+// graded says that there is a right answer.
+func (q question) graded() bool { return q.expected != "" }
+
 // word is a token with its probability.
 type word struct {
 	Text        string  `json:"token"`
 	Probability float64 `json:"probability"`
-}
-
-// asked are the word calculator's questions.
-var asked = []string{
-	"two plus three equals",
-	"forty seven plus thirty eight equals",
-	"ninety one minus nineteen equals",
-	"six times seven equals",
-	"ninety nine plus ninety nine equals",
-}
-
-// chooseQuestions takes the calculator's questions, or as many examples of other data: held out ones, and trained ones where those are few.
-func (s *session) chooseQuestions() []question {
-	var questions []question
-	if s.data == "" {
-		for _, text := range asked {
-			questions = append(questions, find(text, s.heldOut, true)...)
-			questions = append(questions, find(text, s.trained, false)...)
-		}
-		return questions
-	}
-	spread := func(list []examples.Example, heldOut bool) {
-		n := min(len(asked)-len(questions), len(list))
-		for i := range n {
-			e := list[i*len(list)/n]
-			questions = append(questions, question{e.Question, e.Answer, heldOut})
-		}
-	}
-	spread(s.heldOut, true)
-	spread(s.trained, false)
-	return questions
-}
-
-func find(text string, list []examples.Example, heldOut bool) []question {
-	for _, e := range list {
-		if e.Question == text {
-			return []question{{text, e.Answer, heldOut}}
-		}
-	}
-	return nil
 }
 
 // ask puts the questions to the model as it is.
@@ -73,9 +33,9 @@ func (s *session) ask() ([]answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		prompts = append(prompts, ids)
+		prompts = append(prompts, ids[max(0, len(ids)-s.config.Context):])
 	}
-	generated, err := s.trainer.Generator().Generate(prompts, model.Sampling{TopP: 1}, 3)
+	generated, err := s.trainer.Generator().Generate(prompts, s.material.sampling(), 3)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import "trainer/train"
 // earlier steps is not final.
 func recentSteps(steps int) int { return max(1, min(100, steps/100)) }
 
-// result is summary.json. Accuracies are shares of answers that are right to the last word, 0 to 1; losses are means of -log p, in nats.
+// result is summary.json. Accuracies are shares of answers that are right to the last word, or of a text's tokens, 0 to 1; losses are means of -log p, in nats.
 type result struct {
 	HeldOutAccuracy    *float64           `json:"held_out_accuracy"` // null without held-out examples, like their loss
 	TrainAccuracy      float64            `json:"train_accuracy"`
@@ -14,10 +14,12 @@ type result struct {
 	TrainByOperation   map[string]float64 `json:"train_by_operation"`
 	FinalLoss          float64            `json:"final_loss"` // of training, mean of the last recentSteps steps
 	HeldOutLoss        *float64           `json:"held_out_loss"`
+	HeldOutPerplexity  *float64           `json:"held_out_perplexity,omitempty"`    // of a text
+	HeldOutBitsPerByte *float64           `json:"held_out_bits_per_byte,omitempty"` // of a text
 	Steps              int                `json:"steps"`
 	Seconds            float64            `json:"seconds"`
 	Parameters         int                `json:"parameters"`
-	Examples           int                `json:"examples"`
+	Examples           int                `json:"examples"` // of a text: tokens
 	HeldOutExamples    int                `json:"held_out_examples"`
 	Device             string             `json:"device"`
 	Seed               uint64             `json:"seed"`
@@ -38,6 +40,10 @@ func newResult(s *session, trained, heldOut *train.Evaluation, finalLoss float64
 	if heldOut.Total > 0 {
 		accuracy := heldOut.Accuracy()
 		r.HeldOutAccuracy, r.HeldOutLoss = &accuracy, &heldOut.Loss
+		if heldOut.BytesPerToken > 0 {
+			perplexity, bits := heldOut.Perplexity(), heldOut.BitsPerByte()
+			r.HeldOutPerplexity, r.HeldOutBitsPerByte = &perplexity, &bits
+		}
 	}
 	return r
 }

@@ -59,18 +59,17 @@ func (v *screen) row(name string, style cli.Style, text string) {
 func (v *screen) started(s *session) {
 	v.session = s
 	o, c := s.options, s.config
-	head, data := "The word calculator", "arithmetic over 0 to 99 in words"
-	if s.data != "" {
-		head, data = "Training on "+s.data, s.data
-	}
-	v.print("%s", v.title(head))
+	v.print("%s", v.title(s.material.title()))
 	v.row("device", cli.Plain, s.trainer.Device())
 	v.row("", cli.Faint, s.device.Reason)
-	v.row("data", cli.Plain, fmt.Sprintf("%s: %s, to train on %s and hold out %s", data, count(len(s.trained)+len(s.heldOut), "example"),
-		format.Thousands(len(s.trained)), format.Thousands(len(s.heldOut))))
-	v.row("words", cli.Plain, fmt.Sprintf("a vocabulary of %s, in sequences of at most %d", count(c.VocabSize, "token"), c.Context))
+	name := "data"
+	for _, line := range s.material.about() {
+		v.row(name, cli.Plain, line)
+		name = ""
+	}
+	v.row("tokens", cli.Plain, fmt.Sprintf("a vocabulary of %s, in sequences of at most %d", count(c.VocabSize, "token"), c.Context))
 	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, seed %d",
-		count(o.Steps, "step"), count(o.Batch*o.Accumulate, "example"), optimizerNames[o.Optimizer], o.Seed))
+		count(o.Steps, "step"), count(o.Batch*o.Accumulate, "sequence"), optimizerNames[o.Optimizer], o.Seed))
 	v.row("", cli.Plain, fmt.Sprintf("learning rate %g after %s of warm-up, then %s", o.LearningRate, count(o.WarmUp, "step"), o.Schedule))
 	v.row("folder", cli.Plain, s.out)
 	if s.previous != "" {
@@ -126,16 +125,32 @@ func stageText(kind string, c model.Config) string {
 
 // before shows what the model answers before the training.
 func (v *screen) before(list []answer) {
-	head, text := "Before training", "the weights are random, and so are the answers"
+	head, text := "Before training", "the weights are random, and so is what the model says"
 	if step := v.session.trainer.StepsTaken(); step > 0 {
 		head, text = "So far", "what the model answers at this step"
 	}
 	v.print("%s  %s\n", v.title(head), v.faint(text))
 	width := questionWidth(list)
 	for _, a := range list {
+		if !a.graded() {
+			v.sample(a)
+			continue
+		}
 		v.print("  %-*s %s %s\n", width, clipped(a.text, width), v.faint("→"), v.verdict(a, v.terminal.Width-width-7))
 		v.print("      %s\n", v.faint(clipped("next word: "+wordList(a.top), v.terminal.Width-6)))
 	}
+}
+
+// sample shows a text that the model has continued.
+func (v *screen) sample(a answer) {
+	const indent = 4
+	bold := a.text
+	for _, line := range broken(a.text+a.got, v.terminal.Width-indent) {
+		asked := line[:min(len(bold), len(line))]
+		bold = strings.TrimLeft(bold[len(asked):], " \n")
+		v.print("%*s%s%s\n", indent, "", v.bold(asked), v.faint(line[len(asked):]))
+	}
+	v.print("\n")
 }
 
 // questionWidth is the width of the column of questions.
@@ -186,8 +201,11 @@ const narrowest = 70
 
 // Evaluated prints a line that stays.
 func (v *screen) Evaluated(step int, e *train.Evaluation) {
-	v.print("  step %-8s held out: loss %s, answers right %s\n",
-		format.Thousands(step), lossText(e.Loss), v.bold(format.Percent(e.Accuracy())))
+	what := "answers right " + v.bold(format.Percent(e.Accuracy()))
+	if e.BytesPerToken > 0 {
+		what = fmt.Sprintf("perplexity %s, %.3f bits a byte", v.bold(fmt.Sprintf("%.2f", e.Perplexity())), e.BitsPerByte())
+	}
+	v.print("  step %-8s held out: loss %s, %s\n", format.Thousands(step), lossText(e.Loss), what)
 }
 
 // Saved says nothing: checkpoints are frequent.
@@ -204,6 +222,10 @@ func (v *screen) after(list []answer, r *result) {
 	v.print("%s%s", v.last, v.title("After training"))
 	width := questionWidth(list)
 	for _, a := range list {
+		if !a.graded() {
+			v.sample(a)
+			continue
+		}
 		known := "trained on"
 		if a.heldOut {
 			known = "never seen before"
@@ -214,6 +236,34 @@ func (v *screen) after(list []answer, r *result) {
 			v.print("  %-*s   %s\n", width, "", v.faint(clipped("right is "+a.expected, v.terminal.Width-width-5)))
 		}
 	}
+	if r.heldOut.BytesPerToken > 0 {
+		v.predictions(r)
+	} else {
+		v.rightAnswers(r)
+	}
+	v.summary(r)
+	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, shortest(list)), askCommand(v.session.out, ""))
+}
+
+// predictions shows how well a text is predicted.
+func (v *screen) predictions(r *result) {
+	v.print("%s", v.title("Predictions"))
+	v.print("  %-22s %s\n", "", v.faint(fmt.Sprintf("%12s  %12s", "held out", "trained on")))
+	for _, row := range []struct {
+		name  string
+		value func(e *train.Evaluation) string
+	}{
+		{"loss", func(e *train.Evaluation) string { return lossText(e.Loss) }},
+		{"perplexity", func(e *train.Evaluation) string { return fmt.Sprintf("%.2f", e.Perplexity()) }},
+		{"bits a byte", func(e *train.Evaluation) string { return fmt.Sprintf("%.3f", e.BitsPerByte()) }},
+		{"likeliest token right", func(e *train.Evaluation) string { return format.Percent(e.Accuracy()) }},
+	} {
+		v.print("  %-22s %s  %12s\n", row.name, v.bold(fmt.Sprintf("%12s", row.value(r.heldOut))), row.value(r.trained))
+	}
+}
+
+// rightAnswers shows how many examples are answered right, by operation.
+func (v *screen) rightAnswers(r *result) {
 	v.print("%s", v.title("Right answers"))
 	v.print("  %-10s  %s\n", "", v.faint(fmt.Sprintf("%-27s  %-27s", "held out", "trained on")))
 	operations := operationsOf(r)
@@ -224,8 +274,6 @@ func (v *screen) after(list []answer, r *result) {
 		v.scores("together", train.Score{Right: r.heldOut.Right, Total: r.heldOut.Total},
 			train.Score{Right: r.trained.Right, Total: r.trained.Total})
 	}
-	v.summary(r)
-	v.print("%s  %s\n  %s\n", v.title("Next"), askCommand(v.session.out, shortest(list)), askCommand(v.session.out, ""))
 }
 
 // summary says how the training ended and where everything is.

@@ -8,12 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 
-	"trainer/internal/arithmetic"
 	"trainer/internal/atomicfile"
 	"trainer/internal/chart"
 	"trainer/internal/cli"
@@ -23,7 +19,6 @@ import (
 	"trainer/model"
 	"trainer/tokenizer"
 	"trainer/train"
-	"trainer/train/examples"
 )
 
 // session is one run of the program.
@@ -34,9 +29,9 @@ type session struct {
 	folder    *train.Folder
 	state     *train.State // of the checkpoint to go on from, or nil
 	previous  string       // the folder in which the finished run that was in this one is kept, or ""
+	material  material
 	tokenizer tokenizer.Tokenizer
-	trained   []examples.Example // what is trained on
-	heldOut   []examples.Example // and what is not
+	lessons   *lessons
 	trainer   *train.Trainer
 	questions []question
 	view      view
@@ -152,74 +147,30 @@ func (s *session) finished(state *train.State) bool {
 	return state.Step >= state.Options.Steps || err == nil
 }
 
-// readExamples reads or makes the examples, and the vocabulary of a new run.
-func (s *session) readExamples() error {
-	list, words := examples.Calculator(), slices.Values(arithmetic.Words())
-	var err error
-	if s.data != "" {
-		if list, err = examples.Read(s.data); err != nil {
-			return fmt.Errorf("-data: %w", err)
-		}
-		words = examples.Texts(list)
-	}
-	if s.tokenizer, err = tokenizer.BuildWord(words); err != nil {
-		return err
-	}
-	if s.evalData == "" {
-		s.trained, s.heldOut = examples.Split(list, s.arguments.heldOut, s.splitSeed)
-	} else {
-		s.trained = list
-		if s.heldOut, err = examples.Read(s.evalData); err != nil {
-			return fmt.Errorf("-eval-data: %w", err)
-		}
-	}
-	if s.data != "" && !s.flags.Given("context") {
-		s.config.Context = s.longest()
-	}
-	return s.checkRepeats()
-}
-
-// checkRepeats refuses an operation that no example is of: it is misspelt.
-func (s *session) checkRepeats() error {
-	known := make(map[string]bool)
-	for _, e := range s.trained {
-		known[e.Operation] = true
-	}
-	for _, operation := range slices.Sorted(maps.Keys(s.options.Repeats)) {
-		if !known[operation] {
-			return fault.Usagef("-repeat %s=%d: no example is of that operation: expected %s", operation, s.options.Repeats[operation],
-				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-		}
-	}
-	return nil
-}
-
-// longest is the number of tokens of the longest example, rounded up to a multiple of 4.
-func (s *session) longest() int {
-	longest := 1
-	for _, e := range slices.Concat(s.trained, s.heldOut) {
-		if ids, err := s.tokenizer.Encode(e.Text()); err == nil { // what does not encode is reported with its line when datasets are made
-			longest = max(longest, len(ids))
-		}
-	}
-	return (longest + 3) / 4 * 4
-}
-
 // prepare makes the trainer, new or from the checkpoint. A new run's folder comes after all that can be wrong with flags and data, which leave none
 // behind.
 func (s *session) prepare() error {
-	if err := s.readExamples(); err != nil {
+	var err error
+	if s.material, err = s.readMaterial(); err != nil {
 		return err
 	}
+	if s.tokenizer, err = s.material.vocabulary(); err != nil {
+		return err
+	}
+	context := s.config.Context
+	if e, ok := s.material.(*exampleMaterial); ok {
+		if err := e.checkRepeats(s.options.Repeats); err != nil {
+			return err
+		}
+		if s.data != "" && !s.flags.Given("context") {
+			context = 0
+		}
+	}
+	if s.lessons, err = s.material.encode(s.tokenizer, context); err != nil {
+		return err
+	}
+	s.config.Context = s.lessons.context
 	m, err := s.newModel()
-	if err != nil {
-		return err
-	}
-	trained, err := train.NewDataset(s.tokenizer, s.trained, s.config.Context)
-	if err != nil {
-		return err
-	}
-	heldOut, err := train.NewDataset(s.tokenizer, s.heldOut, s.config.Context)
 	if err != nil {
 		return err
 	}
@@ -231,7 +182,7 @@ func (s *session) prepare() error {
 	if s.resume && s.state == nil {
 		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
 	}
-	if s.trainer, err = train.New(m, s.tokenizer, trained, heldOut, s.options); err != nil {
+	if s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options); err != nil {
 		return fault.InFlags(err, flagOf)
 	}
 	step := 0
@@ -249,7 +200,7 @@ func (s *session) prepare() error {
 		return err
 	}
 	s.trainer.AddSeconds(seconds)
-	s.questions = s.chooseQuestions()
+	s.questions = s.material.questions()
 	return nil
 }
 
@@ -332,7 +283,7 @@ func (s *session) run(ctx context.Context) error {
 
 // result evaluates the trained model and writes summary.json and the charts.
 func (s *session) result() (*result, error) {
-	trained, err := s.trainer.Evaluate(s.trainer.Train)
+	trained, err := s.trainer.Evaluate(s.lessons.sample)
 	if err != nil {
 		return nil, err
 	}

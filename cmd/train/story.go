@@ -17,9 +17,9 @@ func (v *screen) story(f *train.Followed) string {
 	}
 	room := v.terminal.Width - 14
 	b.WriteString(v.title(fmt.Sprintf("Step %s, followed through one example", format.Thousands(f.Step))))
-	row("question", "%s", clipped(f.Question, room))
+	row("question", "%s", clipped(lastLine(f.Question), room))
 	row("prediction", "%s", clipped(wordList(v.session.words(f.Top)), room))
-	row("target", "%s, which the model gave %s", v.bold(f.Target), format.Percent(f.Before))
+	row("target", "%s, which the model gave %s", v.bold(visible(f.Target)), format.Percent(f.Before))
 	row("loss", "%s = -log %.7g   %s", v.bold(lossText(f.NLL())), f.Before, v.faint("how wrong: 0 is sure and right"))
 	row("blame", "%s", v.faint("how strongly the loss depends on the weights of each stage,"))
 	row("", "%s", v.faint("as its share of the squared gradient"))
@@ -29,7 +29,7 @@ func (v *screen) story(f *train.Followed) string {
 		}
 	}
 	v.weight(row, &f.Weight)
-	row("now", "%s gets %s", v.bold(f.Target), v.bold(format.Percent(f.After)))
+	row("now", "%s gets %s", v.bold(visible(f.Target)), v.bold(format.Percent(f.After)))
 	return b.String()
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"trainer/internal/format"
@@ -33,11 +34,42 @@ func wrapped(text string, width int) []string {
 	return append(lines, line)
 }
 
+// broken breaks a text at its line ends, and lines that are wider into several. Control characters other than these are shown as dots.
+func broken(text string, width int) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		runes := []rune(strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return '·'
+			}
+			return r
+		}, strings.TrimRight(line, "\r\n")))
+		for len(runes) > width {
+			lines, runes = append(lines, string(runes[:width])), runes[width:]
+		}
+		if len(runes) > 0 {
+			lines = append(lines, string(runes))
+		}
+	}
+	return lines
+}
+
+// lastLine is the end of a text, from its last line that is not blank on.
+func lastLine(text string) string {
+	kept := strings.TrimRight(text, "\n")
+	return kept[strings.LastIndex(kept, "\n")+1:] + visible(text[len(kept):])
+}
+
+// visible shows a token's white space: as itself, and as byte-level tokens write it.
+func visible(token string) string {
+	return strings.NewReplacer(" ", "␣", "\n", "⏎", "\r", "␍", "\t", "⇥", "Ġ", "␣", "Ċ", "⏎").Replace(token)
+}
+
 // wordList lists words with their probabilities.
 func wordList(list []word) string {
 	var parts []string
 	for _, w := range list {
-		parts = append(parts, fmt.Sprintf("%s %s", w.Text, format.Percent(w.Probability)))
+		parts = append(parts, fmt.Sprintf("%s %s", visible(w.Text), format.Percent(w.Probability)))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -38,6 +38,10 @@ func (quietView) after(_ []answer, r *result) {
 	if r.HeldOutAccuracy != nil {
 		heldOut = "held-out accuracy " + format.Percent(*r.HeldOutAccuracy)
 	}
+	if r.HeldOutLoss != nil && r.HeldOutPerplexity != nil {
+		heldOut = fmt.Sprintf("held-out loss %s, perplexity %.2f, accuracy %s", lossText(*r.HeldOutLoss), *r.HeldOutPerplexity,
+			format.Percent(*r.HeldOutAccuracy))
+	}
 	fmt.Printf("%s, trained %s, final loss %s, %s steps, %.1f s\n",
 		heldOut, format.Percent(r.TrainAccuracy), lossText(r.FinalLoss), format.Thousands(r.Steps), r.Seconds)
 }

@@ -122,6 +122,19 @@ func (f *Flags) Restore(values map[string]string, changeable ...string) error {
 	return nil
 }
 
+// Fill gives flags that were not given the values that go with one that was. They then count as given.
+func (f *Flags) Fill(values map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if f.Given(name) {
+			continue
+		}
+		if err := f.assign(f.Lookup(name), values[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // assign sets a flag from text, and counts it as given.
 func (f *Flags) assign(defined *flag.Flag, text string) error {
 	if err := defined.Value.Set(text); err != nil {

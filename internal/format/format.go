@@ -19,6 +19,18 @@ func Thousands(n int) string {
 // GiB writes a number of bytes in units of 2³⁰: 79.1 GiB.
 func GiB(bytes int) string { return strconv.FormatFloat(float64(bytes)/(1<<30), 'f', 1, 64) + " GiB" }
 
+// Bytes writes a number of bytes in units of 1,000: 1.1 MB.
+func Bytes(n int) string {
+	v, unit := float64(n), ""
+	for _, unit = range []string{"B", "kB", "MB", "GB", "TB"} {
+		if v < 999.5 || unit == "TB" {
+			break
+		}
+		v /= 1000
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64) + " " + unit
+}
+
 // Percent writes a share, 0 to 1, with two digits behind the point: 99.68 %. Only 0 and 1 themselves are written as 0 and 100.
 func Percent(share float64) string {
 	const smallest = 0.0001

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"trainer/internal/cli"
+	"trainer/internal/fault"
+)
+
+// presets are flags that go together: a model, and how it is trained. Of several sizes of GPT-2 (Radford et al. 2019, table 2) the training
+// is that of nanoGPT and llm.c: half a million tokens a step. The one for characters is nanoGPT's for a processor.
+var presets = map[string]map[string]string{
+	"calculator": {},
+	"shakespeare-char": {
+		"tokenizer": "char", "layers": "4", "heads": "4", "d-model": "128", "context": "64", "tied": "true",
+		"batch": "12", "steps": "2000", "lr": "0.001", "final-lr": "0.0001", "beta2": "0.99", "warmup": "100", "weight-decay": "0.1",
+		"evaluate-every": "250", "save-every": "500",
+	},
+	"gpt2":        gpt2("12", "12", "768", "0.0006"),
+	"gpt2-medium": gpt2("24", "16", "1024", "0.0003"),
+	"gpt2-large":  gpt2("36", "20", "1280", "0.00025"),
+	"gpt2-xl":     gpt2("48", "25", "1600", "0.0002"),
+}
+
+func gpt2(layers, heads, width, rate string) map[string]string {
+	return map[string]string{
+		"tokenizer": "bpe:50257", "layers": layers, "heads": heads, "d-model": width, "context": "1024", "tied": "true",
+		"batch": "8", "accumulate": "64", "steps": "19073", "lr": rate, "warmup": "700", "weight-decay": "0.1",
+		"evaluate-every": "250", "evaluate-tokens": "16384", "save-every": "250",
+	}
+}
+
+// applyPreset gives flags that were not given the values of the preset. Text without a preset takes the one for characters.
+func (a *arguments) applyPreset(f *cli.Flags) error {
+	if a.preset == "" {
+		a.preset = "calculator"
+		if a.task == taskText {
+			a.preset = "shakespeare-char"
+		}
+	}
+	values, ok := presets[a.preset]
+	if !ok {
+		return fault.Usagef("-preset %q: expected %s", a.preset, strings.Join(slices.Sorted(maps.Keys(presets)), ", "))
+	}
+	return f.Fill(values)
+}
