@@ -88,7 +88,14 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	w.Gradient, w.After = float64(gradient[at]), float64(t.Model.Weights[at])
 	w.Scale, w.LearningRate = clipScale(f.Metrics.GradientNorm, t.Options.Clip), f.Metrics.LearningRate
 	w.Direction = w.Gradient * w.Scale
-	if a, ok := t.optimizer.(*AdamW); ok {
+	a, _ := t.optimizer.(*AdamW)
+	if m, ok := t.optimizer.(*Muon); ok {
+		a = &m.AdamW
+		if isHidden(p, t.Model.Stages) { // its direction depends on the whole matrix
+			a, w.Direction = nil, (w.Before-w.After)/w.LearningRate
+		}
+	}
+	if a != nil {
 		if p.IsMatrix() {
 			w.Decay = a.WeightDecay
 		}

@@ -156,7 +156,12 @@ func solve(o Optimizer, model []gorgonia.ValueGrad, learningRate, clip float64, 
 	o.Begin(learningRate, clipScale(math.Sqrt(squares), clip))
 	begin := 0
 	for i, p := range model {
-		o.Update(begin, weights[i], gradients[i], p.Value().Shape().Dims() > 1)
+		shape := p.Value().Shape()
+		if whole, ok := o.(matrixOptimizer); ok && shape.Dims() == 2 {
+			whole.updateMatrix(0, begin, weights[i], gradients[i], shape[0], shape[1])
+		} else {
+			o.Update(begin, weights[i], gradients[i], shape.Dims() > 1)
+		}
 		begin += vm.Align(4*len(weights[i])) / 4
 	}
 	return nil

@@ -17,11 +17,12 @@ type Options struct {
 	Batch      int `json:"batch"`      // examples in a batch
 	Accumulate int `json:"accumulate"` // batches whose gradients are added up for a step
 
-	Optimizer         string  `json:"optimizer"` // "adamw" or "sgd"
+	Optimizer         string  `json:"optimizer"` // of OptimizerNames
 	LearningRate      float64 `json:"learning_rate"`
 	FinalLearningRate float64 `json:"final_learning_rate"`
-	Schedule          string  `json:"schedule"` // of ScheduleKinds
-	WarmUp            int     `json:"warm_up"`  // steps
+	Schedule          string  `json:"schedule"`    // of ScheduleKinds
+	WarmUp            int     `json:"warm_up"`     // steps
+	DecayShare        float64 `json:"decay_share"` // of the steps, in which schedule wsd falls; 0 is 0.2
 	Beta1             float64 `json:"beta1"`
 	Beta2             float64 `json:"beta2"`
 	WeightDecay       float64 `json:"weight_decay"`
@@ -42,7 +43,7 @@ type Options struct {
 
 // OptimizerNames and LossNames are the values of Options.Optimizer and Options.Loss.
 var (
-	OptimizerNames = []string{"adamw", "sgd"}
+	OptimizerNames = []string{"adamw", "sgd", "muon"}
 	LossNames      = []string{"answer", "all"}
 )
 
@@ -53,7 +54,7 @@ var (
 func Calculator() Options {
 	return Options{
 		Steps: 12000, Batch: 64, Accumulate: 1,
-		Optimizer: "adamw", LearningRate: 3e-3, Schedule: "cosine", WarmUp: 100, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.3, Clip: 1,
+		Optimizer: "adamw", LearningRate: 3e-3, Schedule: "cosine", WarmUp: 100, DecayShare: 0.2, Beta1: 0.9, Beta2: 0.95, WeightDecay: 0.3, Clip: 1,
 		Loss: "answer", Repeats: map[string]int{"times": 3},
 		Seed: 1, Threads: 1, Precision: "f32", GEMM: "auto",
 	}
@@ -67,6 +68,9 @@ const (
 
 // withDefaults fills in what may be empty.
 func (o Options) withDefaults() Options {
+	if o.DecayShare == 0 {
+		o.DecayShare = 0.2
+	}
 	o.Precision, o.GEMM, o.Device = cmp.Or(o.Precision, device.Precisions[0]), cmp.Or(o.GEMM, device.GEMMs[0]), cmp.Or(o.Device, device.CPU)
 	return o
 }
@@ -90,7 +94,7 @@ func (o Options) Validate() error {
 	if o.Threads > maxThreads {
 		return fault.Optionf("%s %d: expected at most %d", fault.Option("threads"), o.Threads, maxThreads)
 	}
-	if err := o.schedule().validate(); err != nil {
+	if err := o.withDefaults().schedule().validate(); err != nil {
 		return err
 	}
 	for _, n := range []struct {
@@ -125,13 +129,18 @@ func (o Options) Validate() error {
 }
 
 func (o Options) schedule() Schedule {
-	return Schedule{Kind: o.Schedule, Peak: o.LearningRate, Floor: o.FinalLearningRate, WarmUp: o.WarmUp, Horizon: o.Steps}
+	return Schedule{Kind: o.Schedule, Peak: o.LearningRate, Floor: o.FinalLearningRate, WarmUp: o.WarmUp, Horizon: o.Steps, Decay: o.DecayShare}
 }
 
 // optimizer returns the optimizer of the options for a vector of n weights.
 func (o Options) optimizer(n int) Optimizer {
-	if o.Optimizer == "sgd" {
+	switch o.Optimizer {
+	case "sgd":
 		return NewSGD(o.LearningRate)
+	case "muon":
+		m := NewMuon(n, o.LearningRate, o.WeightDecay)
+		m.Beta1, m.Beta2 = o.Beta1, o.Beta2
+		return m
 	}
 	a := NewAdamW(n, o.LearningRate, o.WeightDecay)
 	a.Beta1, a.Beta2 = o.Beta1, o.Beta2

@@ -18,8 +18,9 @@ func TestScheduleValues(t *testing.T) {
 		{"linear", 1000, floor},
 		{"cosine", 0, peak / 10}, {"cosine", 9, peak}, {"cosine", 10, peak}, {"cosine", 35, 0.3 + 0.2*math.Sqrt2/2}, {"cosine", 60, 0.3},
 		{"cosine", 110, floor}, {"cosine", 1000, floor},
+		{"wsd", 4, peak / 2}, {"wsd", 10, peak}, {"wsd", 80, peak}, {"wsd", 95, (peak + floor) / 2}, {"wsd", 110, floor}, {"wsd", 1000, floor},
 	} {
-		s := Schedule{Kind: test.kind, Peak: peak, Floor: floor, WarmUp: 10, Horizon: 110}
+		s := Schedule{Kind: test.kind, Peak: peak, Floor: floor, WarmUp: 10, Horizon: 110, Decay: 0.3}
 		if got := s.At(test.step); math.Abs(got-test.want) > 1e-12 {
 			t.Errorf("%s at step %d is %g, want %g", test.kind, test.step, got, test.want)
 		}
@@ -30,9 +31,9 @@ func TestScheduleIsContinuousAndStaysInItsRange(t *testing.T) {
 	for _, kind := range ScheduleKinds {
 		for _, horizon := range []int{1, 2, 7, 100, 1000} {
 			for _, warmUp := range []int{0, 1, 10, 100, 2000} {
-				s := Schedule{Kind: kind, Peak: 1, Floor: 0.05, WarmUp: warmUp, Horizon: horizon}
-				// The steepest that a rate may go in a step: up in the warm-up, down by π/2 of a line's slope.
-				slope := max(1/float64(max(1, warmUp)), math.Pi/2/float64(max(1, horizon-warmUp)))
+				s := Schedule{Kind: kind, Peak: 1, Floor: 0.05, WarmUp: warmUp, Horizon: horizon, Decay: 0.5}
+				// The steepest that a rate may go in a step: up in the warm-up, down by 2 of a line's slope, as wsd does here.
+				slope := max(1/float64(max(1, warmUp)), 2/float64(max(1, horizon-warmUp)))
 				for step := range 2500 {
 					rate := s.At(step)
 					if !(rate > 0 && rate <= 1) || step >= warmUp && rate < 0.05 {
@@ -48,13 +49,13 @@ func TestScheduleIsContinuousAndStaysInItsRange(t *testing.T) {
 }
 
 func TestScheduleRefusesImpossibleRates(t *testing.T) {
-	good := Schedule{Kind: "linear", Peak: 1, Floor: 1, WarmUp: 0, Horizon: 1}
+	good := Schedule{Kind: "linear", Peak: 1, Floor: 1, WarmUp: 0, Horizon: 1, Decay: 0.2}
 	if err := good.validate(); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(s *Schedule){
-		`schedule "step": expected constant, cosine, linear`: func(s *Schedule) { s.Kind = "step" },
-		"learning_rate 0: expected a positive number":        func(s *Schedule) { s.Peak = 0 },
+		`schedule "step": expected constant, cosine, linear, wsd`: func(s *Schedule) { s.Kind = "step" },
+		"learning_rate 0: expected a positive number":             func(s *Schedule) { s.Peak = 0 },
 		"learning_rate NaN":                    func(s *Schedule) { s.Peak = math.NaN() },
 		"learning_rate +Inf":                   func(s *Schedule) { s.Peak = math.Inf(1) },
 		"final_learning_rate 2: expected 0 to": func(s *Schedule) { s.Floor = 2 },

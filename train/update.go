@@ -1,7 +1,9 @@
 package train
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/team"
@@ -34,10 +36,11 @@ type hostUpdater struct {
 	clip      float64
 	team      *team.Team
 	kernels   *kernel.Set
-	blocks    [][]block   // by thread
-	gradients [][]float32 // by worker; nil where it had no example. The sum is in the first.
-	sums      [][]float32 // by worker: memory of its sum, when it has several shards
-	blockSums []float64   // by block: squared norm of the gradient
+	blocks    [][]block            // by thread
+	matrices  [][]*model.Parameter // by thread: what the optimizer updates whole
+	gradients [][]float32          // by worker; nil where it had no example. The sum is in the first.
+	sums      [][]float32          // by worker: memory of its sum, when it has several shards
+	blockSums []float64            // by block: squared norm of the gradient
 	reduction []team.Phase
 	movement  []team.Phase
 }
@@ -48,6 +51,7 @@ type block struct {
 	index, begin, end int
 	stage             int
 	matrix            bool
+	whole             bool // is updated with the rest of its matrix
 }
 
 // blockSize is about the half of a first-level cache in weights, gradients and moments.
@@ -58,6 +62,9 @@ func newHostUpdater(m *model.Model, o Optimizer, clip float64, t *team.Team, wor
 	u := &hostUpdater{model: m, optimizer: o, clip: clip, team: t, kernels: kernels,
 		gradients: make([][]float32, workers), sums: make([][]float32, workers)}
 	u.divide(t.Size())
+	if whole, ok := o.(matrixOptimizer); ok {
+		u.assign(whole)
+	}
 	u.reduction, u.movement = []team.Phase{u.reduce}, []team.Phase{u.move}
 	return u
 }
@@ -78,6 +85,32 @@ func (u *hostUpdater) divide(threads int) {
 		}
 	}
 	u.blockSums = make([]float64, index)
+}
+
+// assign deals the matrices that are updated whole to the threads, the largest first, each to the one that has least to do.
+func (u *hostUpdater) assign(o matrixOptimizer) {
+	var list []*model.Parameter
+	for i := range u.model.Parameters {
+		if p := &u.model.Parameters[i]; isHidden(p, u.model.Stages) {
+			list = append(list, p)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *model.Parameter) int { return cmp.Compare(b.Size(), a.Size()) })
+	u.matrices = make([][]*model.Parameter, u.team.Size())
+	load := make([]int, u.team.Size())
+	for _, p := range list {
+		least := slices.Index(load, slices.Min(load))
+		u.matrices[least] = append(u.matrices[least], p)
+		load[least] += p.Size()
+	}
+	for _, blocks := range u.blocks {
+		for i := range blocks {
+			for _, p := range list {
+				blocks[i].whole = blocks[i].whole || p.Begin <= blocks[i].begin && blocks[i].begin < p.Begin+p.Size()
+			}
+		}
+	}
+	o.serve(u.team.Size())
 }
 
 func (u *hostUpdater) keep(w int, x *model.Executor, first, alone bool) error {
@@ -132,7 +165,15 @@ func (u *hostUpdater) reduce(thread, _ int) {
 // move takes the optimizer's step.
 func (u *hostUpdater) move(thread, _ int) {
 	for _, b := range u.blocks[thread] {
-		u.optimizer.Update(b.begin, u.model.Weights[b.begin:b.end], u.gradients[0][b.begin:b.end], b.matrix)
+		if !b.whole {
+			u.optimizer.Update(b.begin, u.model.Weights[b.begin:b.end], u.gradients[0][b.begin:b.end], b.matrix)
+		}
+	}
+	if u.matrices == nil {
+		return
+	}
+	for _, p := range u.matrices[thread] {
+		u.optimizer.(matrixOptimizer).updateMatrix(thread, p.Begin, u.model.Weights[p.Begin:], u.gradients[0][p.Begin:], p.Shape[0], p.Shape[1])
 	}
 }
 

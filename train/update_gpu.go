@@ -5,6 +5,7 @@ import (
 
 	"trainer/internal/cuda"
 	"trainer/internal/device"
+	"trainer/internal/fault"
 	"trainer/internal/vm"
 	"trainer/model"
 )
@@ -22,6 +23,9 @@ type gpuUpdater struct {
 
 // newGPUEngine returns an engine on a GPU.
 func newGPUEngine(m *model.Model, host Optimizer, o Options) (*engine, error) {
+	if _, ok := host.(matrixOptimizer); ok {
+		return nil, fault.Optionf("%s %q: expected adamw or sgd on a GPU", fault.Option("optimizer"), o.Optimizer)
+	}
 	b, err := device.Open(o.Device, o.Precision, o.GEMM)
 	if err != nil {
 		return nil, err

@@ -82,7 +82,7 @@ func (v *screen) started(s *session) {
 }
 
 // optimizerNames are the names of optimizers in texts.
-var optimizerNames = map[string]string{"adamw": "AdamW", "sgd": "plain gradient descent"}
+var optimizerNames = map[string]string{"adamw": "AdamW", "sgd": "plain gradient descent", "muon": "Muon"}
 
 // stages lists the stages of the model with their weights, and explains the first of each kind.
 func (v *screen) stages() {
