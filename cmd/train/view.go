@@ -48,7 +48,7 @@ func (quietView) after(_ []answer, r *result) {
 
 // askCommand is the command line that asks the model of a run folder: a prompt, or to talk without one.
 func askCommand(out, prompt string) string {
-	command := "go run ./cmd/generate"
+	command := cli.Sibling("generate")
 	if out != defaultOut {
 		command += " -model " + quoted(out)
 	}
@@ -60,7 +60,7 @@ func askCommand(out, prompt string) string {
 
 // resumeCommand is the command line that goes on with the run of a folder.
 func resumeCommand(out string) string {
-	command := "go run ./cmd/train -resume"
+	command := cli.Sibling("train") + " -resume"
 	if out != defaultOut {
 		command += " -out " + quoted(out)
 	}
