@@ -20,13 +20,16 @@ const (
 	gemmISAGo gemmISA = iota
 	gemmISAAVX2
 	gemmISAAVX512
+	gemmISAGoBF16
+	gemmISAAVX512BF16
 )
 
 // gemmTiling is how an instruction set cuts a product.
 type gemmTiling struct {
 	isa        gemmISA
-	rows, cols int // of C in a register tile, at most
-	m, n, k    int // in a block, at most: A's block is [m, k], B's [k, n]; n is a multiple of cols
+	rows, cols int  // of C in a register tile, at most
+	m, n, k    int  // in a block, at most: A's block is [m, k], B's [k, n]; n is a multiple of cols, k is even
+	bf16       bool // operands are rounded to bfloat16; see gemm_bf16.go
 }
 
 // gemmTiles is the work of one call of a tile kernel: count tiles of rows rows, one below the other, all cols columns wide.
@@ -61,10 +64,19 @@ func oddLines(n int) int { return (ceilDiv(n, gemmPad) | 1) * gemmPad }
 
 // scratch returns the number of floats that run needs for C [m, n] and depth k.
 func (t *gemmTiling) scratch(m, n, k int) int {
-	m, n, k = evenly(m, t.m), min(n, t.n), evenly(k, t.k)
-	packedA := max(m*oddLines(k), k*oddLines(m))
+	m, n, k = evenly(m, t.m), min(n, t.n), t.depth(t.stepK(k))
+	packedA := max(m*oddLines(k), k*oddLines(m), t.strip(k))
 	packedB := k * ceilDiv(n, t.cols) * t.cols
 	return packedA + packedB + gemmPad
+}
+
+// stepK returns the depth of a block where op(A) has k columns. Blocks of bfloat16 begin at even columns.
+func (t *gemmTiling) stepK(k int) int {
+	step := evenly(k, t.k)
+	if t.bf16 {
+		step += step & 1
+	}
+	return step
 }
 
 // run computes g; see Set.Gemm.
@@ -77,25 +89,34 @@ func (t *gemmTiling) run(g *Gemm, scratch []float32) {
 		return
 	}
 	scratch = alignToLine(scratch)
-	stepM, stepK := evenly(g.M, t.m), max(evenly(g.K, t.k), 1)
+	stepM, stepK := evenly(g.M, t.m), max(t.stepK(g.K), 1)
 	packA, packB := t.packs(g)
-	bPacked := scratch[:stepK*ceilDiv(min(g.N, t.n), t.cols)*t.cols]
+	bPacked := scratch[:t.depth(stepK)*ceilDiv(min(g.N, t.n), t.cols)*t.cols]
 	aPacked := scratch[len(bPacked):]
 	for j := 0; j < g.N; j += t.n {
 		n := min(t.n, g.N-j)
 		for p := 0; p == 0 || p < g.K; p += stepK {
 			k := min(stepK, g.K-p)
+			depth := t.depth(k)
 			b, bRow, bPanel := g.B[min(p*g.StrideB+j, len(g.B)):], g.StrideB, t.cols
-			if packB {
-				t.packB(bPacked, g, p, j, k, n)
-				b, bRow, bPanel = bPacked, t.cols, k*t.cols
+			if packB && k > 0 {
+				if t.bf16 {
+					t.packBF16B(bPacked, aPacked, g, p, j, k, n)
+				} else {
+					t.packB(bPacked, g, p, j, k, n)
+				}
+				b, bRow, bPanel = bPacked, t.cols, depth*t.cols
 			}
 			for i := 0; i < g.M; i += stepM {
 				m := min(stepM, g.M-i)
-				w := gemmTiles{k: k, bRow: bRow, cRow: g.StrideC, accumulate: g.Accumulate || p > 0}
-				w.a, w.aRow, w.aK = g.blockA(i, p)
-				if packA {
+				w := gemmTiles{k: depth, bRow: bRow, cRow: g.StrideC, accumulate: g.Accumulate || p > 0}
+				switch {
+				case t.bf16:
+					w.a, w.aRow, w.aK = t.packBF16A(aPacked, g, i, p, m, k)
+				case packA:
 					w.a, w.aRow, w.aK = g.packA(aPacked, i, p, m, k)
+				default:
+					w.a, w.aRow, w.aK = g.blockA(i, p)
 				}
 				for jj := 0; jj < n; jj += t.cols {
 					w.cols = min(t.cols, n-jj)
@@ -138,6 +159,9 @@ func (t *gemmTiling) panel(w gemmTiles, m int) {
 // larger one each row of a panel is on another page, and a copy gains 6 to 12 % at [256, 768]·[768, 3072] on Zen 5;
 // with 64 rows to share it, as in [64, 900]·[900, 256], it costs 15 %.
 func (t *gemmTiling) packs(g *Gemm) (a, b bool) {
+	if t.bf16 {
+		return true, true
+	}
 	return g.StrideA >= 512 && g.N >= 8*t.cols, g.TransB || g.M >= 128 && g.K*g.N >= 128<<10
 }
 

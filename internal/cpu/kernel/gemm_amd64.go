@@ -10,11 +10,16 @@ var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 
 // gemmTilingAVX2: 12 of the 16 registers hold sums, two B, one A and one the mask.
 var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 44, n: 1024, k: 256}
 
+// gemmTilingBF16 has the sums of its twin in Go, in the same order.
+var gemmTilingBF16 = gemmTilingBF16Of(gemmISAAVX512BF16)
+
 func gemmAVX512(g *Gemm, scratch []float32) { gemmTilingAVX512.run(g, scratch) }
 func gemmAVX2(g *Gemm, scratch []float32)   { gemmTilingAVX2.run(g, scratch) }
+func gemmBF16(g *Gemm, scratch []float32)   { gemmTilingBF16.run(g, scratch) }
 
 func gemmScratchAVX512(m, n, k int) int { return gemmTilingAVX512.scratch(m, n, k) }
 func gemmScratchAVX2(m, n, k int) int   { return gemmTilingAVX2.scratch(m, n, k) }
+func gemmScratchBF16(m, n, k int) int   { return gemmTilingBF16.scratch(m, n, k) }
 
 // tiles runs the tile kernel of the instruction set.
 func (isa gemmISA) tiles(w *gemmTiles) {
@@ -24,6 +29,10 @@ func (isa gemmISA) tiles(w *gemmTiles) {
 		gemmTilesAVX512(w.rows, w.count, w.cols, w.k, a, w.aRow, w.aK, b, w.bRow, c, w.cRow, bias, w.accumulate)
 	case gemmISAAVX2:
 		gemmTilesAVX2(w.rows, w.count, w.cols, w.k, a, w.aRow, w.aK, b, w.bRow, c, w.cRow, bias, w.accumulate)
+	case gemmISAAVX512BF16:
+		gemmTilesAVX512BF16(w.rows, w.count, w.cols, w.k, a, w.aRow, w.aK, b, w.bRow, c, w.cRow, bias, w.accumulate)
+	case gemmISAGoBF16:
+		gemmTilesBF16Go(w)
 	default:
 		gemmTilesGo(w)
 	}
@@ -32,7 +41,7 @@ func (isa gemmISA) tiles(w *gemmTiles) {
 // transpose is gemmTransposeGo; columns of dst beyond rows, up to a multiple of the vector, may be overwritten.
 func (isa gemmISA) transpose(dst []float32, dstRow int, src []float32, srcRow, rows, k int) {
 	switch {
-	case isa == gemmISAAVX512 && k >= 16:
+	case (isa == gemmISAAVX512 || isa == gemmISAAVX512BF16) && k >= 16:
 		for i := 0; i < rows; i += 16 {
 			gemmTransposeAVX512(&dst[i], dstRow, &src[i*srcRow], srcRow, min(16, rows-i), k)
 		}
@@ -43,4 +52,22 @@ func (isa gemmISA) transpose(dst []float32, dstRow int, src []float32, srcRow, r
 	default:
 		gemmTransposeGo(dst, dstRow, src, srcRow, rows, k)
 	}
+}
+
+// round is gemmRoundGo.
+func (isa gemmISA) round(dst, src []float32) {
+	if isa == gemmISAAVX512BF16 {
+		gemmRoundAVX512BF16(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
+		return
+	}
+	gemmRoundGo(dst, src)
+}
+
+// pair is gemmPairGo.
+func (isa gemmISA) pair(dst []float32, dstPanel int, first, second []float32) {
+	if isa == gemmISAAVX512BF16 && second != nil {
+		gemmPairAVX512BF16(unsafe.SliceData(dst), dstPanel, unsafe.SliceData(first), unsafe.SliceData(second), len(first))
+		return
+	}
+	gemmPairGo(dst, dstPanel, first, second)
 }

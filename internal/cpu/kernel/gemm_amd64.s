@@ -4253,6 +4253,5830 @@ narrow1store:
 	VZEROUPPER
 	RET
 
+// func gemmTilesAVX512BF16(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmTilesAVX512BF16(SB), NOSPLIT, $0-97
+	MOVQ count+8(FP), AX
+	MOVQ a+32(FP), DX
+	MOVQ c+72(FP), BX
+	MOVQ aRow+40(FP), SI
+	MOVQ aK+48(FP), R8
+	MOVQ bRow+64(FP), R9
+	MOVQ cRow+80(FP), R10
+	SHLQ $0x02, SI
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	SHLQ $0x02, R10
+	LEAQ (SI)(SI*2), DI
+	MOVQ rows+0(FP), R11
+	MOVQ cols+16(FP), R12
+
+	// K1 has the columns of the last vector.
+	LEAQ  -1(R12), CX
+	ANDQ  $0x0f, CX
+	MOVQ  $0x00000002, R13
+	SHLQ  CL, R13
+	DECQ  R13
+	KMOVW R13, K1
+	CMPQ  R12, $0x10
+	JLE   narrow
+	CMPQ  R11, $0x0e
+	JEQ   wide14
+	CMPQ  R11, $0x0d
+	JEQ   wide13
+	CMPQ  R11, $0x0c
+	JEQ   wide12
+	CMPQ  R11, $0x0b
+	JEQ   wide11
+	CMPQ  R11, $0x0a
+	JEQ   wide10
+	CMPQ  R11, $0x09
+	JEQ   wide9
+	CMPQ  R11, $0x08
+	JEQ   wide8
+	CMPQ  R11, $0x07
+	JEQ   wide7
+	CMPQ  R11, $0x06
+	JEQ   wide6
+	CMPQ  R11, $0x05
+	JEQ   wide5
+	CMPQ  R11, $0x04
+	JEQ   wide4
+	CMPQ  R11, $0x03
+	JEQ   wide3
+	CMPQ  R11, $0x02
+	JEQ   wide2
+	JMP   wide1
+
+narrow:
+	CMPQ R11, $0x0e
+	JEQ  narrow14
+	CMPQ R11, $0x0d
+	JEQ  narrow13
+	CMPQ R11, $0x0c
+	JEQ  narrow12
+	CMPQ R11, $0x0b
+	JEQ  narrow11
+	CMPQ R11, $0x0a
+	JEQ  narrow10
+	CMPQ R11, $0x09
+	JEQ  narrow9
+	CMPQ R11, $0x08
+	JEQ  narrow8
+	CMPQ R11, $0x07
+	JEQ  narrow7
+	CMPQ R11, $0x06
+	JEQ  narrow6
+	CMPQ R11, $0x05
+	JEQ  narrow5
+	CMPQ R11, $0x04
+	JEQ  narrow4
+	CMPQ R11, $0x03
+	JEQ  narrow3
+	CMPQ R11, $0x02
+	JEQ  narrow2
+	JMP  narrow1
+
+wide14:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         wide14bias
+
+wide14k:
+	VMOVUPS      (R13), Z28
+	VMOVUPS.Z    64(R13), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R12)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R12)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R12)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          wide14k
+
+wide14bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide14accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+	VADDPS    Z28, Z16, Z16
+	VADDPS    Z29, Z17, Z17
+	VADDPS    Z28, Z18, Z18
+	VADDPS    Z29, Z19, Z19
+	VADDPS    Z28, Z20, Z20
+	VADDPS    Z29, Z21, Z21
+	VADDPS    Z28, Z22, Z22
+	VADDPS    Z29, Z23, Z23
+	VADDPS    Z28, Z24, Z24
+	VADDPS    Z29, Z25, Z25
+	VADDPS    Z28, Z26, Z26
+	VADDPS    Z29, Z27, Z27
+
+wide14accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide14store
+	MOVQ      BX, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z17, Z17
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z19, Z19
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z20, Z20
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z21, Z21
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z22, Z22
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z23, Z23
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z24, Z24
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z25, Z25
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z26, Z26
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z27, Z27
+	ADDQ      R10, R13
+
+wide14store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z22, (BX)
+	VMOVUPS Z23, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z26, (BX)
+	VMOVUPS Z27, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide14
+	VZEROUPPER
+	RET
+
+wide13:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         wide13bias
+
+wide13k:
+	VMOVUPS      (R13), Z28
+	VMOVUPS.Z    64(R13), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R12)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R12)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          wide13k
+
+wide13bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide13accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+	VADDPS    Z28, Z16, Z16
+	VADDPS    Z29, Z17, Z17
+	VADDPS    Z28, Z18, Z18
+	VADDPS    Z29, Z19, Z19
+	VADDPS    Z28, Z20, Z20
+	VADDPS    Z29, Z21, Z21
+	VADDPS    Z28, Z22, Z22
+	VADDPS    Z29, Z23, Z23
+	VADDPS    Z28, Z24, Z24
+	VADDPS    Z29, Z25, Z25
+
+wide13accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide13store
+	MOVQ      BX, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z17, Z17
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z19, Z19
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z20, Z20
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z21, Z21
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z22, Z22
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z23, Z23
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z24, Z24
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z25, Z25
+	ADDQ      R10, R13
+
+wide13store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z22, (BX)
+	VMOVUPS Z23, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide13
+	VZEROUPPER
+	RET
+
+wide12:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         wide12bias
+
+wide12k:
+	VMOVUPS      (R13), Z28
+	VMOVUPS.Z    64(R13), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R12)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          wide12k
+
+wide12bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide12accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+	VADDPS    Z28, Z16, Z16
+	VADDPS    Z29, Z17, Z17
+	VADDPS    Z28, Z18, Z18
+	VADDPS    Z29, Z19, Z19
+	VADDPS    Z28, Z20, Z20
+	VADDPS    Z29, Z21, Z21
+	VADDPS    Z28, Z22, Z22
+	VADDPS    Z29, Z23, Z23
+
+wide12accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide12store
+	MOVQ      BX, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z17, Z17
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z19, Z19
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z20, Z20
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z21, Z21
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z22, Z22
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z23, Z23
+	ADDQ      R10, R13
+
+wide12store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z22, (BX)
+	VMOVUPS Z23, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     wide12
+	VZEROUPPER
+	RET
+
+wide11:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         wide11bias
+
+wide11k:
+	VMOVUPS      (R13), Z28
+	VMOVUPS.Z    64(R13), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          wide11k
+
+wide11bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide11accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+	VADDPS    Z28, Z16, Z16
+	VADDPS    Z29, Z17, Z17
+	VADDPS    Z28, Z18, Z18
+	VADDPS    Z29, Z19, Z19
+	VADDPS    Z28, Z20, Z20
+	VADDPS    Z29, Z21, Z21
+
+wide11accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide11store
+	MOVQ      BX, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z17, Z17
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z19, Z19
+	ADDQ      R10, R13
+	VMOVUPS   (R13), Z28
+	VADDPS    Z28, Z20, Z20
+	VMOVUPS.Z 64(R13), K1, Z29
+	VADDPS    Z29, Z21, Z21
+	ADDQ      R10, R13
+
+wide11store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide11
+	VZEROUPPER
+	RET
+
+wide10:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         wide10bias
+
+wide10k:
+	VMOVUPS      (R12), Z28
+	VMOVUPS.Z    64(R12), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          wide10k
+
+wide10bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide10accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+	VADDPS    Z28, Z16, Z16
+	VADDPS    Z29, Z17, Z17
+	VADDPS    Z28, Z18, Z18
+	VADDPS    Z29, Z19, Z19
+
+wide10accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide10store
+	MOVQ      BX, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z17, Z17
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z19, Z19
+	ADDQ      R10, R12
+
+wide10store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide10
+	VZEROUPPER
+	RET
+
+wide9:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         wide9bias
+
+wide9k:
+	VMOVUPS      (R12), Z28
+	VMOVUPS.Z    64(R12), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          wide9k
+
+wide9bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide9accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+	VADDPS    Z28, Z16, Z16
+	VADDPS    Z29, Z17, Z17
+
+wide9accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide9store
+	MOVQ      BX, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z17, Z17
+	ADDQ      R10, R12
+
+wide9store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     wide9
+	VZEROUPPER
+	RET
+
+wide8:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         wide8bias
+
+wide8k:
+	VMOVUPS      (R12), Z28
+	VMOVUPS.Z    64(R12), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          wide8k
+
+wide8bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide8accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+	VADDPS    Z28, Z14, Z14
+	VADDPS    Z29, Z15, Z15
+
+wide8accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide8store
+	MOVQ      BX, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z15, Z15
+	ADDQ      R10, R12
+
+wide8store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide8
+	VZEROUPPER
+	RET
+
+wide7:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         wide7bias
+
+wide7k:
+	VMOVUPS      (R12), Z28
+	VMOVUPS.Z    64(R12), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          wide7k
+
+wide7bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide7accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z29, Z13, Z13
+
+wide7accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide7store
+	MOVQ      BX, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z13, Z13
+	ADDQ      R10, R12
+
+wide7store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide7
+	VZEROUPPER
+	RET
+
+wide6:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         wide6bias
+
+wide6k:
+	VMOVUPS      (R12), Z28
+	VMOVUPS.Z    64(R12), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          wide6k
+
+wide6bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide6accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z29, Z11, Z11
+
+wide6accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide6store
+	MOVQ      BX, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R12
+	VMOVUPS   (R12), Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(R12), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	ADDQ      R10, R12
+
+wide6store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     wide6
+	VZEROUPPER
+	RET
+
+wide5:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       DX, CX
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       b+56(FP), R11
+	MOVQ       k+24(FP), R12
+	TESTQ      R12, R12
+	JE         wide5bias
+
+wide5k:
+	VMOVUPS      (R11), Z28
+	VMOVUPS.Z    64(R11), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R9, R11
+	ADDQ         R8, CX
+	DECQ         R12
+	JNE          wide5k
+
+wide5bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide5accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z29, Z9, Z9
+
+wide5accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide5store
+	MOVQ      BX, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	ADDQ      R10, R11
+
+wide5store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide5
+	VZEROUPPER
+	RET
+
+wide4:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       DX, CX
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       b+56(FP), R11
+	MOVQ       k+24(FP), R12
+	TESTQ      R12, R12
+	JE         wide4bias
+
+wide4k:
+	VMOVUPS      (R11), Z28
+	VMOVUPS.Z    64(R11), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R9, R11
+	ADDQ         R8, CX
+	DECQ         R12
+	JNE          wide4k
+
+wide4bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide4accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z29, Z7, Z7
+
+wide4accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide4store
+	MOVQ      BX, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	ADDQ      R10, R11
+
+wide4store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide4
+	VZEROUPPER
+	RET
+
+wide3:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DX, CX
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       b+56(FP), R11
+	MOVQ       k+24(FP), R12
+	TESTQ      R12, R12
+	JE         wide3bias
+
+wide3k:
+	VMOVUPS      (R11), Z28
+	VMOVUPS.Z    64(R11), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R9, R11
+	ADDQ         R8, CX
+	DECQ         R12
+	JNE          wide3k
+
+wide3bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide3accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z29, Z5, Z5
+
+wide3accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide3store
+	MOVQ      BX, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, R11
+	VMOVUPS   (R11), Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(R11), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	ADDQ      R10, R11
+
+wide3store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     wide3
+	VZEROUPPER
+	RET
+
+wide2:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       DX, CX
+	MOVQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R10, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	MOVQ       b+56(FP), DI
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         wide2bias
+
+wide2k:
+	VMOVUPS      (DI), Z28
+	VMOVUPS.Z    64(DI), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R9, DI
+	ADDQ         R8, CX
+	DECQ         R11
+	JNE          wide2k
+
+wide2bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide2accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z29, Z3, Z3
+
+wide2accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide2store
+	MOVQ      BX, DI
+	VMOVUPS   (DI), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, DI
+	VMOVUPS   (DI), Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(DI), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	ADDQ      R10, DI
+
+wide2store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide2
+	VZEROUPPER
+	RET
+
+wide1:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       DX, CX
+	MOVQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	MOVQ       b+56(FP), DI
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         wide1bias
+
+wide1k:
+	VMOVUPS      (DI), Z28
+	VMOVUPS.Z    64(DI), K1, Z29
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x16
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R9, DI
+	ADDQ         R8, CX
+	DECQ         R11
+	JNE          wide1k
+
+wide1bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        wide1accumulate
+	VMOVUPS   (CX), Z28
+	VMOVUPS.Z 64(CX), K1, Z29
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z29, Z1, Z1
+
+wide1accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        wide1store
+	MOVQ      BX, DI
+	VMOVUPS   (DI), Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	ADDQ      R10, DI
+
+wide1store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	ADDQ    R10, BX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     wide1
+	VZEROUPPER
+	RET
+
+narrow14:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         narrow14bias
+
+narrow14k:
+	VMOVUPS.Z    (R13), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R12)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R12)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R12)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          narrow14k
+
+narrow14bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow14accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z28, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z28, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+	VADDPS    Z28, Z13, Z13
+
+narrow14accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow14store
+	MOVQ      BX, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z10, Z10
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z11, Z11
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z12, Z12
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z13, Z13
+	ADDQ      R10, R13
+
+narrow14store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z9, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z11, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z13, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow14
+	VZEROUPPER
+	RET
+
+narrow13:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         narrow13bias
+
+narrow13k:
+	VMOVUPS.Z    (R13), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R12)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R12)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          narrow13k
+
+narrow13bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow13accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z28, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z28, Z11, Z11
+	VADDPS    Z28, Z12, Z12
+
+narrow13accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow13store
+	MOVQ      BX, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z10, Z10
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z11, Z11
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z12, Z12
+	ADDQ      R10, R13
+
+narrow13store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z9, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z11, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z12, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow13
+	VZEROUPPER
+	RET
+
+narrow12:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         narrow12bias
+
+narrow12k:
+	VMOVUPS.Z    (R13), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R12)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          narrow12k
+
+narrow12bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow12accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z28, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+	VADDPS    Z28, Z11, Z11
+
+narrow12accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow12store
+	MOVQ      BX, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z10, Z10
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z11, Z11
+	ADDQ      R10, R13
+
+narrow12store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z9, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z11, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     narrow12
+	VZEROUPPER
+	RET
+
+narrow11:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	LEAQ       (R11)(SI*4), R12
+	ADDQ       SI, R12
+	MOVQ       BX, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	ADDQ       R10, R13
+	PREFETCHT0 (R13)
+	MOVQ       b+56(FP), R13
+	MOVQ       k+24(FP), R14
+	TESTQ      R14, R14
+	JE         narrow11bias
+
+narrow11k:
+	VMOVUPS.Z    (R13), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (R12), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R9, R13
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	ADDQ         R8, R12
+	DECQ         R14
+	JNE          narrow11k
+
+narrow11bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow11accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z28, Z9, Z9
+	VADDPS    Z28, Z10, Z10
+
+narrow11accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow11store
+	MOVQ      BX, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      R10, R13
+	VMOVUPS.Z (R13), K1, Z28
+	VADDPS    Z28, Z10, Z10
+	ADDQ      R10, R13
+
+narrow11store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z9, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z10, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow11
+	VZEROUPPER
+	RET
+
+narrow10:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         narrow10bias
+
+narrow10k:
+	VMOVUPS.Z    (R12), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R11)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          narrow10k
+
+narrow10bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow10accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+	VADDPS    Z28, Z9, Z9
+
+narrow10accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow10store
+	MOVQ      BX, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      R10, R12
+
+narrow10store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z9, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow10
+	VZEROUPPER
+	RET
+
+narrow9:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         narrow9bias
+
+narrow9k:
+	VMOVUPS.Z    (R12), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (R11)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          narrow9k
+
+narrow9bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow9accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+	VADDPS    Z28, Z8, Z8
+
+narrow9accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow9store
+	MOVQ      BX, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	ADDQ      R10, R12
+
+narrow9store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     narrow9
+	VZEROUPPER
+	RET
+
+narrow8:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         narrow8bias
+
+narrow8k:
+	VMOVUPS.Z    (R12), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R11)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          narrow8k
+
+narrow8bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow8accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+	VADDPS    Z28, Z7, Z7
+
+narrow8accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow8store
+	MOVQ      BX, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      R10, R12
+
+narrow8store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow8
+	VZEROUPPER
+	RET
+
+narrow7:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         narrow7bias
+
+narrow7k:
+	VMOVUPS.Z    (R12), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (R11)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          narrow7k
+
+narrow7bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow7accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+	VADDPS    Z28, Z6, Z6
+
+narrow7accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow7store
+	MOVQ      BX, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	ADDQ      R10, R12
+
+narrow7store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow7
+	VZEROUPPER
+	RET
+
+narrow6:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DX, CX
+	LEAQ       (CX)(SI*4), R11
+	ADDQ       SI, R11
+	MOVQ       BX, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	ADDQ       R10, R12
+	PREFETCHT0 (R12)
+	MOVQ       b+56(FP), R12
+	MOVQ       k+24(FP), R13
+	TESTQ      R13, R13
+	JE         narrow6bias
+
+narrow6k:
+	VMOVUPS.Z    (R12), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R11), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R9, R12
+	ADDQ         R8, CX
+	ADDQ         R8, R11
+	DECQ         R13
+	JNE          narrow6k
+
+narrow6bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow6accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+	VADDPS    Z28, Z5, Z5
+
+narrow6accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow6store
+	MOVQ      BX, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R12
+	VMOVUPS.Z (R12), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      R10, R12
+
+narrow6store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     narrow6
+	VZEROUPPER
+	RET
+
+narrow5:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	MOVQ       DX, CX
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	MOVQ       b+56(FP), R11
+	MOVQ       k+24(FP), R12
+	TESTQ      R12, R12
+	JE         narrow5bias
+
+narrow5k:
+	VMOVUPS.Z    (R11), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (CX)(SI*4), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R9, R11
+	ADDQ         R8, CX
+	DECQ         R12
+	JNE          narrow5k
+
+narrow5bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow5accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+	VADDPS    Z28, Z4, Z4
+
+narrow5accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow5store
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	ADDQ      R10, R11
+
+narrow5store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow5
+	VZEROUPPER
+	RET
+
+narrow4:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       DX, CX
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	MOVQ       b+56(FP), R11
+	MOVQ       k+24(FP), R12
+	TESTQ      R12, R12
+	JE         narrow4bias
+
+narrow4k:
+	VMOVUPS.Z    (R11), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (CX)(DI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R9, R11
+	ADDQ         R8, CX
+	DECQ         R12
+	JNE          narrow4k
+
+narrow4bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow4accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+	VADDPS    Z28, Z3, Z3
+
+narrow4accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow4store
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      R10, R11
+
+narrow4store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow4
+	VZEROUPPER
+	RET
+
+narrow3:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	MOVQ       DX, CX
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	MOVQ       b+56(FP), R11
+	MOVQ       k+24(FP), R12
+	TESTQ      R12, R12
+	JE         narrow3bias
+
+narrow3k:
+	VMOVUPS.Z    (R11), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (CX)(SI*2), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R9, R11
+	ADDQ         R8, CX
+	DECQ         R12
+	JNE          narrow3k
+
+narrow3bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow3accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+	VADDPS    Z28, Z2, Z2
+
+narrow3accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow3store
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	ADDQ      R10, R11
+
+narrow3store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    DI, DX
+	DECQ    AX
+	JNE     narrow3
+	VZEROUPPER
+	RET
+
+narrow2:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       DX, CX
+	MOVQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R10, DI
+	PREFETCHT0 (DI)
+	MOVQ       b+56(FP), DI
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         narrow2bias
+
+narrow2k:
+	VMOVUPS.Z    (DI), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (CX)(SI*1), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R9, DI
+	ADDQ         R8, CX
+	DECQ         R11
+	JNE          narrow2k
+
+narrow2bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow2accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VADDPS    Z28, Z1, Z1
+
+narrow2accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow2store
+	MOVQ      BX, DI
+	VMOVUPS.Z (DI), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, DI
+	VMOVUPS.Z (DI), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      R10, DI
+
+narrow2store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow2
+	VZEROUPPER
+	RET
+
+narrow1:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	MOVQ       DX, CX
+	MOVQ       BX, DI
+	PREFETCHT0 (DI)
+	MOVQ       b+56(FP), DI
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         narrow1bias
+
+narrow1k:
+	VMOVUPS.Z    (DI), K1, Z28
+	VBROADCASTSS (CX), Z30
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R9, DI
+	ADDQ         R8, CX
+	DECQ         R11
+	JNE          narrow1k
+
+narrow1bias:
+	MOVQ      bias+88(FP), CX
+	TESTQ     CX, CX
+	JE        narrow1accumulate
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+
+narrow1accumulate:
+	MOVB      accumulate+96(FP), CL
+	TESTB     CL, CL
+	JE        narrow1store
+	MOVQ      BX, DI
+	VMOVUPS.Z (DI), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	ADDQ      R10, DI
+
+narrow1store:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     narrow1
+	VZEROUPPER
+	RET
+
 // func gemmTilesAVX2(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmTilesAVX2(SB), NOSPLIT, $0-97
@@ -6259,3 +12083,153 @@ square:
 done:
 	VZEROUPPER
 	RET
+
+// func gemmRoundAVX512BF16(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·gemmRoundAVX512BF16(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), DX
+	MOVQ n+16(FP), BX
+
+round32:
+	CMPQ    BX, $0x20
+	JL      rest
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $+128, DX
+	SUBQ    $0x20, BX
+	JMP     round32
+
+rest:
+	TESTQ     BX, BX
+	JE        done
+	MOVQ      BX, CX
+	MOVQ      $0x00000001, SI
+	SHLQ      CL, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z 64(DX), K2, Z1
+	BYTE      $0x62
+	BYTE      $0xf2
+	BYTE      $0x77
+	BYTE      $0x48
+	BYTE      $0x72
+	BYTE      $0xc0
+	INCQ      BX
+	SHRQ      $0x01, BX
+	MOVQ      BX, CX
+	MOVQ      $0x00000001, DX
+	SHLQ      CL, DX
+	DECQ      DX
+	KMOVW     DX, K1
+	SHRQ      $0x10, DX
+	KMOVW     DX, K2
+	VMOVUPS   Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func gemmPairAVX512BF16(dst *float32, dstPanel int, first *float32, second *float32, n int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·gemmPairAVX512BF16(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstPanel+8(FP), CX
+	MOVQ    first+16(FP), DX
+	MOVQ    second+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SHLQ    $0x02, CX
+	VMOVUPS gemmPairOrder<>+0(SB), Z4
+
+pair32:
+	CMPQ    SI, $0x20
+	JL      rest
+	VMOVUPS (DX), Z0
+	VMOVUPS (BX), Z2
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x6f
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VPERMW  Z0, Z4, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z3
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x67
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc9
+	VPERMW  Z1, Z4, Z1
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	ADDQ    $+128, DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, SI
+	JMP     pair32
+
+rest:
+	TESTQ     SI, SI
+	JE        done
+	MOVQ      SI, CX
+	MOVQ      $0x00000001, SI
+	SHLQ      CL, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	SHRQ      $0x10, SI
+	KMOVW     SI, K2
+	VMOVUPS.Z (DX), K1, Z0
+	VMOVUPS.Z (BX), K1, Z2
+	BYTE      $0x62
+	BYTE      $0xf2
+	BYTE      $0x6f
+	BYTE      $0x48
+	BYTE      $0x72
+	BYTE      $0xc0
+	VPERMW    Z0, Z4, Z0
+	VMOVUPS   Z0, K1, (AX)
+	VMOVUPS.Z 64(DX), K2, Z1
+	VMOVUPS.Z 64(BX), K2, Z3
+	BYTE      $0x62
+	BYTE      $0xf2
+	BYTE      $0x67
+	BYTE      $0x48
+	BYTE      $0x72
+	BYTE      $0xc9
+	VPERMW    Z1, Z4, Z1
+	VMOVUPS   Z1, K2, 64(AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA gemmPairOrder<>+0(SB)/4, $0x00100000
+DATA gemmPairOrder<>+4(SB)/4, $0x00110001
+DATA gemmPairOrder<>+8(SB)/4, $0x00120002
+DATA gemmPairOrder<>+12(SB)/4, $0x00130003
+DATA gemmPairOrder<>+16(SB)/4, $0x00140004
+DATA gemmPairOrder<>+20(SB)/4, $0x00150005
+DATA gemmPairOrder<>+24(SB)/4, $0x00160006
+DATA gemmPairOrder<>+28(SB)/4, $0x00170007
+DATA gemmPairOrder<>+32(SB)/4, $0x00180008
+DATA gemmPairOrder<>+36(SB)/4, $0x00190009
+DATA gemmPairOrder<>+40(SB)/4, $0x001a000a
+DATA gemmPairOrder<>+44(SB)/4, $0x001b000b
+DATA gemmPairOrder<>+48(SB)/4, $0x001c000c
+DATA gemmPairOrder<>+52(SB)/4, $0x001d000d
+DATA gemmPairOrder<>+56(SB)/4, $0x001e000e
+DATA gemmPairOrder<>+60(SB)/4, $0x001f000f
+GLOBL gemmPairOrder<>(SB), RODATA|NOPTR, $64

@@ -37,4 +37,11 @@ func TestGemmStaysInsideItsSlices(t *testing.T) {
 			})
 		}
 	}
+	for name, tiling := range gemmBF16Tilings {
+		for _, s := range [][3]int{{1, 1, 1}, {13, 33, 17}, {15, 47, 66}, {29, 63, 40}, {3, 300, 71}} {
+			t.Run("bf16 "+name, func(t *testing.T) {
+				gemmVariants(s[0], s[1], s[2], func(c gemmCase) { c.checkAgainst(t, tiling, gemmGuarded(t), rounded) })
+			})
+		}
+	}
 }

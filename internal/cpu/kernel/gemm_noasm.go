@@ -2,10 +2,24 @@
 
 package kernel
 
-// tiles runs the tile kernel of the instruction set; there is one here.
-func (gemmISA) tiles(w *gemmTiles) { gemmTilesGo(w) }
+// tiles runs the tile kernel for the kind of operands.
+func (isa gemmISA) tiles(w *gemmTiles) {
+	if isa == gemmISAGoBF16 {
+		gemmTilesBF16Go(w)
+		return
+	}
+	gemmTilesGo(w)
+}
 
 // transpose is gemmTransposeGo.
 func (gemmISA) transpose(dst []float32, dstRow int, src []float32, srcRow, rows, k int) {
 	gemmTransposeGo(dst, dstRow, src, srcRow, rows, k)
+}
+
+// round is gemmRoundGo.
+func (gemmISA) round(dst, src []float32) { gemmRoundGo(dst, src) }
+
+// pair is gemmPairGo.
+func (gemmISA) pair(dst []float32, dstPanel int, first, second []float32) {
+	gemmPairGo(dst, dstPanel, first, second)
 }

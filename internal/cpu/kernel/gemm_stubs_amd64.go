@@ -9,6 +9,11 @@ package kernel
 //go:noescape
 func gemmTilesAVX512(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
 
+// gemmTilesAVX512BF16 is gemmTilesGo for 1 to 14 rows, 1 to 32 columns and at least one tile.
+//
+//go:noescape
+func gemmTilesAVX512BF16(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
+
 // gemmTilesAVX2 is gemmTilesGo for 1 to 6 rows, 1 to 16 columns and at least one tile.
 //
 //go:noescape
@@ -25,3 +30,13 @@ func gemmTransposeAVX512(dst *float32, dstRow int, src *float32, srcRow int, row
 //
 //go:noescape
 func gemmTransposeAVX2(dst *float32, dstRow int, src *float32, srcRow int, rows int, k int)
+
+// gemmRoundAVX512BF16 is gemmRoundGo.
+//
+//go:noescape
+func gemmRoundAVX512BF16(dst *float32, src *float32, n int)
+
+// gemmPairAVX512BF16 is gemmPairGo with a second row.
+//
+//go:noescape
+func gemmPairAVX512BF16(dst *float32, dstPanel int, first *float32, second *float32, n int)

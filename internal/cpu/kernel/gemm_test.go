@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -49,6 +50,11 @@ func gemmMatrix(r *rand.Rand, allocate gemmAlloc, rows, cols, pad int) (dense, s
 
 // build returns the product of a case and the C that package ref computes for it, dense.
 func (c gemmCase) build(allocate gemmAlloc) (g *Gemm, want []float32) {
+	return c.buildWith(allocate, func(x []float32) []float32 { return x })
+}
+
+// buildWith is build, where the C that is wanted is computed from operands that round has changed.
+func (c gemmCase) buildWith(allocate gemmAlloc, round func([]float32) []float32) (g *Gemm, want []float32) {
 	r := rand.New(rand.NewPCG(uint64(c.m)<<32|uint64(c.n), uint64(c.k)))
 	g = &Gemm{M: c.m, N: c.n, K: c.k, TransA: c.transA, TransB: c.transB, Accumulate: c.accumulate}
 	shape := func(rows, cols int, transposed bool) (int, int) {
@@ -67,7 +73,7 @@ func (c gemmCase) build(allocate gemmAlloc) (g *Gemm, want []float32) {
 		bias, g.Bias, _ = gemmMatrix(r, allocate, 1, c.n, 0)
 	}
 	want = make([]float32, c.m*c.n)
-	ref.MatMul(want, a, b, bias, c.m, c.n, c.k, c.transA, c.transB)
+	ref.MatMul(want, round(a), round(b), bias, c.m, c.n, c.k, c.transA, c.transB)
 	if c.accumulate {
 		ref.Add(want, want, before)
 	}
@@ -77,7 +83,13 @@ func (c gemmCase) build(allocate gemmAlloc) (g *Gemm, want []float32) {
 // check runs a case and compares C with package ref, and what lies between the rows of C with what lay there.
 func (c gemmCase) check(t *testing.T, tiling *gemmTiling, allocate gemmAlloc) {
 	t.Helper()
-	g, want := c.build(allocate)
+	c.checkAgainst(t, tiling, allocate, func(x []float32) []float32 { return x })
+}
+
+// checkAgainst is check of a kernel that rounds its operands.
+func (c gemmCase) checkAgainst(t *testing.T, tiling *gemmTiling, allocate gemmAlloc, round func([]float32) []float32) {
+	t.Helper()
+	g, want := c.buildWith(allocate, round)
 	scratch := allocate(tiling.scratch(c.m, c.n, c.k))
 	for i := range scratch {
 		scratch[i] = gemmOutside
@@ -273,7 +285,11 @@ func BenchmarkGemm(b *testing.B) {
 		gemmCase{m: 256, n: 768, k: 3072}, gemmCase{m: 256, n: 3072, k: 768}, gemmCase{m: 768, n: 3072, k: 256, transA: true},
 		gemmCase{m: 256, n: 768, k: 3072, transB: true}, gemmCase{m: 256, n: 50257, k: 768, transB: true},
 		gemmCase{m: 1024, n: 1024, k: 1024}, gemmCase{m: 1, n: 3072, k: 768}, gemmCase{m: 1, n: 50257, k: 768, transB: true})
-	for name, tiling := range gemmTilings {
+	tilings := maps.Clone(gemmTilings)
+	for name, tiling := range gemmBF16Tilings {
+		tilings["bf16 "+name] = tiling
+	}
+	for name, tiling := range tilings {
 		for _, c := range cases {
 			b.Run(fmt.Sprintf("%s/%dx%dx%d/%v%v", name, c.m, c.n, c.k, c.transA, c.transB), func(b *testing.B) {
 				g := &Gemm{M: c.m, N: c.n, K: c.k, TransA: c.transA, TransB: c.transB, Accumulate: c.accumulate}

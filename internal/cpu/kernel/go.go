@@ -7,6 +7,8 @@ var goSet = Set{
 	Name:             "go",
 	Gemm:             gemmGo,
 	GemmScratch:      gemmScratchGo,
+	GemmBF16:         gemmBF16Go,
+	GemmBF16Scratch:  gemmScratchBF16Go,
 	Attention:        attentionGo,
 	AttentionGrad:    attentionGradGo,
 	AttentionScratch: attentionScratchGo,

@@ -50,6 +50,11 @@ type Set struct {
 	// Gemm runs g with scratch of at least GemmScratch(M, N, K) floats. The same g gives the same bits whatever was in scratch.
 	Gemm        func(g *Gemm, scratch []float32)
 	GemmScratch func(m, n, k int) int
+	// GemmBF16 is Gemm of A and B rounded to bfloat16, with sums in float32. All tables have the same bits. FastBF16 says that it is faster
+	// than Gemm: the processor has instructions for it. Elsewhere it is plain Go.
+	GemmBF16        func(g *Gemm, scratch []float32)
+	GemmBF16Scratch func(m, n, k int) int
+	FastBF16        bool
 
 	// Attention computes the pairs lo ≤ s·Heads+h < hi of sequence s and head h; rows of no sequence are left as they are.
 	// scratch has at least AttentionScratch(longest sequence, HeadDim) floats.

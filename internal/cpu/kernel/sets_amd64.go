@@ -29,6 +29,9 @@ func avx512Set() *Set {
 	s := Go()
 	s.Name = "avx512"
 	s.Gemm, s.GemmScratch = gemmAVX512, gemmScratchAVX512
+	if cpu.X86.HasAVX512BF16 {
+		s.GemmBF16, s.GemmBF16Scratch, s.FastBF16 = gemmBF16, gemmScratchBF16, true
+	}
 	s.Attention, s.AttentionGrad, s.AttentionScratch = attentionAVX512, attentionGradAVX512, attentionScratchAVX512
 	elementwiseAVX512.fill(s)
 	return s

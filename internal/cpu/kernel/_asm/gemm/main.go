@@ -1,4 +1,4 @@
-// Command gemm writes the matrix product's assembly: the tile kernels and the transposes that pack B, for AVX-512 and AVX2.
+// Command gemm writes the matrix product's assembly: the tile kernels and what packs their operands, for AVX-512, AVX2 and AVX512-BF16.
 package main
 
 import . "github.com/mmcloughlin/avo/build"
@@ -6,8 +6,11 @@ import . "github.com/mmcloughlin/avo/build"
 func main() {
 	ConstraintExpr("amd64,!noasm")
 	avx512.tiles()
+	avx512bf16.tiles()
 	avx2.tiles()
 	transpose16()
 	transpose8()
+	roundBF16()
+	pairBF16()
 	Generate()
 }
