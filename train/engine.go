@@ -99,7 +99,7 @@ func engineOf(m *model.Model, optimizer Optimizer, o Options) (*engine, error) {
 	if device.IsGPU(o.Device) {
 		return newGPUEngine(m, optimizer, o)
 	}
-	return newHostEngine(m, optimizer, o.Clip, o.Threads, kernel.Best()), nil
+	return newHostEngine(m, optimizer, o.Clip, o.Threads, device.Kernels(o.Precision)), nil
 }
 
 // newEngine returns an engine with a worker for each backend; it closes them.

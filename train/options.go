@@ -34,7 +34,7 @@ type Options struct {
 	Seed    uint64 `json:"seed"`
 	Threads int    `json:"threads"`
 
-	Precision string `json:"precision,omitempty"` // "f32", or "bf16" on a GPU; empty is f32
+	Precision string `json:"precision,omitempty"` // "f32" or "bf16"; empty is f32
 
 	// Where the run takes place, which may change on the way.
 	Device string `json:"-"` // "cpu", "cuda", "cuda:1" ...; empty is the CPU

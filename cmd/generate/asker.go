@@ -11,7 +11,6 @@ import (
 	"trainer/internal/arithmetic"
 	"trainer/internal/cli"
 	"trainer/internal/cpu"
-	"trainer/internal/cpu/kernel"
 	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/format"
@@ -82,7 +81,7 @@ func newBackend(a *arguments) (vm.Backend, error) {
 	if device.IsGPU(a.device) {
 		return device.Open(a.device, a.precision, a.gemm)
 	}
-	return cpu.New(a.threads, kernel.Best()), nil
+	return cpu.New(a.threads, device.Kernels(a.precision)), nil
 }
 
 // noModel says how to get the model that is missing.

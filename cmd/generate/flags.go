@@ -57,7 +57,7 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")
-	g.String(&a.precision, "precision", "f32; or bf16 on a GPU")
+	g.String(&a.precision, "precision", "f32; or bf16 on a GPU, or a CPU with AVX512-BF16")
 	g.String(&a.gemm, "gemm", "who multiplies matrices on a GPU: cublaslt, own or auto")
 	g.Int(&a.threads, "threads", "threads of the CPU")
 

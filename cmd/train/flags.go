@@ -104,7 +104,7 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is and says why")
-	g.String(&o.Precision, "precision", "f32; or bf16 on a GPU: what matrix products read and write is rounded to 16 bits")
+	g.String(&o.Precision, "precision", "f32; or bf16: what matrix products read is rounded to 16 bits, on a GPU what they write too; on a CPU with AVX512-BF16")
 	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
 	o.Threads = defaultThreads(o.Batch * c.Context)
 	g.Int(&o.Threads, "threads", "threads of the CPU")

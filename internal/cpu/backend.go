@@ -35,6 +35,9 @@ func (b *Backend) Device() string { return Describe(b.kernels, b.team.Size()) }
 // Describe names kernels and a number of threads, for people: "CPU (AVX-512, 2 threads)".
 func Describe(kernels *kernel.Set, threads int) string {
 	set := map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "go": "pure Go"}[kernels.Name]
+	if kernels.Precision == "bf16" {
+		set += ", products in bfloat16"
+	}
 	if threads == 1 {
 		return fmt.Sprintf("CPU (%s, 1 thread)", set)
 	}

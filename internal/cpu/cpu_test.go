@@ -37,6 +37,9 @@ func TestDeviceNamesInstructionsAndThreads(t *testing.T) {
 		if d := b.Device(); !strings.HasPrefix(d, "CPU ("+want) {
 			t.Errorf("the device is %q, expected %q in it", d, want)
 		}
+		if d := Describe(set.BF16(), threads); !strings.Contains(d, "bfloat16") {
+			t.Errorf("with products in bfloat16 the device is %q", d)
+		}
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"trainer/internal/cpu/kernel"
 	"trainer/internal/cuda"
 	"trainer/internal/cuda/driver"
 	"trainer/internal/cuda/emulated"
@@ -65,9 +66,14 @@ func choose(flag string, need int, open func() (driver.Driver, error)) (Choice, 
 	return Choice{}, fault.Usagef("-device=%s: expected auto, cpu, cuda or cuda:1", flag)
 }
 
+const (
+	f32  = "f32"
+	bf16 = "bf16"
+)
+
 // Precisions and GEMMs are the values of the flags -precision and -gemm.
 var (
-	Precisions = []string{"f32", "bf16"}
+	Precisions = []string{f32, bf16}
 	GEMMs      = []string{"auto", "cublaslt", "own"}
 )
 
@@ -85,12 +91,20 @@ func Check(precision, gemm string) error {
 // CheckFor is Check, with an error too for what is there, but not on the device of a name.
 func CheckFor(name, precision, gemm string) error {
 	switch {
-	case !IsGPU(name) && precision != Precisions[0]:
-		return fault.Devicef("-precision=%s: expected %s on a CPU; a GPU has it", precision, Precisions[0])
+	case !IsGPU(name) && precision == bf16 && !kernel.Best().FastBF16:
+		return fault.Devicef("-precision=%s: this CPU has no instructions for it (AVX512-BF16): expected %s; a GPU has it", precision, f32)
 	case !IsGPU(name) && gemm != GEMMs[0]:
 		return fault.Devicef("-gemm=%s: expected %s on a CPU; a GPU has the choice", gemm, GEMMs[0])
 	}
 	return Check(precision, gemm)
+}
+
+// Kernels returns the fastest kernels of this processor for a precision that CheckFor accepts.
+func Kernels(precision string) *kernel.Set {
+	if precision == bf16 {
+		return kernel.Best().BF16()
+	}
+	return kernel.Best()
 }
 
 // Open opens the GPU of a name that Choose returned, with a precision and a maker of products that CheckFor accepts. Its errors are of the class of

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"trainer/internal/cpu/kernel"
 	"trainer/internal/cuda/driver"
 	"trainer/internal/fault"
 )
@@ -107,5 +108,17 @@ func TestAnUnknownDeviceIsWrongUsage(t *testing.T) {
 		if _, err := choose(flag, 0, opens(nil)); fault.ExitCode(err) != fault.ExitUsage {
 			t.Errorf("%q: %v; want a usage error", flag, err)
 		}
+	}
+}
+
+func TestBfloat16OnACPUNeedsItsInstructions(t *testing.T) {
+	err := CheckFor(CPU, bf16, "auto")
+	if fast := kernel.Best().FastBF16; fast && (err != nil || Kernels(bf16).Precision != bf16) {
+		t.Errorf("a CPU with AVX512-BF16: %v, kernels of %s", err, Kernels(bf16).Precision)
+	} else if !fast && (fault.ExitCode(err) != fault.ExitDevice || !strings.Contains(err.Error(), "AVX512-BF16")) {
+		t.Errorf("a CPU without AVX512-BF16: %v, want an error of class device that names what is missing", err)
+	}
+	if err := CheckFor(CPU, f32, "auto"); err != nil || Kernels(f32).Precision != f32 {
+		t.Errorf("float32: %v, kernels of %s", err, Kernels(f32).Precision)
 	}
 }

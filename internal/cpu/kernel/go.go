@@ -5,6 +5,7 @@ import "trainer/internal/ref"
 // goSet is the table in plain Go: the arithmetic of package ref, but for the kernels whose cost decides a step.
 var goSet = Set{
 	Name:             "go",
+	Precision:        "f32",
 	Gemm:             gemmGo,
 	GemmScratch:      gemmScratchGo,
 	GemmBF16:         gemmBF16Go,

@@ -45,7 +45,8 @@ type AttentionGrad struct {
 // Set is one complete table of kernels. Slices that are read together have matching lengths; the caller checks. Where a
 // doc comment of package ref says that dst may be an operand, it may here too; other operands do not overlap.
 type Set struct {
-	Name string // "avx512", "avx2" or "go"
+	Name      string // "avx512", "avx2" or "go"
+	Precision string // of Gemm: "f32", or "bf16" of what BF16 returns
 
 	// Gemm runs g with scratch of at least GemmScratch(M, N, K) floats. The same g gives the same bits whatever was in scratch.
 	Gemm        func(g *Gemm, scratch []float32)

@@ -14,6 +14,13 @@ func Best() *Set {
 	return sets[len(sets)-1]
 }
 
+// BF16 returns the table with matrix products of operands in bfloat16. All else, attention too, is float32.
+func (s *Set) BF16() *Set {
+	t := *s
+	t.Gemm, t.GemmScratch, t.Precision = s.GemmBF16, s.GemmBF16Scratch, "bf16"
+	return &t
+}
+
 // ByName returns the table of that name, "avx512", "avx2" or "go". It is an error to ask for one that does not exist or that
 // this processor does not run.
 func ByName(name string) (*Set, error) {
