@@ -52,6 +52,15 @@ func closeAll(list []*reference) {
 	}
 }
 
+// lookup reads a tensor by its name.
+func (r *reference) lookup(name string) ([]float64, error) {
+	info, ok := r.file.Lookup(name)
+	if !ok {
+		return nil, fault.Dataf("%s: there is no tensor %q", r.path, name)
+	}
+	return r.floats(info)
+}
+
 // floats reads a tensor of either precision.
 func (r *reference) floats(info safetensors.Info) ([]float64, error) {
 	values := make([]float64, elements(info.Shape))
@@ -179,10 +188,20 @@ func (r *reference) results() []safetensors.Info {
 	return list
 }
 
-// sameInputs is an error where two files were computed on other tokens.
-func sameInputs(a, b *inputs, path string) error {
-	if !reflect.DeepEqual(a, b) {
-		return fault.Dataf("%s: its tokens are not those of the other reference file: expected two precisions of one computation", path)
+// commonInputs reads the tokens of all references, which must be the same.
+func commonInputs(references []*reference, c model.Config) (*inputs, error) {
+	first, err := references[0].inputs(c)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	for _, r := range references[1:] {
+		more, err := r.inputs(c)
+		if err != nil {
+			return nil, err
+		}
+		if !reflect.DeepEqual(first, more) {
+			return nil, fault.Dataf("%s: its tokens are not those of the other reference file: expected two precisions of one computation", r.path)
+		}
+	}
+	return first, nil
 }

@@ -19,11 +19,14 @@ func (r *Report) Print(w io.Writer) error {
 		if row.Group != group {
 			group = row.Group
 			t.line("\n%s", group)
-			t.heading(r.Precisions)
+			t.heading(r.Measure, r.Precisions)
 		}
 		t.row(row)
 	}
-	t.line("\nOf c_attn.bias the keys' third is left out of the weights after the steps: its true gradient is zero, and Adam amplifies rounding errors.")
+	t.line("")
+	for _, note := range r.Notes {
+		t.line("%s", note)
+	}
 	if failed := r.Failed(); len(failed) > 0 {
 		t.line("FAILED: %d of %d tensors deviate by more than their tolerance, first %s", len(failed), len(r.Rows), failed[0].Tensor)
 	} else {
@@ -44,8 +47,8 @@ func (t *table) line(text string, arguments ...any) {
 	}
 }
 
-func (t *table) heading(precisions []string) {
-	text := fmt.Sprintf("  %-52s %10s", "tensor", "largest")
+func (t *table) heading(measure string, precisions []string) {
+	text := fmt.Sprintf("  %-52s %10s", "tensor", measure)
 	for _, p := range precisions {
 		text += fmt.Sprintf(" %12s", "off "+p)
 	}
@@ -53,7 +56,7 @@ func (t *table) heading(precisions []string) {
 }
 
 func (t *table) row(row *Row) {
-	text := fmt.Sprintf("  %-52s %10.4g", row.Tensor, row.Largest)
+	text := fmt.Sprintf("  %-52s %10.4g", row.Tensor, row.Size)
 	for _, d := range row.Deviations {
 		text += fmt.Sprintf(" %12.1e", d)
 	}
@@ -61,5 +64,5 @@ func (t *table) row(row *Row) {
 	if !row.OK() {
 		verdict = "ABOVE"
 	}
-	t.line("%s %10.1e %10.0e  %s", text, row.Relative(), row.Tolerance, verdict)
+	t.line("%s %10.1e %10.1e  %s", text, row.Relative(), row.Tolerance, verdict)
 }

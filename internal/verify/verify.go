@@ -3,11 +3,12 @@
 //
 //	reference folder -> model.Load -> two paths -> numbers -> compared tensor by tensor -> Report
 //
-// One path is Gorgonia's: the model's graph, gorgonia.Grad, vm.Compile, a vm.VM as gorgonia.VM, and train.AdamW as gorgonia.Solver. The other
-// is model.Executor, which training and generation use.
+// One path is Gorgonia's: the model's graph, gorgonia.Grad, vm.Compile, a vm.VM as gorgonia.VM, and train.AdamW as gorgonia.Solver, or on a GPU
+// cuda.Optimizer. The other is model.Executor, which training and generation use. Both run on a Machine, whose precision decides how near the
+// numbers must be: see accuracyOf.
 //
-// A reference folder holds config.json and model.safetensors, or its shards, as transformers saves a GPT2LMHeadModel, and ref_f32.safetensors,
-// ref_f64.safetensors or both, the same tensors computed in either precision:
+// A reference folder holds config.json and model.safetensors as transformers saves a GPT2LMHeadModel, and ref_f32.safetensors, ref_f64.safetensors or
+// both, the same tensors computed in either precision:
 //
 //	x, y, y_masked           int64 [B, T], tokens and their targets; -100 is no target
 //	logits                   [B, T, V] of x
@@ -26,31 +27,17 @@ package verify
 
 import (
 	"math"
-	"path/filepath"
-	"slices"
-	"strings"
 
-	"trainer/internal/cpu"
-	"trainer/internal/cpu/kernel"
-	"trainer/internal/fault"
-	"trainer/internal/safetensors"
 	"trainer/model"
-)
-
-// The largest deviations that pass, relative to the largest absolute value of the tensor. float32 sums in another order differ by about
-// 1e-6 of it; a forgotten bias or a wrong mask by more than 1e-2.
-const (
-	Tolerance     = 1e-4
-	LossTolerance = 1e-5
 )
 
 // Row is the comparison of one tensor.
 type Row struct {
 	Group      string    // what was compared, and which path computed it
-	Tensor     string    // its name in the reference, and "[skipped d:2d]" where a part was left out
-	Largest    float64   // largest absolute value in the reference
-	Deviations []float64 // largest absolute deviation from each of Report.Precisions; NaN where a number is
-	Tolerance  float64   // relative to Largest
+	Tensor     string    // its name in the reference, and "[without keys]" where these were left out
+	Size       float64   // of the reference's tensor, by the measure
+	Deviations []float64 // from each of Report.Precisions, by the measure; NaN where a number is
+	Tolerance  float64   // relative to Size
 }
 
 // Worst is the largest deviation.
@@ -62,12 +49,12 @@ func (r *Row) Worst() float64 {
 	return worst
 }
 
-// Relative is the largest deviation relative to the largest value.
+// Relative is the largest deviation relative to the size of the tensor.
 func (r *Row) Relative() float64 {
 	if r.Worst() == 0 {
 		return 0
 	}
-	return r.Worst() / r.Largest
+	return r.Worst() / r.Size
 }
 
 // OK says that the tensor is within its tolerance.
@@ -77,8 +64,10 @@ func (r *Row) OK() bool { return r.Relative() <= r.Tolerance }
 type Report struct {
 	Dir        string
 	Device     string
+	Measure    string // of deviations and of the sizes of tensors: "largest" or "rms"
 	Config     model.Config
 	Precisions []string // of the references: "float32", "float64"
+	Notes      []string // what to know about the rows
 	Rows       []Row    // by group, the largest relative deviation first
 }
 
@@ -96,209 +85,49 @@ func (r *Report) Failed() []Row {
 	return failed
 }
 
-// The groups of rows, in order.
-const (
-	groupGraph    = "Forward and backward: model.Graph, gorgonia.Grad, vm.VM"
-	groupExecutor = "Forward and backward: model.Executor"
-	groupSteps    = "Training steps: train.AdamW as gorgonia.Solver on vm.VM"
-	groupWeights  = "Weights after the steps"
-	groupGreedy   = "Greedy continuation: model.Generator"
-)
-
-// Run computes what the folder's reference holds, on the CPU with the given kernels and number of threads, and compares. An error of class data
-// says what is wrong with the folder; deviations are no error.
-func Run(dir string, kernels *kernel.Set, threads int) (*Report, error) {
-	references, err := openReferences(dir)
+// Run computes what the folder's reference holds, on a machine, and compares. An error of class data says what is wrong with the folder;
+// deviations are no error.
+func Run(dir string, on Machine) (*Report, error) {
+	c, err := open(dir, on)
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(references)
-	m, err := model.Load(dir)
+	defer closeAll(c.references)
+	e := newExecutorPath(c.model, on, c.in)
+	fromExecutor, err := compute(e, c.in, c.model)
 	if err != nil {
 		return nil, err
 	}
-	var in *inputs
-	for i, r := range references {
-		more, err := r.inputs(m.Config)
-		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			in = more
-		} else if err := sameInputs(in, more, r.path); err != nil {
-			return nil, err
-		}
-	}
-	b := cpu.New(threads, kernels)
-	defer b.Close()
-
-	c := &comparison{references: references, width: m.Config.Width, report: &Report{Dir: filepath.Clean(dir), Device: b.Device(), Config: m.Config}}
-	for _, r := range references {
-		c.report.Precisions = append(c.report.Precisions, r.precision)
-	}
-	e := &executorPath{model: m, executor: model.NewExecutor(m, b), length: in.length}
-	fromExecutor, err := compute(e, in, m)
+	continuation, err := greedy(c.model, on.backend, c.in)
 	if err != nil {
 		return nil, err
 	}
-	continuation, err := greedy(m, b, in)
+	g, err := newGraphPath(c.model, on, c.in)
 	if err != nil {
 		return nil, err
 	}
-	g, err := newGraphPath(m, b, in)
+	fromGraph, err := compute(g, c.in, c.model)
 	if err != nil {
 		return nil, err
 	}
-	fromGraph, err := compute(g, in, m)
+	// Last, since they change the weights.
+	steps, err := newStepper(g, on)
 	if err != nil {
 		return nil, err
 	}
-	// Last, since it changes the weights.
-	if err := g.train(in, kernels, fromGraph); err != nil {
+	if err := g.train(steps, c.in, fromGraph); err != nil {
 		return nil, err
 	}
 	if err := c.complete(fromGraph); err != nil {
 		return nil, err
 	}
 	for _, part := range []struct {
-		group string
+		group int
 		from  numbers
 	}{{groupGraph, fromGraph}, {groupExecutor, fromExecutor}, {groupSteps, fromGraph}, {groupWeights, fromGraph}} {
 		if err := c.compare(part.group, part.from); err != nil {
 			return nil, err
 		}
 	}
-	return c.report, c.compareGreedy(continuation, in)
-}
-
-// comparison collects the rows of a report.
-type comparison struct {
-	references []*reference
-	width      int
-	report     *Report
-}
-
-// complete is an error where the files lack a tensor that must be compared, have one that nothing computes, or one of another size.
-func (c *comparison) complete(n numbers) error {
-	for _, r := range c.references {
-		for _, info := range r.results() {
-			values, ok := n[info.Name]
-			if !ok {
-				return fault.Dataf("%s: tensor %q is no result of the model that %s describes", r.path, info.Name, model.ConfigFile)
-			}
-			if len(values) != elements(info.Shape) {
-				return fault.Dataf("%s: tensor %q has shape %v: expected %d elements", r.path, info.Name, info.Shape, len(values))
-			}
-		}
-		for name := range n {
-			if _, ok := r.file.Lookup(name); !ok && !optional(name) {
-				return fault.Dataf("%s: there is no tensor %q: expected every result of the model", r.path, name)
-			}
-		}
-	}
-	return nil
-}
-
-// optional are the tensors that a reference need not have.
-func optional(name string) bool { return strings.HasPrefix(name, "gradm.") || name == "loss_hf" }
-
-// groupOf is where a tensor is compared when it comes from the graph; single passes come from both paths.
-func groupOf(name string) string {
-	switch {
-	case name == "losses" || name == "gnorms":
-		return groupSteps
-	case strings.HasPrefix(name, "after."):
-		return groupWeights
-	}
-	return groupGraph
-}
-
-// compare adds the rows of a group.
-func (c *comparison) compare(group string, n numbers) error {
-	begin := len(c.report.Rows)
-	for _, info := range c.references[0].results() {
-		if of := groupOf(info.Name); of != group && !(of == groupGraph && group == groupExecutor) {
-			continue
-		}
-		row := Row{Group: group, Tensor: info.Name, Tolerance: Tolerance}
-		if strings.HasPrefix(info.Name, "loss") {
-			row.Tolerance = LossTolerance
-		}
-		got := n[info.Name]
-		// The keys' part of the bias has no gradient: softmax is the same for scores that are all shifted. Adam divides the rounding errors that are
-		// there instead by their own size, so that these weights take steps in no direction that could be compared.
-		skipped := strings.HasPrefix(info.Name, "after.") && strings.HasSuffix(info.Name, ".attn.c_attn.bias")
-		if skipped {
-			row.Tensor += " [without keys]"
-		}
-		for _, r := range c.references {
-			from, _ := r.file.Lookup(info.Name)
-			want, err := r.floats(from)
-			if err != nil {
-				return err
-			}
-			deviation := 0.0
-			for i, w := range want {
-				if skipped && i >= c.width && i < 2*c.width {
-					continue
-				}
-				deviation = math.Max(deviation, math.Abs(float64(got[i])-w))
-				row.Largest = math.Max(row.Largest, math.Abs(w))
-			}
-			row.Deviations = append(row.Deviations, deviation)
-		}
-		c.report.Rows = append(c.report.Rows, row)
-	}
-	slices.SortStableFunc(c.report.Rows[begin:], func(a, b Row) int {
-		switch x, y := a.Relative(), b.Relative(); {
-		case x > y || math.IsNaN(x):
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
-	return nil
-}
-
-// compareGreedy adds the row of the greedy continuation: the number of tokens that are not the reference's. Where its best two tokens are nearer to
-// each other than logits may deviate, either is right, and what follows cannot be compared.
-func (c *comparison) compareGreedy(got []int32, in *inputs) error {
-	logits, _ := c.references[0].file.Lookup("logits")
-	values, err := c.references[0].floats(logits)
-	if err != nil {
-		return err
-	}
-	tie := 0.0
-	for _, v := range values {
-		tie = math.Max(tie, 2*Tolerance*math.Abs(v))
-	}
-	row := Row{Group: groupGreedy, Tensor: "tokens that differ", Largest: float64(len(in.greedy) - len(in.prompt))}
-	for _, r := range c.references {
-		margins, err := r.margins(len(in.greedy) - len(in.prompt))
-		if err != nil {
-			return err
-		}
-		differ := 0.0
-		for i, margin := range margins {
-			if margin < tie {
-				break
-			}
-			if at := len(in.prompt) + i; got[at] != in.greedy[at] {
-				differ++
-			}
-		}
-		row.Deviations = append(row.Deviations, differ)
-	}
-	c.report.Rows = append(c.report.Rows, row)
-	return nil
-}
-
-// margins are those of n greedy choices.
-func (r *reference) margins(n int) ([]float64, error) {
-	dtype := safetensors.F64
-	if info, ok := r.file.Lookup("margins"); ok {
-		dtype = info.DType
-	}
-	return r.floats(safetensors.Info{Name: "margins", DType: dtype, Shape: []int{n}})
+	return c.report, c.compareGreedy(continuation)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/fault"
 	"trainer/internal/safetensors"
@@ -19,9 +20,16 @@ import (
 
 const folder = "../../model/testdata/reference"
 
+// referenceRows are those of its report: 28 parameters, 2 of them with masked targets too, logits and 3 losses, on two paths; losses and norms;
+// weights; text.
+const referenceRows = 2*(28+2+4) + 2 + 28 + 1
+
+// report compares on the CPU.
 func report(t *testing.T, dir string, set *kernel.Set, threads int) *Report {
 	t.Helper()
-	r, err := Run(dir, set, threads)
+	b := cpu.New(threads, set)
+	defer b.Close()
+	r, err := Run(dir, OnCPU(b, set))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +41,11 @@ func TestNumbersAreThoseOfPyTorchForAllKernelsAndThreads(t *testing.T) {
 		for _, threads := range []int{1, 2} {
 			r := report(t, folder, set, threads)
 			for _, row := range r.Failed() {
-				t.Errorf("%s, %d threads: %s: %s is off by %v of %g", set.Name, threads, row.Group, row.Tensor, row.Deviations, row.Largest)
+				t.Errorf("%s, %d threads: %s: %s is off by %v of %g", set.Name, threads, row.Group, row.Tensor, row.Deviations, row.Size)
 			}
-			// 28 parameters, 2 of them with masked targets too, logits and 3 losses, on two paths; losses and norms; weights; text.
-			if want := 2*(28+2+4) + 2 + 28 + 1; len(r.Rows) != want || len(r.Precisions) != 2 {
-				t.Errorf("%s, %d threads: %d rows against %v, want %d against both precisions", set.Name, threads, len(r.Rows), r.Precisions, want)
+			if len(r.Rows) != referenceRows || len(r.Precisions) != 2 {
+				t.Errorf("%s, %d threads: %d rows against %v, want %d against both precisions", set.Name, threads, len(r.Rows), r.Precisions,
+					referenceRows)
 			}
 		}
 	}
@@ -249,6 +257,8 @@ func TestABadReferenceFolderIsADataFaultThatSaysWhatIsWrong(t *testing.T) {
 	}
 	both := reference(token("xs", 1))
 	copyFile(t, both, "ref_f64.safetensors")
+	host := cpu.New(1, kernel.Best())
+	defer host.Close()
 	for _, c := range []struct{ dir, want string }{
 		{t.TempDir(), "neither ref_f32.safetensors nor ref_f64.safetensors"},
 		{reference(without("x")), `"x" has shape []`},
@@ -269,7 +279,7 @@ func TestABadReferenceFolderIsADataFaultThatSaysWhatIsWrong(t *testing.T) {
 		}), `"after.transformer.ln_f.bias" has shape [3]`},
 		{both, "ref_f64.safetensors: its tokens are not those"},
 	} {
-		_, err := Run(c.dir, kernel.Best(), 1)
+		_, err := Run(c.dir, OnCPU(host, kernel.Best()))
 		if fault.ExitCode(err) != fault.ExitData || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.dir) {
 			t.Errorf("error %v: want a data fault that names %s and says %q", err, c.dir, c.want)
 		}
@@ -294,7 +304,7 @@ func TestNumbersOfOtherModelsAreThoseOfPyTorch(t *testing.T) {
 					t.Fatalf("%v\n%s", err, output)
 				}
 				for _, row := range report(t, out, kernel.Best(), 1).Failed() {
-					t.Errorf("%s: %s is off by %v of %g", row.Group, row.Tensor, row.Deviations, row.Largest)
+					t.Errorf("%s: %s is off by %v of %g", row.Group, row.Tensor, row.Deviations, row.Size)
 				}
 			})
 		}
