@@ -144,7 +144,7 @@ func TestFlippedBitOfTheHeaderNeverMovesData(t *testing.T) {
 		t.Fatal(err)
 	}
 	accepted := 0
-	for i := range int(original.start) * 8 {
+	for i := range int(original.shards[0].start) * 8 {
 		flipped := bytes.Clone(whole)
 		flipped[i/8] ^= 1 << (i % 8)
 		f, err := parse(bytes.NewReader(flipped), int64(len(flipped)))
@@ -152,8 +152,8 @@ func TestFlippedBitOfTheHeaderNeverMovesData(t *testing.T) {
 			continue
 		}
 		accepted++
-		if f.start != original.start && i/8 >= 8 {
-			t.Errorf("bit %d of byte %d moves the data from %d to %d", i%8, i/8, original.start, f.start)
+		if f.shards[0].start != original.shards[0].start && i/8 >= 8 {
+			t.Errorf("bit %d of byte %d moves the data from %d to %d", i%8, i/8, original.shards[0].start, f.shards[0].start)
 		}
 		for j, info := range f.tensors {
 			if o := original.tensors[j]; info.begin != o.begin || info.end != o.end || fmt.Sprint(info.Shape) != fmt.Sprint(o.Shape) {
@@ -162,7 +162,7 @@ func TestFlippedBitOfTheHeaderNeverMovesData(t *testing.T) {
 		}
 	}
 	if accepted > 150 {
-		t.Errorf("%d of %d flipped bits went unnoticed", accepted, original.start*8)
+		t.Errorf("%d of %d flipped bits went unnoticed", accepted, original.shards[0].start*8)
 	}
 }
 
@@ -180,6 +180,7 @@ func (c *counter) ReadAt(buffer []byte, offset int64) (int, error) {
 func FuzzOpen(f *testing.F) {
 	f.Add(small(f))
 	f.Add(raw(`{"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]}}`, 4))
+	f.Add(raw(`{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"F32","shape":[],"data_offsets":[6,10]}}`, 10))
 	f.Add(raw(`{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}`, 0))
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff{}"))
 	f.Fuzz(func(t *testing.T, content []byte) {
@@ -198,14 +199,14 @@ func FuzzOpen(f *testing.F) {
 				t.Fatalf("shape of %+v", info)
 			}
 			total += info.end - info.begin
-			if info.DType == F32 {
+			if readable[float32](info.DType) {
 				if err := Read(file, info.Name, make([]float32, n), info.Shape...); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		if file.start+total != int64(len(content)) {
-			t.Fatalf("header of %d and tensors of %d bytes, file of %d", file.start, total, len(content))
+		if file.shards[0].start+total != int64(len(content)) {
+			t.Fatalf("header of %d and tensors of %d bytes, file of %d", file.shards[0].start, total, len(content))
 		}
 	})
 }

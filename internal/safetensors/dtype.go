@@ -4,29 +4,33 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"trainer/internal/half"
 )
 
 // DType is the type of a tensor's elements, spelled as in the file.
 type DType string
 
-// The types which Read and Write handle.
+// The types which Read and Write handle. Those of 16 bits are float32 in memory.
 const (
-	F32 DType = "F32"
-	F64 DType = "F64"
-	I32 DType = "I32"
-	I64 DType = "I64"
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+	F32  DType = "F32"
+	F64  DType = "F64"
+	I32  DType = "I32"
+	I64  DType = "I64"
 )
 
 // sizes holds the bytes of an element of each type of the format, so that a file opens if it has, beside the tensors which
-// are wanted, some that are not. A type becomes readable when it joins Element and element.
+// are wanted, some that are not. A type becomes readable when readable, encode and decode know it.
 var sizes = map[DType]int64{
 	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1,
-	"I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+	"I16": 2, "U16": 2, F16: 2, BF16: 2,
 	I32: 4, "U32": 4, F32: 4,
 	I64: 8, "U64": 8, F64: 8,
 }
 
-// Element is a Go type that holds an element of a tensor as it is in the file, without conversion.
+// Element is a Go type that holds any element of a tensor exactly: that of the same name, and float32 also F16 and BF16.
 type Element interface {
 	float32 | float64 | int32 | int64
 }
@@ -47,12 +51,29 @@ func element[T Element]() DType {
 	panic(fmt.Sprintf("safetensors: no dtype for %T", zero))
 }
 
-// encode writes values to dst, little-endian. dst has their size.
-func encode[T Element](dst []byte, values []T) {
+// readable says that a T holds every element of that type.
+func readable[T Element](dtype DType) bool {
+	own := element[T]()
+	return dtype == own || own == F32 && (dtype == F16 || dtype == BF16)
+}
+
+// encode writes values to dst, little-endian, as elements of dtype. dst has their size.
+func encode[T Element](dst []byte, values []T, dtype DType) {
 	switch values := any(values).(type) {
 	case []float32:
-		for i, v := range values {
-			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+		switch dtype {
+		case F16:
+			for i, v := range values {
+				binary.LittleEndian.PutUint16(dst[2*i:], half.ToF16(v))
+			}
+		case BF16:
+			for i, v := range values {
+				binary.LittleEndian.PutUint16(dst[2*i:], half.ToBF16(v))
+			}
+		case F32:
+			for i, v := range values {
+				binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+			}
 		}
 	case []float64:
 		for i, v := range values {
@@ -70,11 +91,22 @@ func encode[T Element](dst []byte, values []T) {
 }
 
 // decode is the inverse of encode.
-func decode[T Element](values []T, src []byte) {
+func decode[T Element](values []T, src []byte, dtype DType) {
 	switch values := any(values).(type) {
 	case []float32:
-		for i := range values {
-			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		switch dtype {
+		case F16:
+			for i := range values {
+				values[i] = half.FromF16(binary.LittleEndian.Uint16(src[2*i:]))
+			}
+		case BF16:
+			for i := range values {
+				values[i] = half.FromBF16(binary.LittleEndian.Uint16(src[2*i:]))
+			}
+		case F32:
+			for i := range values {
+				values[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+			}
 		}
 	case []float64:
 		for i := range values {

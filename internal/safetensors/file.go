@@ -1,6 +1,7 @@
 // Package safetensors reads and writes named tensors in the safetensors format of Hugging Face
 // (https://huggingface.co/docs/safetensors): eight bytes of header length, little-endian; a JSON header, which says for
 // each tensor its dtype, its shape and where its bytes are; the bytes of all tensors, end to end, row-major, little-endian.
+// A large model is in several such files, its shards, which an index lists (shards.go).
 //
 // Files come from anywhere, so Open checks all that the header says against the file before anything is read or
 // allocated. Its errors, and those of Read, are data faults (package fault) that name the file, the tensor and the cause.
@@ -13,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -32,21 +34,38 @@ type Info struct {
 	Shape []int // row-major; a scalar has none
 
 	begin, end int64 // offsets into the data section
+	shard      int   // into File.shards
 }
 
-// File is an open file. Its methods and Read may be called from several goroutines.
+// File is an open file, or several that belong together. Its methods and Read may be called from several goroutines.
 type File struct {
-	path     string
-	file     io.ReaderAt
-	start    int64          // where in the file the bytes of the tensors begin
-	tensors  []Info         // in order of their bytes
+	path     string         // of the file or of the index
+	shards   []shard        // one, if there is no index
+	tensors  []Info         // in order of shards, and then of their bytes
 	index    map[string]int // into tensors
 	metadata map[string]string
-	close    func() error
 }
 
-// Open opens the file and checks its header. The tensors stay on disk until Read.
+// shard is one file.
+type shard struct {
+	path  string
+	file  io.ReaderAt
+	start int64 // where in the file the bytes of the tensors begin
+	close func() error
+}
+
+// Open opens the file and checks its header. If there is none, but an index of that name with IndexSuffix behind it, Open opens all files that it
+// lists. The tensors stay on disk until Read.
 func Open(path string) (*File, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(path + IndexSuffix); err == nil {
+			return openShards(path + IndexSuffix)
+		}
+	}
+	return openFile(path)
+}
+
+func openFile(path string) (*File, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fault.Dataf("safetensors: %w", err)
@@ -71,12 +90,19 @@ func open(file *os.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.path, f.close = file.Name(), file.Close
+	f.path = file.Name()
+	f.shards[0].path, f.shards[0].close = file.Name(), file.Close
 	return f, nil
 }
 
 // Close closes the file.
-func (f *File) Close() error { return f.close() }
+func (f *File) Close() error {
+	var errs []error
+	for _, s := range f.shards {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
 
 // Tensors describes the tensors, in the order of their bytes.
 func (f *File) Tensors() []Info { return slices.Clone(f.tensors) }
@@ -96,28 +122,28 @@ func (f *File) Metadata(key string) (string, bool) {
 	return value, ok
 }
 
-// Read fills dst with the tensor of that name, which must have this shape and the dtype of T. len(dst) must be the product of
-// the shape.
+// Read fills dst with the tensor of that name, which must have this shape and the dtype of T, or for float32 also F16 or BF16, which are widened.
+// len(dst) must be the product of the shape.
 func Read[T Element](f *File, name string, dst []T, shape ...int) error {
 	checkShape(name, shape, len(dst))
 	info, ok := f.Lookup(name)
 	switch {
 	case !ok:
 		return fault.Dataf("%s: there is no tensor %q, expected one of type %s and shape %v", f.path, name, element[T](), shape)
-	case info.DType != element[T]():
-		return fault.Dataf("%s: tensor %q is of type %s, expected %s", f.path, name, info.DType, element[T]())
+	case !readable[T](info.DType):
+		return fault.Dataf("%s: tensor %q is of type %s, expected %s", f.shards[info.shard].path, name, info.DType, element[T]())
 	case !slices.Equal(info.Shape, shape):
-		return fault.Dataf("%s: tensor %q has shape %v, expected %v", f.path, name, info.Shape, shape)
+		return fault.Dataf("%s: tensor %q has shape %v, expected %v", f.shards[info.shard].path, name, info.Shape, shape)
 	}
-	size := int(sizes[info.DType])
+	size, from := int(sizes[info.DType]), &f.shards[info.shard]
 	buffer := make([]byte, min(chunk, len(dst)*size))
-	for offset := f.start + info.begin; len(dst) > 0; offset += int64(len(buffer)) {
+	for offset := from.start + info.begin; len(dst) > 0; offset += int64(len(buffer)) {
 		n := min(len(dst), chunk/size)
 		buffer = buffer[:n*size]
-		if err := readFull(f.file, buffer, offset); err != nil {
-			return fault.Dataf("%s: tensor %q: %w", f.path, name, err)
+		if err := readFull(from.file, buffer, offset); err != nil {
+			return fault.Dataf("%s: tensor %q: %w", from.path, name, err)
 		}
-		decode(dst[:n], buffer)
+		decode(dst[:n], buffer, info.DType)
 		dst = dst[n:]
 	}
 	return nil
@@ -156,7 +182,7 @@ func parse(file io.ReaderAt, size int64) (*File, error) {
 	for i, info := range tensors {
 		index[info.Name] = i
 	}
-	return &File{file: file, start: size - data, tensors: tensors, index: index, metadata: metadata}, nil
+	return &File{shards: []shard{{file: file, start: size - data}}, tensors: tensors, index: index, metadata: metadata}, nil
 }
 
 // readFull fills buffer from the offset of the file.

@@ -17,21 +17,16 @@ const metadataKey = "__metadata__"
 
 // parseHeader reads the JSON and checks each tensor by itself; the order is that of the text.
 func parseHeader(text []byte) (tensors []Info, metadata map[string]string, err error) {
-	switch {
-	case len(text) == 0 || text[0] != '{':
+	if len(text) == 0 || text[0] != '{' {
 		return nil, nil, errors.New("the header does not begin with '{': not a safetensors file")
-	case !utf8.Valid(text):
-		return nil, nil, errors.New("the header is not UTF-8")
 	}
-	// The whole is checked first, as a Decoder is lenient about what stands between tokens.
-	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
-		return nil, nil, fmt.Errorf("the header is not JSON: %w", err)
+	p, err := newParser(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the header is %w", err)
 	}
-	p := parser{json.NewDecoder(bytes.NewReader(text))}
-	p.UseNumber()
 	err = p.object(func(key string) error {
 		if key == metadataKey {
-			metadata, err = p.metadata()
+			metadata, err = p.texts()
 			return err
 		}
 		info, err := p.info()
@@ -45,8 +40,21 @@ func parseHeader(text []byte) (tensors []Info, metadata map[string]string, err e
 	return tensors, metadata, nil
 }
 
-// parser walks the header's JSON by tokens: decoding into maps and structs would hide duplicate keys and nulls.
+// parser walks JSON by tokens: decoding into maps and structs would hide duplicate keys and nulls.
 type parser struct{ *json.Decoder }
+
+// newParser checks the whole first, as a Decoder is lenient about what stands between tokens. The error says what text is not.
+func newParser(text []byte) (parser, error) {
+	if !utf8.Valid(text) {
+		return parser{}, errors.New("not UTF-8")
+	}
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
+		return parser{}, fmt.Errorf("not JSON: %w", err)
+	}
+	p := parser{json.NewDecoder(bytes.NewReader(text))}
+	p.UseNumber()
+	return p, nil
+}
 
 // object reads an object; member reads the value of a key.
 func (p parser) object(member func(key string) error) error {
@@ -103,13 +111,14 @@ func (p parser) integers() ([]int64, error) {
 	return integers, err
 }
 
-func (p parser) metadata() (map[string]string, error) {
-	metadata := make(map[string]string)
+// texts reads an object of strings.
+func (p parser) texts() (map[string]string, error) {
+	texts := make(map[string]string)
 	err := p.object(func(key string) (err error) {
-		metadata[key], err = p.text()
+		texts[key], err = p.text()
 		return err
 	})
-	return metadata, err
+	return texts, err
 }
 
 // info reads the description of one tensor.

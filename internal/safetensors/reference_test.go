@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ func python(t *testing.T, script string, args ...string) {
 
 func TestReferenceImplementationReadsOurFile(t *testing.T) {
 	tensors, metadata := everything()
+	tensors = append(tensors, NewAs(F16, "half", []float32{2. / 3, -65504, 1e-7, 0x1.ffep-15}, 4))
 	python(t, `
 import sys, numpy as np
 from safetensors import safe_open
@@ -35,6 +37,7 @@ want = {
     "empty": np.zeros((3, 0), np.int32),
     'ids "é"': np.array([[[1]], [[-2]], [[3]]], np.int32),
     "long": np.arange(2 * 65536 // 4 + 5, dtype=np.float32),
+    "half": np.array([2 / 3, -65504, 1e-7, 0x1ffe / 2**27], np.float32).astype(np.float16),
 }
 assert got.keys() == want.keys(), got.keys()
 for name, w in want.items():
@@ -50,7 +53,7 @@ import sys, numpy as np
 from safetensors.numpy import save_file
 save_file({
     "w": np.array([[1, 2], [3, 4.5]], np.float32),
-    "half": np.array([1], np.float16),
+    "half": np.array([1, 6e-8, np.inf, 2 / 3], np.float16),
     "mask": np.array([True, False, True]),
     "step": np.array(7, np.int64),
 }, sys.argv[1], {"format": "np"})
@@ -69,7 +72,7 @@ save_file({
 	if got := mustRead[int64](t, f, "step"); got[0] != 7 {
 		t.Errorf("step = %v", got)
 	}
-	if half, ok := f.Lookup("half"); !ok || half.DType != "F16" {
-		t.Errorf("half is %+v", half)
+	if got := mustRead[float32](t, f, "half", 4); !slices.Equal(got, []float32{1, 0x1p-24, float32(math.Inf(1)), 0x1.554p-1}) {
+		t.Errorf("half = %v", got)
 	}
 }

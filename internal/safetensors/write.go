@@ -24,15 +24,24 @@ type Tensor struct {
 
 // New makes a Tensor of values, whose number must be the product of the shape.
 func New[T Element](name string, values []T, shape ...int) Tensor {
+	return NewAs(element[T](), name, values, shape...)
+}
+
+// NewAs is New for another type in the file: F16 or BF16 for float32 values, which are rounded as package half does. A float32 of half.MaxF16+16
+// or more becomes infinite as F16.
+func NewAs[T Element](dtype DType, name string, values []T, shape ...int) Tensor {
 	checkShape(name, shape, len(values))
-	size := sizes[element[T]()]
+	if !readable[T](dtype) {
+		panic(fmt.Sprintf("safetensors: tensor %q: %T cannot be written as %s", name, values, dtype))
+	}
+	size := int(sizes[dtype])
 	return Tensor{
-		name: name, dtype: element[T](), shape: shape, size: int64(len(values)) * size,
+		name: name, dtype: dtype, shape: shape, size: int64(len(values)) * int64(size),
 		write: func(w io.Writer, buffer []byte) error {
 			for rest := values; len(rest) > 0; {
-				n := min(len(rest), len(buffer)/int(size))
-				encode(buffer[:n*int(size)], rest[:n])
-				if _, err := w.Write(buffer[:n*int(size)]); err != nil {
+				n := min(len(rest), len(buffer)/size)
+				encode(buffer[:n*size], rest[:n], dtype)
+				if _, err := w.Write(buffer[:n*size]); err != nil {
 					return err
 				}
 				rest = rest[n:]

@@ -3,8 +3,9 @@
 
 usage: reference.py MODEL OUT [--seed N]
 
-MODEL is a folder with config.json and model.safetensors of a GPT-2, such as a run of cmd/train. OUT becomes a reference folder: a copy of the
-model, and ref_f32.safetensors and ref_f64.safetensors, whose tensors the doc comment of internal/verify describes. Needs torch and transformers.
+MODEL is a folder with config.json and model.safetensors of a GPT-2, such as a run of cmd/train, or with model.safetensors.index.json and the files
+that it lists. Weights of 16 bits are taken as they are: both sides compute with the rounded numbers. OUT becomes a reference folder: a copy of
+the model, and ref_f32.safetensors and ref_f64.safetensors, whose tensors the doc comment of internal/verify describes. Needs torch and transformers.
 """
 
 import argparse
@@ -78,7 +79,7 @@ def take_steps(model, xs, ys):
 
 
 def compute(folder, fixed_positions, inputs, dtype):
-    model = GPT2LMHeadModel.from_pretrained(folder, attn_implementation="eager").to(dtype).train()
+    model = GPT2LMHeadModel.from_pretrained(folder, attn_implementation="eager", dtype=dtype).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -96,6 +97,16 @@ def compute(folder, fixed_positions, inputs, dtype):
     return {name: tensor.contiguous() for name, tensor in out.items()}
 
 
+def files_of(folder):
+    """The names of the files that a model is made of."""
+    names, index = ["config.json"], "model.safetensors.index.json"
+    if not (folder / "model.safetensors").is_file() and (folder / index).is_file():
+        names += [index, *sorted(set(json.loads((folder / index).read_text())["weight_map"].values()))]
+    else:
+        names.append("model.safetensors")
+    return names
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=pathlib.Path)
@@ -104,7 +115,8 @@ def main():
     arguments = parser.parse_args()
     torch.use_deterministic_algorithms(True)
 
-    for name in "config.json", "model.safetensors":
+    files = files_of(arguments.model)
+    for name in files:
         if not (arguments.model / name).is_file():
             parser.error(f"{arguments.model / name}: no such file: expected the folder of a GPT-2, such as a run of cmd/train")
     config = json.loads((arguments.model / "config.json").read_text())
@@ -113,7 +125,7 @@ def main():
     inputs = make_inputs(config["vocab_size"], config["n_positions"], arguments.seed)
     fixed_positions = config.get("position_embedding") == "sinusoidal"
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in "config.json", "model.safetensors":
+    for name in files:
         shutil.copyfile(arguments.model / name, arguments.out / name)
     for file, dtype in ("ref_f32", torch.float32), ("ref_f64", torch.float64):
         save_file(compute(arguments.model, fixed_positions, inputs, dtype), arguments.out / (file + ".safetensors"))
