@@ -53,10 +53,17 @@ type slip struct {
 var slips = []slip{
 	{"barrier removed", regexp.MustCompile(`bar\.(?:warp\.)?sync[^;]*;`), nothing},
 	{"wait for copies removed", regexp.MustCompile(`cp\.async\.wait_(?:group|all)[^;]*;`), nothing},
+	{"group of copies not ended", regexp.MustCompile(`cp\.async\.commit_group;`), nothing},
 	{"wait for one group too few", regexp.MustCompile(`(cp\.async\.wait_group\s+)(\d+)`), oneMore},
 	{"comparison off by one", regexp.MustCompile(`(setp)\.(lt|le|gt|ge)(\.[su]\d+)`), func(g []string) string {
 		return g[1] + "." + offByOne[g[2]] + g[3]
 	}},
+	{"comparison turned round", regexp.MustCompile(`(setp)\.(eq|ne|lt|le|gt|ge)(u?\.\w\d+)`), func(g []string) string {
+		return g[1] + "." + opposite[g[2]] + g[3]
+	}},
+	{"sum for difference", regexp.MustCompile(`\bsub(\.(?:rn\.)?[fsu]\d+\s)`), func(g []string) string { return "add" + g[1] }},
+	// Not of 32-bit integers, which are added to round quotients of what is negative and never is.
+	{"difference for sum", regexp.MustCompile(`\badd(\.(?:rn\.)?(?:f32|f64|s64)\s)`), func(g []string) string { return "sub" + g[1] }},
 	{"global address 4 bytes on", regexp.MustCompile(`((?:ld|st)\.global[^;]*\[%\w+)\]`), ending("+4]")},
 	{"shared address 4 bytes on", regexp.MustCompile(`((?:ld|st)\.shared[^;]*\[%\w+)\]`), ending("+4]")},
 	{"guard removed", regexp.MustCompile(`@!?%\w+\s+((?:ld|st|atom|red|cp)\.)`), ending("")},
@@ -67,11 +74,19 @@ var slips = []slip{
 	{"operands swapped", regexp.MustCompile(`(shl\.b32\s+[^,;]+,\s*)([^,;]+),\s*([^,;]+)`), swap},
 	{"operands swapped", regexp.MustCompile(`(selp\.\S+\s+[^,;]+,\s*)([^,;]+),\s*([^,;]+)`), swap},
 	{"constant off by one", regexp.MustCompile(`^((?:@!?%\w+\s+)?add\.[su]\d+\s+[^,;]+,\s*[^,;]+,\s*)(-?\d+)`), oneMore},
+	{"addend for factor", regexp.MustCompile(`(fma\.rn\.f32\s+[^,;]+,\s*[^,;]+,\s*)([^,;]+),\s*([^,;]+)`), swap},
+	{"matrix turned round", regexp.MustCompile(`(ldmatrix\S*)\.trans(\S*)`), func(g []string) string { return g[1] + g[2] }},
+	{"matrix turned round", regexp.MustCompile(`(ldmatrix\.sync\.aligned\.m8n8\.x[124])(\.shared\.b16)`), func(g []string) string {
+		return g[1] + ".trans" + g[2]
+	}},
 	{"product added to nothing", regexp.MustCompile(`(fma\.rn\.f32\s+[^,;]+,\s*[^,;]+,\s*[^,;]+,\s*)[^,;]+`), ending("0f00000000")},
 }
 
 // offByOne is the comparison that differs for equal numbers alone.
 var offByOne = map[string]string{"lt": "le", "le": "lt", "gt": "ge", "ge": "gt"}
+
+// opposite is the comparison that holds where the other does not.
+var opposite = map[string]string{"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
 
 func nothing([]string) string { return "" }
 

@@ -32,6 +32,14 @@ __device__ int column(int tx, int j) {
     return j / vector * side * vector + tx * vector + j % vector;
 }
 
+// exists says that the thread's column j is one of head_dim. A head has more than half of D columns, unless D is the least: else the next
+// smaller kernel would have been taken.
+template <int D>
+__device__ bool exists(int tx, int j, int head_dim) {
+    constexpr int vector = Tile<D>::vector;
+    return (j / vector + 1) * side * vector <= D / 2 || column<D>(tx, j) < head_dim;
+}
+
 // load copies `count` rows of head_dim columns to shared memory, from row `row0` on; rows from `end` on and columns behind are 0.
 template <int D, int count>
 __device__ void load(float *to, const float *from, int stride, int row0, int end, int head_dim) {
@@ -100,7 +108,7 @@ template <int D>
 __device__ void write(float *row, const float sum[Tile<D>::columns], float factor, int head_dim, int tx) {
 #pragma unroll
     for (int j = 0; j < Tile<D>::columns; j++)
-        if (column<D>(tx, j) < head_dim) row[column<D>(tx, j)] = sum[j] * factor;
+        if (exists<D>(tx, j, head_dim)) row[column<D>(tx, j)] = sum[j] * factor;
 }
 
 // over_row is the sum or the maximum over the 16 threads that share rows.
@@ -206,7 +214,7 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
         if (whole)
             for (int j = 0; j < T::columns; j++) {
                 int at = column<D>(tx, j);
-                if (at < head_dim) product += dos[(ty * T::rows + r) * T::pitch + at] * out[(size_t)row * c + head * head_dim + at];
+                if (exists<D>(tx, j, head_dim)) product += dos[(ty * T::rows + r) * T::pitch + at] * out[(size_t)row * c + head * head_dim + at];
             }
         d[r] = sum_over_row(product);
         if (tx == 0 && row < rows) delta[(size_t)head * rows + row] = d[r];

@@ -2,6 +2,7 @@ package kernels_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"trainer/internal/cuda/kernels"
@@ -23,7 +24,7 @@ var packings = []struct {
 
 func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 	for i, c := range packings {
-		for _, h := range []struct{ heads, dim int }{{1, 1}, {2, 13}, {1, 16}, {3, 20}, {1, 31}, {1, 64}, {2, 50}, {1, 128}, {1, 99}} {
+		for _, h := range []struct{ heads, dim int }{{1, 1}, {2, 13}, {1, 16}, {3, 20}, {1, 18}, {1, 64}, {2, 50}, {1, 128}, {1, 99}, {2, 12}, {1, 100}} {
 			subtest(t, func(t *testing.T) {
 				s := kernels.Sequences{Rows: c.rows, Count: len(c.offsets) - 1, Heads: h.heads, HeadDim: h.dim}
 				width, random := h.heads*h.dim, newSource(i)
@@ -43,6 +44,27 @@ func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 				ref.AttentionGrad(want, qkv, wantOut, wantLSE, dout, c.offsets, c.rows, h.heads, h.dim)
 				near(t, "dqkv", downloadFloats(t, dqkv, len(want)), want, 4e-6, 4) // products dout·v near √128 cancel
 			}, c.offsets, fmt.Sprintf(" of %d rows, %d heads of %d", c.rows, h.heads, h.dim))
+		}
+	}
+}
+
+// Queries that are not numbers make the results of their rows so, and of no other row.
+func TestAttentionKeepsWhatIsNoNumber(t *testing.T) {
+	const rows, spoilt = 40, 4
+	for _, dim := range []int{16, 32, 64, 128} {
+		s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, HeadDim: dim}
+		qkv := newSource(dim).normals(3 * rows * dim)
+		for row := range spoilt {
+			qkv[3*row*dim] = float32(math.NaN())
+		}
+		out, lse := roomForFloats(t, rows*dim), roomForFloats(t, rows)
+		launch(t, kernels.Attention(out, lse, upload(t, qkv), upload(t, []int32{0, rows}), s))
+		results, sums := downloadFloats(t, out, rows*dim), downloadFloats(t, lse, rows)
+		for row := range rows {
+			o, l := float64(results[row*dim]), float64(sums[row])
+			if want := row < spoilt; math.IsNaN(o) != want || math.IsNaN(l) != want {
+				t.Errorf("heads of %d: row %d has out %g and lse %g, expected NaN: %v", dim, row, o, l, want)
+			}
 		}
 	}
 }

@@ -130,8 +130,9 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
     await_copies<stages - 2>();
     __syncthreads();
     read(0, 0);
+    int turn = 0;
 #pragma unroll 1
-    for (int turn = 0; turn < turns; turn++) {
+    do {
         read(turn, 1);
         fetch(turn + stages - 1); // into the place of the turn before, which all had read before the barrier
         multiply_all(0);
@@ -139,7 +140,7 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
         __syncthreads();
         read(turn + 1, 0);
         multiply_all(1);
-    }
+    } while (++turn < turns);
     await_copies<0>();
 
     Half half{(float *)ring};
@@ -150,7 +151,7 @@ __device__ void matmul(void *c, const bf16 *a, const bf16 *b, const float *bias,
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < sixteens; i++)
-            if (i / (sixteens / 2) == part)
+            if ((i < sixteens / 2) == (part == 0))
 #pragma unroll
                 for (int j = 0; j < 2 * sixteens; j++) {
                     int row = warp_row * side / 2 + i % (sixteens / 2) * 16 + lane / 4, column = warp_column + j * 8 + lane % 4 * 2;

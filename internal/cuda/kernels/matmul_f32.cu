@@ -67,7 +67,7 @@ struct Strip {
 template <int side, bool trans_a, bool trans_b>
 __device__ void matmul(float *c, const float *a, const float *b, const float *bias, const float *addend, float *pre, int function, int m,
                        int n, int k, int k_per_part) {
-    constexpr int groups = side / 64;
+    constexpr int groups = side / 64; // 1 or 2
     using A = Strip<side, trans_a>;
     using B = Strip<side, !trans_b>;
     using Rows = Staging<64, side>;
@@ -90,8 +90,9 @@ __device__ void matmul(float *c, const float *a, const float *b, const float *bi
     };
     Few<4> sum[groups][4][groups] = {};
     for (int turn = 0; turn < stages - 1; turn++) fetch(turn);
+    int turn = 0;
 #pragma unroll 1
-    for (int turn = 0; turn < turns; turn++) {
+    do {
         await_copies<stages - 2>();
         __syncthreads(); // the strips of this turn are here, and those of the turn before are free
         fetch(turn + stages - 1);
@@ -108,7 +109,7 @@ __device__ void matmul(float *c, const float *a, const float *b, const float *bi
                     for (int gj = 0; gj < groups; gj++)
                         for (int j = 0; j < 4; j++) sum[gi][i][gj].at[j] = fmaf(x[gi].at[i], y[gj].at[j], sum[gi][i][gj].at[j]);
         }
-    }
+    } while (++turn < turns);
     await_copies<0>();
 
     Rows staged{ring};
@@ -118,7 +119,7 @@ __device__ void matmul(float *c, const float *a, const float *b, const float *bi
         __syncthreads();
 #pragma unroll
         for (int gi = 0; gi < groups; gi++)
-            if (gi == part)
+            if ((gi == 0) == (part == 0))
 #pragma unroll
                 for (int i = 0; i < 4; i++)
 #pragma unroll

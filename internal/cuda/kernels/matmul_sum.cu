@@ -9,11 +9,12 @@ __device__ void sum(const Output<T> &to, const float *parts, int count) {
     unsigned i = (blockIdx.x * threads + threadIdx.x) * V, all = (unsigned)to.m * to.n;
     if (i >= all) return;
     Few<V> sum = {};
+    int p = 0;
 #pragma unroll 4
-    for (int p = 0; p < count; p++) {
+    do {
         Few<V> part = load<V>(parts + (size_t)p * all + i);
         for (int e = 0; e < V; e++) sum.at[e] += part.at[e];
-    }
+    } while (++p < count);
     to.write(sum, i / to.n, i % to.n);
 }
 

@@ -46,16 +46,17 @@ struct Staging {
         static_assert(threads % pieces == 0 && rows % (2 * apart) == 0);
         auto row_of_c = [=](int r) { return row0 + r / run * 2 * run + r % run; };
         if (sizeof(T) == sizeof(float) && to.n % 4) { // rows begin anywhere
+            int i = threadIdx.x;
 #pragma unroll 1
-            for (int i = threadIdx.x; i < rows * columns; i += threads) {
+            do {
                 int r = i / columns, row = row_of_c(r), column = column0 + i % columns;
                 if (row < to.m && column < to.n) to.write(load<1>(at(r, i % columns)), row, column);
-            }
+            } while ((i += threads) < rows * columns);
             return;
         }
-        int column = column0 + threadIdx.x % pieces * 4;
+        int column = column0 + threadIdx.x % pieces * 4, r = threadIdx.x / pieces;
 #pragma unroll 1
-        for (int r = threadIdx.x / pieces; r < rows; r += 2 * apart) {
+        do {
             int row = row_of_c(r), next = row_of_c(r + apart);
             const float *sums = at(r, column - column0), *next_sums = at(r + apart, column - column0);
             if (row >= to.m) return; // as are all that follow
@@ -72,6 +73,6 @@ struct Staging {
                     if (next < to.m) to.write(load<1>(next_sums + e), next, column + e);
                 }
             }
-        }
+        } while ((r += 2 * apart) < rows);
     }
 };

@@ -2,7 +2,6 @@ package kernels_test
 
 import (
 	"encoding/binary"
-	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -14,49 +13,42 @@ import (
 	"trainer/internal/ptx"
 )
 
-// device is the emulated GPU of all tests, modules what it has loaded, and counted what every kernel did in them.
+// device is the emulated GPU of all tests, and modules what it has loaded: a module for each kernel.
 var (
-	device  = ptx.NewDevice(ptx.Options{Seed: 1})
+	device  *ptx.Device
 	modules = map[string]*ptx.Module{}
-	counted = map[string]*ptx.Counters{}
 )
 
-// coverage is the share of a kernel's instructions that the tests must execute. What they miss are branches that no shape takes: around a
-// loop that always turns, and to the part of a library function for arguments that never come.
-const coverage = 0.98
+// How the schedule is shuffled, and how many goroutines share blocks: what tests find must not depend on them.
+var (
+	seed    = flag.Uint64("seed", 1, "seed of the order in which the emulator runs blocks and warps")
+	workers = flag.Int("workers", 0, "goroutines that run blocks; 0: as many as there are processors")
+)
 
-// TestMain holds the tests to their coverage after they all ran: a shape that misses an unrolled body hides its bugs.
+// endless is how many instructions a warp executes before the emulator calls it endless: several times what any test needs, and soon enough
+// for a mutant that loops.
+const endless = 1 << 22
+
+// TestMain holds the tests to what they must do together, after they all ran: execute every instruction, find slips in the kernels, and give
+// the same bits whatever the schedule.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	device = ptx.NewDevice(ptx.Options{Seed: *seed, Workers: *workers, Budget: endless})
 	code := m.Run()
 	given := func(name string) bool { return flag.Lookup("test."+name).Value.String() != "" }
 	if everything := !given("run") && !given("skip") && !given("list"); everything && code == 0 {
-		if err := covered(); err != nil {
-			fmt.Println("FAIL:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// covered returns an error that names each kernel of which the tests executed too little.
-func covered() error {
-	var missed []error
-	for _, source := range kernels.Sources() {
-		m := modules[source]
-		if m == nil {
-			missed = append(missed, fmt.Errorf("%s.cu was never loaded", source))
-			continue
-		}
-		for name := range m.Kernels() {
-			if counted[name] == nil {
-				missed = append(missed, fmt.Errorf("kernel %s was never launched", name))
-			} else if executed, total, lines := counted[name].Coverage(); float64(executed) < coverage*float64(total) {
-				missed = append(missed, fmt.Errorf("kernel %s: %d of %d instructions executed, expected %.0f %%; not lines %v of built/%s.ptx",
-					name, executed, total, 100*coverage, lines, source))
+		for _, check := range []func() error{everythingExecuted, slipsAreFound, schedulesAgree} {
+			if err := check(); err != nil {
+				fmt.Println("FAIL:", err)
+				code = 1
 			}
 		}
 	}
-	return errors.Join(missed...)
+	if err := writeDigests(); err != nil {
+		fmt.Println("FAIL:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // upload copies float32, int32, uint16 or structs of them to the device.
@@ -97,6 +89,7 @@ func download(t testing.TB, p kernels.Pointer, data any) {
 	if err := device.CopyOut(raw, ptx.Address(p)); err != nil {
 		t.Fatal(err)
 	}
+	digest(t, raw)
 	if _, err := binary.Decode(raw, binary.LittleEndian, data); err != nil {
 		t.Fatal(err)
 	}
@@ -114,13 +107,13 @@ func downloadFloats(t testing.TB, p kernels.Pointer, n int) []float32 {
 func launch(t testing.TB, launches ...kernels.Launch) (moved traffic) {
 	t.Helper()
 	for _, l := range launches {
-		m := modules[l.Source]
+		m := modules[l.Kernel]
 		if m == nil {
 			var err error
-			if m, err = device.Load(l.Source+".ptx", kernels.PTX(l.Source)); err != nil {
+			if m, err = device.Load(l.Source+".ptx", kernelText(l.Source, l.Kernel)); err != nil {
 				t.Fatal(err)
 			}
-			modules[l.Source] = m
+			modules[l.Kernel] = m
 		}
 		k, err := m.Kernel(l.Kernel)
 		if err != nil {
@@ -143,11 +136,7 @@ func launch(t testing.TB, launches ...kernels.Launch) (moved traffic) {
 		moved.bytes += 32 * c.Sectors()
 		_, conflicts := c.BankConflicts()
 		moved.conflicts += conflicts
-		if counted[l.Kernel] == nil {
-			counted[l.Kernel] = c
-		} else {
-			counted[l.Kernel].Add(c)
-		}
+		note(t, l, c)
 	}
 	return moved
 }
