@@ -93,7 +93,8 @@ func slipsAreFound() error {
 		missed = append(missed, fmt.Errorf("-mutant=%v of built/%s.ptx, %v; to list: %s | %s | %s |",
 			&s, records[s.kernel].source, s.Mutation, s.kernel, s.Kind, s.meaning()))
 	}
-	if err := errors.Join(missed...); float64(caught) < caughtAtLeast*float64(harmful) {
+	allowed := max(1, int((1-caughtAtLeast)*float64(harmful))) // one of few says little
+	if err := errors.Join(missed...); len(missed) > allowed {
 		return fmt.Errorf("slips in kernels that no test finds; test what the lines do, or say in testdata/harmless.txt why they may be so:\n%w", err)
 	} else if err != nil {
 		fmt.Println(err)
