@@ -3,8 +3,6 @@ package verify
 import (
 	"math"
 	"strings"
-
-	"trainer/internal/cuda"
 )
 
 // The largest deviations that pass in float32: of any element, relative to the largest absolute value of the tensor. Sums in another order
@@ -46,9 +44,9 @@ type accuracy struct {
 	movement bool
 }
 
-// accuracyOf is the accuracy of numbers in a precision.
-func accuracyOf(p cuda.Precision) accuracy {
-	if p == cuda.BF16 {
+// accuracyOf is the accuracy of numbers in bfloat16 or in float32.
+func accuracyOf(bf16 bool) accuracy {
+	if bf16 {
 		return accuracy{rootMeanSquare, BF16Tolerance, BF16LossTolerance, BF16MoveTolerance, true}
 	}
 	return accuracy{largest, Tolerance, LossTolerance, Tolerance, false}

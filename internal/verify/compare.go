@@ -55,7 +55,7 @@ func (c *comparison) load(dir string) (err error) {
 		p := &c.model.Parameters[i]
 		c.before[p.Name] = slices.Clone(p.Value)
 	}
-	c.accuracy = accuracyOf(c.on.precision)
+	c.accuracy = accuracyOf(c.on.bf16)
 	c.report = &Report{
 		Dir: filepath.Clean(dir), Device: c.on.backend.Device(), Measure: c.accuracy.measure.name, Config: c.model.Config,
 		Notes: []string{keysNote},

@@ -9,18 +9,20 @@ import (
 
 // Machine is what the model runs on.
 type Machine struct {
-	backend   vm.Backend
-	precision cuda.Precision
-	kernels   *kernel.Set   // of the CPU's optimizer
-	gpu       *cuda.Backend // nil on the CPU
+	backend vm.Backend
+	bf16    bool          // products in bfloat16
+	kernels *kernel.Set   // of the CPU's optimizer
+	gpu     *cuda.Backend // nil on the CPU
 }
 
-// OnCPU is a CPU, and the kernels of its optimizer.
-func OnCPU(b *cpu.Backend, kernels *kernel.Set) Machine { return Machine{backend: b, kernels: kernels} }
+// OnCPU is a CPU, and the kernels that its backend was made with, which the optimizer uses too.
+func OnCPU(b *cpu.Backend, kernels *kernel.Set) Machine {
+	return Machine{backend: b, bf16: kernels.Precision == "bf16", kernels: kernels}
+}
 
-// OnGPU is a GPU, and the precision of its backend.
+// OnGPU is a GPU, and the precision that its backend was made with.
 func OnGPU(b *cuda.Backend, p cuda.Precision) Machine {
-	return Machine{backend: b, precision: p, gpu: b}
+	return Machine{backend: b, bf16: p == cuda.BF16, gpu: b}
 }
 
 // The groups of rows, in order.
@@ -39,7 +41,7 @@ func (m Machine) group(g int) string {
 		reads, steps = "vm.VM.Floats", "cuda.Optimizer on vm.VM"
 	}
 	weights := "Weights after the steps"
-	if m.precision == cuda.BF16 {
+	if m.bf16 {
 		weights = "How far the steps moved the weights"
 	}
 	return [...]string{

@@ -51,6 +51,16 @@ func TestNumbersAreThoseOfPyTorchForAllKernelsAndThreads(t *testing.T) {
 	}
 }
 
+func TestNumbersOfTheCPUInBFloat16AreThoseOfPyTorch(t *testing.T) {
+	r := report(t, folder, kernel.Best().BF16(), 1)
+	for _, row := range r.Failed() {
+		t.Errorf("%s: %s is off by %v of %g", row.Group, row.Tensor, row.Deviations, row.Size)
+	}
+	if logits := slices.IndexFunc(r.Rows, func(row Row) bool { return row.Tensor == "logits" }); r.Rows[logits].Relative() < Tolerance {
+		t.Errorf("logits are off by %g alone: nothing was rounded", r.Rows[logits].Relative())
+	}
+}
+
 // altered is a copy of the float32 reference in which one file is changed: change gets every tensor of it and returns what is to be written, nil for
 // none.
 func altered(t *testing.T, file string, change func(name string, shape []int, values any) (any, []int)) string {

@@ -40,7 +40,7 @@ func main() {
 	g.String(&a.folder, "ref", "`folder` with a model and what PyTorch computes with it")
 	g = f.Group("Device")
 	g.String(&a.device, "device", "cpu, cuda or cuda:1, auto, or cuda-emulated, which needs no GPU and takes seconds")
-	g.String(&a.precision, "precision", "f32; or bf16 on a GPU, which has wider tolerances")
+	g.String(&a.precision, "precision", "f32; or bf16, with tolerances of its own, on a GPU or a CPU with AVX512-BF16")
 	g.String(&a.gemm, "gemm", "who multiplies matrices on a GPU: cublaslt, own or auto")
 	g.String(&a.kernels, "kernels", "CPU kernels, by `name`: avx512, avx2 or go")
 	g.Int(&a.threads, "threads", "threads within an operation of the CPU")
@@ -87,6 +87,9 @@ func open(a *arguments) (on verify.Machine, closeMachine func() error, err error
 		return on, nil, fault.InFlags(err, nil)
 	}
 	if !device.IsGPU(chosen.Name) {
+		if a.precision == set.BF16().Precision {
+			set = set.BF16()
+		}
 		b := cpu.New(a.threads, set)
 		return verify.OnCPU(b, set), b.Close, nil
 	}
