@@ -61,12 +61,15 @@ const byteLevelType = "ByteLevel"
 // since version 0.20, and read the older "left right" still; so this package writes that one, which all can read.
 type mergeList [][2]string
 
-func (m mergeList) MarshalJSON() ([]byte, error) {
+func (m mergeList) MarshalJSON() ([]byte, error) { return encodeJSON(m.lines()), nil }
+
+// lines writes the pairs as "left right".
+func (m mergeList) lines() []string {
 	lines := make([]string, len(m))
 	for i, p := range m {
 		lines[i] = p[0] + " " + p[1]
 	}
-	return encodeJSON(lines), nil
+	return lines
 }
 
 func (m *mergeList) UnmarshalJSON(data []byte) error {
