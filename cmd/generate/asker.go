@@ -52,20 +52,9 @@ type candidate struct {
 
 // newAsker loads the model of a run folder. Errors are of class data.
 func newAsker(a *arguments) (*asker, error) {
-	if _, err := os.Stat(filepath.Join(a.model, model.ConfigFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, noModel(a.model)
-	}
-	m, err := model.Load(a.model)
+	m, t, err := load(a.model)
 	if err != nil {
 		return nil, err
-	}
-	t, err := tokenizer.Load(a.model)
-	if err != nil {
-		return nil, err
-	}
-	if c := m.Config; t.VocabSize() != c.VocabSize || int(t.EOS()) != c.EOS {
-		return nil, fault.Dataf("%s: the tokenizer has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
-			a.model, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
 	}
 	backend, err := newBackend(a)
 	if err != nil {
@@ -74,6 +63,26 @@ func newAsker(a *arguments) (*asker, error) {
 	return &asker{
 		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(model.NewExecutor(m, backend)), sampling: a.sampling, top: a.top,
 	}, nil
+}
+
+// load loads a model and its tokenizer.
+func load(dir string) (*model.Model, tokenizer.Tokenizer, error) {
+	if _, err := os.Stat(filepath.Join(dir, model.ConfigFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, noModel(dir)
+	}
+	m, err := model.Load(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c := m.Config; t.VocabSize() != c.VocabSize || int(t.EOS()) != c.EOS {
+		return nil, nil, fault.Dataf("%s: the tokenizer has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
+			dir, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
+	}
+	return m, t, nil
 }
 
 // newBackend opens what the model runs on.

@@ -6,6 +6,7 @@ import (
 
 	"trainer/internal/cli"
 	"trainer/internal/device"
+	"trainer/internal/export"
 	"trainer/internal/fault"
 	"trainer/model"
 )
@@ -18,18 +19,20 @@ const maxThreads = 1024
 
 // arguments is what can be chosen.
 type arguments struct {
-	model, eval string
-	sampling    model.Sampling
-	top         int
-	device      string
-	precision   string
-	gemm        string
-	threads     int
-	quiet, json bool
+	model, eval        string
+	export, exportType string
+	sampling           model.Sampling
+	top                int
+	device             string
+	precision          string
+	gemm               string
+	threads            int
+	quiet, json        bool
 }
 
 func defaults() *arguments {
-	return &arguments{model: defaultModel, sampling: model.Sampling{TopP: 1}, top: 5, device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.GOMAXPROCS(0)}
+	return &arguments{model: defaultModel, exportType: export.Types[0], sampling: model.Sampling{TopP: 1}, top: 5,
+		device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.GOMAXPROCS(0)}
 }
 
 // flags defines the flags.
@@ -39,6 +42,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/generate                             one question after the other; quit ends",
 		"go run ./cmd/generate -quiet < questions.txt      one a line, answers only",
 		"go run ./cmd/generate -eval examples.txt          score a file of examples",
+		"go run ./cmd/generate -model runs/book -export book.gguf -type q8_0",
 		"go run ./cmd/generate -temperature 3 -seed 3 \"nine times eleven equals\"",
 	)
 	g := f.Group("Model")
@@ -54,6 +58,10 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Evaluation")
 	g.String(&a.eval, "eval", "`file` of examples, one a line: count how many the model answers exactly, and list those it does not")
+
+	g = f.Group("Export")
+	g.String(&a.export, "export", "write the model with its tokenizer to a `file` for llama.cpp, such as model.gguf, and end")
+	g.String(&a.exportType, "type", "of matrices in the file: f32, f16, bf16 or q8_0")
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")
@@ -86,8 +94,8 @@ func (a *arguments) check(f *cli.Flags) error {
 			return fault.Usagef("%s comes behind the prompt: flags go before it", word)
 		}
 	}
-	if a.eval == "" {
-		return nil
+	if err := a.checkExport(f); err != nil || a.eval == "" {
+		return err
 	}
 	if f.NArg() > 0 {
 		return fault.Usagef("-eval asks the questions of %s: leave out the prompt %q", a.eval, strings.Join(f.Args(), " "))

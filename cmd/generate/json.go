@@ -12,6 +12,7 @@ import (
 type printer interface {
 	reply(r *reply) error
 	score(s *score) error
+	exported(e *exported) error
 }
 
 // newPrinter returns the printer to standard output that the flags ask for.
@@ -55,3 +56,5 @@ func (p jsonPrinter) score(s *score) error {
 		Wrong       []mistake          `json:"wrong"`
 	}{s.total.exactMatch(), s.total.total, byOperation, append([]mistake{}, s.wrong...)})
 }
+
+func (p jsonPrinter) exported(e *exported) error { return p.print(e) }

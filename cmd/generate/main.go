@@ -1,9 +1,9 @@
 // Command generate asks a trained model. It prints the answer to a prompt, and under it how likely the model found each word that it could
-// have said instead. Without a prompt it talks; with -eval it scores a file of examples.
+// have said instead. Without a prompt it talks; with -eval it scores a file of examples; with -export it writes the model for llama.cpp.
 //
 //	run folder -> asker: prompt -> tokens, one after the other -> reply -> printer: text or JSON
 //
-// flags.go holds what can be chosen, asker.go asks, talk.go reads prompts, score.go is -eval; screen.go and json.go print.
+// flags.go holds what can be chosen, asker.go asks, talk.go reads prompts, score.go is -eval, export.go -export; screen.go and json.go print.
 package main
 
 import (
@@ -28,6 +28,14 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 	if err := a.check(flags); err != nil {
 		return err
 	}
+	printer := newPrinter(a)
+	if a.export != "" {
+		e, err := exportModel(a)
+		if err != nil {
+			return err
+		}
+		return printer.exported(e)
+	}
 	chosen, err := device.Choose(a.device, 0)
 	if err != nil {
 		return err
@@ -41,7 +49,6 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 		return err
 	}
 	defer asker.close()
-	printer := newPrinter(a)
 	switch {
 	case a.eval != "":
 		s, err := asker.score(a.eval)

@@ -24,6 +24,9 @@ func (p quietPrinter) score(s *score) error {
 	return err
 }
 
+// exported prints nothing: the path is known to who gave it.
+func (p quietPrinter) exported(*exported) error { return nil }
+
 // screen prints for people.
 type screen struct {
 	out      io.Writer
@@ -123,5 +126,12 @@ func (v *screen) score(s *score) error {
 		fmt.Fprintf(&b, "  and %s more; -json lists all\n", format.Thousands(more))
 	}
 	_, err := io.WriteString(v.out, b.String())
+	return err
+}
+
+// exported says what was written and how it is asked.
+func (v *screen) exported(e *exported) error {
+	_, err := fmt.Fprintf(v.out, "%s: %s, with matrices in %s. Ask it with llama.cpp:\n  llama-completion -m %s -no-cnv --temp 0 -p \"...\"\n",
+		e.Path, format.Bytes(e.Bytes), e.Type, e.Path)
 	return err
 }
