@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"trainer/internal/fault"
@@ -179,6 +180,17 @@ func (p *Parameter) Size() int {
 // end is where the next parameter begins. Parameters keep the alignment of a program's outputs, so that a vector of all gradients has
 // the layout of Weights.
 func (p *Parameter) end() int { return p.Begin + vm.Align(p.Size()*4)/4 }
+
+// Over returns the model with other weights, a vector in the layout of Weights, to which it refers.
+func (m *Model) Over(weights []float32) *Model {
+	other := *m
+	other.Weights, other.Parameters = weights, slices.Clone(m.Parameters)
+	for i := range other.Parameters {
+		p := &other.Parameters[i]
+		p.Value = weights[p.Begin : p.Begin+p.Size()]
+	}
+	return &other
+}
 
 // Parameter returns the parameter of the given name, or nil.
 func (m *Model) Parameter(name string) *Parameter {

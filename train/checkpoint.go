@@ -36,6 +36,7 @@ type Folder struct {
 	metrics *os.File
 	buffer  *bufio.Writer
 	line    []byte
+	failed  bool // to write, which was told
 }
 
 // OpenFolder creates the folder where it is missing, locks it, and finishes a checkpoint that was cut off.
@@ -75,9 +76,16 @@ func (f *Folder) SetAside() (previous string, err error) {
 // Path is the path of a file of the folder.
 func (f *Folder) Path(name string) string { return filepath.Join(f.Dir, name) }
 
-// Close writes what is buffered and gives the folder free.
+// Close writes what is buffered and gives the folder free. That a disk is full is not told twice.
 func (f *Folder) Close() error {
+	told := f.failed
 	err := f.flush()
+	if err == nil {
+		err = f.syncMetrics()
+	}
+	if told {
+		err = nil
+	}
 	if f.metrics != nil {
 		err = errors.Join(err, f.metrics.Close())
 	}
@@ -142,19 +150,24 @@ func parseState(text string) (*State, error) {
 }
 
 // Save writes a checkpoint. When it returns without error, the checkpoint is on the disk. Weights that the last step has made NaN or
-// infinite are an error, a step before the loss would show them: they would replace a checkpoint that can be used.
+// infinite are an error.
 func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
-	if err := t.engine.updater.fetch(); err != nil {
+	s, err := t.snapshot(arguments)
+	if err != nil {
 		return err
 	}
-	for i := range t.Model.Parameters {
-		p := &t.Model.Parameters[i]
-		if at := model.IndexNonFinite(p.Value); at >= 0 {
-			return fmt.Errorf("element %d of %s has become %g: the last checkpoint is kept: try a lower -lr, a longer -warmup or -clip 1",
-				at, p.Name, p.Value[at])
-		}
-	}
 	if err := f.flush(); err != nil {
+		return err
+	}
+	return f.write(s)
+}
+
+// write replaces the checkpoint by one of a snapshot. It touches nothing that Log does, so that both can happen at the same time.
+func (f *Folder) write(s *snapshot) error {
+	if err := s.checkFinite(); err != nil {
+		return err
+	}
+	if err := f.syncMetrics(); err != nil {
 		return err
 	}
 	g, err := atomicfile.Begin(f.Dir)
@@ -168,39 +181,22 @@ func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 			return err
 		}
 	}
-	c := t.Model.Config
+	c := s.model.Config
 	for _, file := range []struct {
 		name    string
 		content func(io.Writer) error
 	}{
-		{model.WeightsFile, t.Model.WriteWeights},
+		{model.WeightsFile, s.model.WriteWeights},
 		{model.ConfigFile, text(c.Marshal())},
-		{tokenizer.FileName, text(t.Tokenizer.JSON())},
-		{tokenizer.ConfigFileName, text(tokenizer.ConfigJSON(t.Tokenizer, c.Context))},
-		{StateFile, func(w io.Writer) error { return t.writeState(w, arguments) }},
+		{tokenizer.FileName, text(s.tokenizer.JSON())},
+		{tokenizer.ConfigFileName, text(tokenizer.ConfigJSON(s.tokenizer, c.Context))},
+		{StateFile, s.writeState},
 	} {
 		if err := g.Write(file.name, file.content); err != nil {
 			return err
 		}
 	}
 	return g.Commit()
-}
-
-// writeState writes the optimizer's state, a tensor a parameter, and the State.
-func (t *Trainer) writeState(w io.Writer, arguments map[string]string) error {
-	text, err := json.Marshal(State{Step: t.step, Epoch: t.sampler.epoch, Next: t.sampler.next, Options: t.Options,
-		Data: t.fingerprint(), Arguments: arguments})
-	if err != nil {
-		return err
-	}
-	var tensors []safetensors.Tensor
-	for _, v := range t.optimizer.State() {
-		for i := range t.Model.Parameters {
-			p := &t.Model.Parameters[i]
-			tensors = append(tensors, safetensors.New(v.Name+"."+p.Name, v.Value[p.Begin:p.Begin+p.Size()], p.Shape...))
-		}
-	}
-	return safetensors.Write(w, tensors, map[string]string{stateKey: string(text)})
 }
 
 // Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from

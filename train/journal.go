@@ -87,22 +87,34 @@ func (f *Folder) LogEvaluation(step int, e *Evaluation) error {
 	return f.explain(err)
 }
 
-// flush brings metrics.jsonl to the disk.
+// flush gives the lines of metrics.jsonl to the operating system.
 func (f *Folder) flush() error {
 	if f.metrics == nil {
 		return nil
 	}
-	if err := f.buffer.Flush(); err != nil {
-		return f.explain(err)
-	}
-	return f.explain(f.metrics.Sync())
+	return f.explain(f.buffer.Flush())
 }
 
-// explain words an error of writing metrics.jsonl, which ends the run. What could not be written is dropped: Close would fail of it again.
+// syncMetrics brings what was flushed to the disk.
+func (f *Folder) syncMetrics() error {
+	if f.metrics == nil {
+		return nil
+	}
+	if err := f.metrics.Sync(); err != nil {
+		return metricsError(f.metrics.Name(), err)
+	}
+	return nil
+}
+
+// explain words an error of writing metrics.jsonl, which ends the run.
 func (f *Folder) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	f.buffer.Reset(io.Discard)
-	return atomicfile.Explain(f.Path(MetricsFile), "the last checkpoint is kept", err)
+	f.failed = true
+	return metricsError(f.metrics.Name(), err)
+}
+
+func metricsError(path string, err error) error {
+	return atomicfile.Explain(path, "the last checkpoint is kept", err)
 }

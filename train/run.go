@@ -22,21 +22,42 @@ type Observer interface {
 	Stepped(m *Metrics)
 	Followed(f *Followed) // the first and the last step, seen from one example
 	Evaluated(step int, e *Evaluation)
-	Saved(step int)
+	Saved(c Checkpoint) // which is on the disk; one or more steps may have been taken meanwhile
 }
 
 // Run trains until the last step, the target accuracy or the end of ctx, and saves. Ended early by ctx or StopAfter, it returns
 // fault.ErrInterrupted after the save. After any other error the last checkpoint stands.
 func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
-	r := &run{Trainer: t, Plan: plan, Observer: o, ctx: ctx, saved: -1, example: -1}
-	if t.step == 0 {
-		if err := r.save(); err != nil {
+	r := &run{Trainer: t, Plan: plan, Observer: o, ctx: ctx, saver: saver{saved: -1}, example: -1}
+	err := r.steps()
+	if failed := r.settle(); failed != nil { // only behind an error: all other ways out save last
+		err = fmt.Errorf("%w; %w", err, failed)
+	}
+	return err
+}
+
+type run struct {
+	*Trainer
+	Plan
+	Observer
+	ctx     context.Context
+	saver   saver
+	example int // that is followed; -1 before it is chosen
+}
+
+// steps is the loop.
+func (r *run) steps() error {
+	if r.step == 0 {
+		if err := r.save(false); err != nil {
 			return err
 		}
 	}
-	for t.step < t.Options.Steps {
-		if r.interrupted() && len(t.begun) == 0 {
-			if err := r.save(); err != nil {
+	for r.step < r.Options.Steps {
+		if err := r.report(); err != nil {
+			return err
+		}
+		if r.interrupted() && len(r.begun) == 0 {
+			if err := r.save(false); err != nil {
 				return err
 			}
 			return fault.ErrInterrupted
@@ -49,16 +70,7 @@ func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
 			break
 		}
 	}
-	return r.save()
-}
-
-type run struct {
-	*Trainer
-	Plan
-	Observer
-	ctx     context.Context
-	saved   int // step of the last checkpoint of this process
-	example int // that is followed; -1 before it is chosen
+	return r.save(false)
 }
 
 // next takes a step and what is due after it. reached says that the target accuracy was.
@@ -84,7 +96,7 @@ func (r *run) next() (reached bool, err error) {
 		reached = r.TargetAccuracy > 0 && e.Accuracy() >= r.TargetAccuracy
 	}
 	if due(r.step, r.SaveEvery) && !last && !reached {
-		return reached, r.save()
+		return reached, r.save(true)
 	}
 	return reached, nil
 }
@@ -132,16 +144,3 @@ func (r *run) pausesAfter(step int) bool {
 }
 
 func due(step, every int) bool { return every > 0 && step%every == 0 }
-
-// save writes a checkpoint, once a step.
-func (r *run) save() error {
-	if r.saved == r.step {
-		return nil
-	}
-	if err := r.Folder.Save(r.Trainer, r.Arguments); err != nil {
-		return fmt.Errorf("checkpoint of step %d: %w", r.step, err)
-	}
-	r.saved = r.step
-	r.Saved(r.step)
-	return nil
-}

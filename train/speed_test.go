@@ -1,9 +1,13 @@
 package train
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
+	"trainer/internal/fault"
+	"trainer/internal/memory"
 	"trainer/internal/peak"
 	"trainer/model"
 )
@@ -59,3 +63,53 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCheckpoint measures how long training stands still for a checkpoint of a model of 10 million weights, and how long it takes to be
+// on the disk, where it is waited for and where training goes on.
+func BenchmarkCheckpoint(b *testing.B) {
+	c := model.Calculator(35)
+	c.Width, c.Layers, c.Heads, c.MLPWidth = 384, 6, 6, 4*384
+	for name, free := range map[string]int{"wait": 0, "meanwhile": 1 << 40} {
+		b.Run(name, func(b *testing.B) {
+			availableMemory = func() (int, bool) { return free, true }
+			b.Cleanup(func() { availableMemory = memory.Available })
+			o := Calculator()
+			o.Batch, o.Threads = 64, 2
+			o.Steps = 1 << 30
+			trainer := newTrainerOf(b, c, mixed(1000), nil, o)
+			folder := openFolder(b, b.TempDir())
+			if _, err := folder.OpenMetrics(0); err != nil {
+				b.Fatal(err)
+			}
+			var w stopwatch
+			plan := Plan{Folder: folder, SaveEvery: 5, StopAfter: 5*b.N + 6} // the first checkpoint and the last are waited for
+			if err := trainer.Run(b.Context(), plan, &w); !errors.Is(err, fault.ErrInterrupted) {
+				b.Fatal(err)
+			}
+			var stall, onDisk []float64
+			for _, c := range w.saved[1 : len(w.saved)-1] {
+				stall, onDisk = append(stall, c.Stall), append(onDisk, c.Seconds)
+			}
+			b.ReportMetric(1e3*median(w.steps), "ms/step")
+			b.ReportMetric(1e3*median(stall), "ms-stalled")
+			b.ReportMetric(1e3*median(onDisk), "ms-to-disk")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// stopwatch is an Observer that keeps times, in seconds.
+type stopwatch struct {
+	recorder
+	last  float64
+	steps []float64
+	saved []Checkpoint
+}
+
+func (w *stopwatch) Stepped(m *Metrics) {
+	w.steps, w.last = append(w.steps, m.Seconds-w.last), m.Seconds
+}
+
+func (w *stopwatch) Saved(c Checkpoint) { w.saved = append(w.saved, c) }
+
+func median(list []float64) float64 { return slices.Sorted(slices.Values(list))[len(list)/2] }

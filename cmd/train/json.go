@@ -51,8 +51,10 @@ func (v *jsonView) started(s *session) {
 }
 
 func (v *jsonView) before(list []answer) { v.print("before", fields{"answers": answerFields(list)}) }
-func (v *jsonView) Saved(step int)       { v.print("checkpoint", fields{"step": step}) }
-func (v *jsonView) stop()                {}
+func (v *jsonView) Saved(c train.Checkpoint) {
+	v.print("checkpoint", fields{"step": c.Step, "seconds": c.Seconds, "stall": c.Stall})
+}
+func (v *jsonView) stop() {}
 func (v *jsonView) Stepped(m *train.Metrics) {
 	v.metrics = m.AppendJSON(v.metrics[:0])
 	v.write("step", v.metrics)

@@ -15,14 +15,19 @@ import (
 )
 
 func TestKilledFiftyTimesAlwaysResumes(t *testing.T) {
-	t.Parallel()
+	t.Run("examples", func(t *testing.T) { t.Parallel(); killAndResume(t, 30) })
+	// An epoch of the text is 18 steps and a checkpoint comes each 7, so that they fall on all places of one.
+	t.Run("text", func(t *testing.T) { t.Parallel(); killAndResume(t, 20, "-task", "text", "-context", "16") })
+}
+
+// killAndResume kills a run again and again, and compares it in the end with one that was left alone.
+func killAndResume(t *testing.T, kills int, more ...string) {
 	const steps = 2000
-	kills := 50
 	if testing.Short() {
 		kills = 5
 	}
-	flags := []string{"-data", "sums.txt", "-out", "run", "-layers", "1", "-d-model", "8", "-heads", "2", "-batch", "8", "-threads", "1",
-		"-steps", "2000", "-evaluate-every", "100"}
+	flags := append([]string{"-data", "sums.txt", "-out", "run", "-layers", "1", "-d-model", "8", "-heads", "2", "-batch", "8", "-threads", "1",
+		"-steps", "2000", "-evaluate-every", "100"}, more...)
 	random := rand.New(rand.NewPCG(1, 2))
 	dir := workplace(t)
 	folder := filepath.Join(dir, "run")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -25,9 +26,11 @@ func TestJSONTellsTheRunInOrder(t *testing.T) {
 			}
 		}
 	}
-	const want = "start before checkpoint followed step step step step evaluation step checkpoint step step step evaluation step " +
+	const want = "start before checkpoint followed step step step step evaluation step step step step evaluation step " +
 		"followed step evaluation checkpoint end"
-	if got := strings.Join(order, " "); got != want {
+	// The checkpoint of step 5 is written while training goes on.
+	saves := slices.IndexFunc(order[3:], func(kind string) bool { return kind == "checkpoint" })
+	if got := strings.Join(slices.Delete(order, 3+saves, 4+saves), " "); got != want {
 		t.Errorf("the lines are\n%s, want\n%s", got, want)
 	}
 }
@@ -39,7 +42,7 @@ func TestJSONHasTheFieldsThatScriptsRead(t *testing.T) {
 	fields := map[string]string{
 		"start":      "device device_reason stages parameters examples held_out_examples vocabulary out seed step options",
 		"before":     "answers",
-		"checkpoint": "step",
+		"checkpoint": "step seconds stall",
 		"followed":   "step question target top probability_before probability_after nll loss blame weight",
 		"step":       "step epoch loss accuracy lr gradient_norm tokens tokens_per_second seconds blame",
 		"evaluation": "step held_out_loss held_out_accuracy held_out_by_operation",

@@ -209,7 +209,7 @@ func (v *screen) Evaluated(step int, e *train.Evaluation) {
 }
 
 // Saved says nothing: checkpoints are frequent.
-func (v *screen) Saved(int) {}
+func (v *screen) Saved(train.Checkpoint) {}
 
 func (v *screen) stop() {
 	if v.progress != nil {

@@ -30,7 +30,7 @@ func (quietView) before([]answer)                  {}
 func (quietView) Stepped(*train.Metrics)           {}
 func (quietView) Followed(*train.Followed)         {}
 func (quietView) Evaluated(int, *train.Evaluation) {}
-func (quietView) Saved(int)                        {}
+func (quietView) Saved(train.Checkpoint)           {}
 func (quietView) note(string)                      {}
 func (quietView) stop()                            {}
 func (quietView) after(_ []answer, r *result) {
