@@ -45,7 +45,10 @@ check() {
 	shift 2
 	"$@" >"$WORK/output" 2>&1 </dev/null || code=$?
 	case $code in
-	0) ;;
+	0)
+		if grep -q '^--- SKIP' "$WORK/output"; then verdict=skipped; fi
+		if grep -q 'no tests to run' "$WORK/output"; then code=1 verdict="FAILED: there is no such test"; fi
+		;;
 	124 | 137) verdict="FAILED: not done after $LIMIT s" ;;
 	*) verdict="FAILED: exit code $code" ;;
 	esac
@@ -151,8 +154,8 @@ cat "$WORK/machine"
 each native native.test
 each backend cuda.test
 each training train.test $(cat train.tests)
-for precision in f32 bf16; do
-	for gemm in own auto; do
+for gemm in own auto; do
+	for precision in f32 bf16; do
 		check "verify -precision=$precision -gemm=$gemm" 600 limited ./verify -ref reference -device cuda -precision $precision -gemm $gemm
 	done
 done
