@@ -102,11 +102,11 @@ alike() {
 	local run
 	for run in cpu "$1"; do sed -n 's/^{"step":\([0-9]*\),.*"loss":\([^,]*\),.*"gradient_norm".*/\1 \2/p' "$WORK/$run/metrics.jsonl" >"$WORK/$run.losses"; done
 	awk -v bound="$2" '
-		FNR == NR { if ($1 <= 20) want[$1] = $2; next }
-		$1 in want { d = ($2 - want[$1]) / want[$1]; if (d < 0) d = -d; if (!(d <= worst)) worst = d; n++ }
+		FNR == NR { if ($1 <= 20) { want[$1] = $2; all++ } next }
+		$1 in want { d = ($2 - want[$1]) / want[$1]; if (d < 0) d = -d; if (d > worst) worst = d; n++ }
 		END {
-			printf "of the losses of the first %d steps, the one that is farthest from the CPU is off by %.2g of it, expected at most %g\n", n, worst, bound
-			exit !(n > 0 && worst <= bound)
+			printf "of the losses of the first %d steps, the one that is farthest from that on the CPU is off by %.2g of it, expected at most %g\n", n, worst, bound
+			exit !(n > 0 && n == all && worst <= bound)
 		}' "$WORK/cpu.losses" "$WORK/$1.losses"
 }
 
@@ -134,10 +134,12 @@ if [ -n "$QUICK" ]; then
 	CALCULATOR=(-data "$WORK/few.txt" -held-out 0 -layers 1 -heads 1 -d-model 8 -batch 4 -steps 4)
 	QUESTION="two equals" ANSWER=one
 	SIZES=(-vocabulary 50 -context 8 -d-model 16 -layers 1 -heads 2 -batch 2 -steps 2)
+	VERIFIED=auto # a run on an emulator takes ten seconds
 	TORCH=(--vocabulary 50 --context 8 --d-model 16 --layers 1 --heads 2 --batch 2 --steps 2 --device cpu --mode eager)
 else
 	CALCULATOR=()
 	QUESTION="two plus three equals" ANSWER=five
+	VERIFIED="own auto"
 	SIZES=() TORCH=()
 fi
 
@@ -154,7 +156,7 @@ cat "$WORK/machine"
 each native native.test
 each backend cuda.test
 each training train.test $(cat train.tests)
-for gemm in own auto; do
+for gemm in $VERIFIED; do
 	for precision in f32 bf16; do
 		check "verify -precision=$precision -gemm=$gemm" 600 limited ./verify -ref reference -device cuda -precision $precision -gemm $gemm
 	done
