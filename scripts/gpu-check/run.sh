@@ -100,12 +100,14 @@ calculator() {
 # alike NAME BOUND compares the losses of the first steps of a run with those of the CPU's: they may be a part `BOUND` off.
 alike() {
 	local run
-	for run in cpu "$1"; do sed -n 's/^{"step":\([0-9]*\),.*"loss":\([^,]*\),.*"gradient_norm".*/\1 \2/p' "$WORK/$run/metrics.jsonl" >"$WORK/$run.losses"; done
+	for run in cpu "$1"; do
+		sed -n 's/^{"step":\([0-9]*\),.*"loss":\([^,]*\),.*"gradient_norm".*/\1 \2/p' "$WORK/$run/metrics.jsonl" >"$WORK/$run.losses"
+	done
 	awk -v bound="$2" '
 		FNR == NR { if ($1 <= 20) { want[$1] = $2; all++ } next }
 		$1 in want { d = ($2 - want[$1]) / want[$1]; if (d < 0) d = -d; if (d > worst) worst = d; n++ }
 		END {
-			printf "of the losses of the first %d steps, the one that is farthest from that on the CPU is off by %.2g of it, expected at most %g\n", n, worst, bound
+			printf "losses of the first %d steps: off by %.2g of those on the CPU at most, expected up to %g\n", n, worst, bound
 			exit !(n > 0 && n == all && worst <= bound)
 		}' "$WORK/cpu.losses" "$WORK/$1.losses"
 }

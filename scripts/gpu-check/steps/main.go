@@ -87,10 +87,12 @@ func run(ctx context.Context, a *arguments, w io.Writer) error {
 		return err
 	}
 	load := newWorkload(a.config, 1+2*slices.Max(sizes))
+	c := a.config
 	fmt.Fprintf(w, "%s weights, %d layers, width %d, %d tokens in a sequence, vocabulary %s; median and least of %d steps\n",
-		format.Thousands(a.config.NumParameters()), a.config.Layers, a.config.Width, a.config.Context, format.Thousands(a.config.VocabSize), a.steps)
+		format.Thousands(c.NumParameters()), c.Layers, c.Width, c.Context, format.Thousands(c.VocabSize), a.steps)
 	fmt.Fprintln(w, "peak: of an H100 SXM, 989 TFLOP/s in bf16 and 67 in f32; attention is counted for the pairs that it looks at")
-	fmt.Fprintf(w, "%9s %8s %5s %10s %10s %9s %9s %8s %6s %10s  on\n", "precision", "products", "batch", "ms a step", "least", "tokens/s", "TFLOP/s", "of peak", "loss", "then")
+	fmt.Fprintf(w, "%9s %8s %5s %10s %10s %9s %9s %8s %6s %10s  on\n",
+		"precision", "products", "batch", "ms a step", "least", "tokens/s", "TFLOP/s", "of peak", "loss", "then")
 	var failed []error
 	for _, precision := range strings.Split(a.precisions, ",") {
 		for _, gemm := range strings.Split(a.products, ",") {
