@@ -17,6 +17,7 @@ import (
 	"trainer/internal/vm"
 	"trainer/model"
 	"trainer/tokenizer"
+	"trainer/train"
 )
 
 // asker asks a trained model.
@@ -70,19 +71,7 @@ func load(dir string) (*model.Model, tokenizer.Tokenizer, error) {
 	if _, err := os.Stat(filepath.Join(dir, model.ConfigFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, noModel(dir)
 	}
-	m, err := model.Load(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := tokenizer.Load(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	if c := m.Config; t.VocabSize() != c.VocabSize || int(t.EOS()) != c.EOS {
-		return nil, nil, fault.Dataf("%s: the tokenizer has %d tokens and ends a text by token %d, but %s says %d and %d: the files are not of one model",
-			dir, t.VocabSize(), t.EOS(), model.ConfigFile, c.VocabSize, c.EOS)
-	}
-	return m, t, nil
+	return train.LoadModel(dir)
 }
 
 // newBackend opens what the model runs on.

@@ -25,6 +25,7 @@ type arguments struct {
 	splitSeed      uint64
 	evaluateTokens int
 
+	initFrom  string
 	config    model.Config
 	positions string
 
@@ -60,6 +61,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/train -seed 2 -out runs/second   another one",
 		"go run ./cmd/train -data sums.txt             your own examples, one a line",
 		"go run ./cmd/train -data book.txt             a text, letter by letter",
+		"go run ./cmd/train -data book.txt -init-from gpt2/   with the weights of another model",
 		"go run ./cmd/train -resume                    go on where a run was stopped",
 	)
 	g := f.Group("Data")
@@ -72,6 +74,7 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Model")
 	g.String(&a.preset, "preset", "flags that go together: calculator; for text: shakespeare-char, gpt2, gpt2-medium, gpt2-large, gpt2-xl")
+	g.String(&a.initFrom, "init-from", "`folder` of a model to begin with, of Hugging Face or an earlier run: its weights, sizes and tokenizer")
 	c := &a.config
 	g.Int(&c.Layers, "layers", "transformer blocks")
 	g.Int(&c.Heads, "heads", "attention heads of a block")
@@ -179,8 +182,10 @@ func (a *arguments) settle(f *cli.Flags) error {
 	if o.Optimizer == "sgd" && !f.Given("lr") {
 		o.LearningRate = sgdLearningRate
 	}
-	a.config.Positions = model.Positions(a.positions)
-	a.config.MLPWidth = 4 * a.config.Width
+	if a.initFrom == "" {
+		a.config.Positions = model.Positions(a.positions)
+		a.config.MLPWidth = 4 * a.config.Width
+	}
 	switch {
 	case !(a.heldOut >= 0 && a.heldOut < 1):
 		return fault.Usagef("-held-out %g: expected a share of 0 or more and less than 1, such as 0.1", a.heldOut)

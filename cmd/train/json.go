@@ -44,7 +44,7 @@ func (v *jsonView) started(s *session) {
 		stages[i] = fields{"name": stage.Name, "weights": stage.Weights}
 	}
 	v.print("start", fields{
-		"device": s.trainer.Device(), "device_reason": s.device.Reason, "stages": stages, "parameters": s.config.NumParameters(),
+		"device": s.trainer.Device(), "device_reason": s.device.Reason, "stages": stages, "parameters": s.trainer.Model.Config.NumParameters(),
 		"examples": s.lessons.trained.Len(), "held_out_examples": s.lessons.heldOut.Len(), "vocabulary": s.tokenizer.VocabSize(),
 		"out": s.out, "seed": s.options.Seed, "step": s.trainer.StepsTaken(), "options": s.options,
 	})

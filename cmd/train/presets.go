@@ -45,5 +45,8 @@ func (a *arguments) applyPreset(f *cli.Flags) error {
 	if !ok {
 		return fault.Usagef("-preset %q: expected %s", a.preset, strings.Join(slices.Sorted(maps.Keys(presets)), ", "))
 	}
+	if a.initFrom != "" {
+		values = withoutArchitecture(values)
+	}
 	return f.Fill(values)
 }

@@ -1,6 +1,10 @@
 package main
 
-import "trainer/model"
+import (
+	"strings"
+
+	"trainer/model"
+)
 
 // question is asked before and after the training.
 type question struct {
@@ -47,6 +51,9 @@ func (s *session) ask() ([]answer, error) {
 			ids = append(ids, c.Token)
 		}
 		a.got = s.tokenizer.Decode(ids)
+		if a.graded() {
+			a.got = strings.TrimPrefix(a.got, " ") // which stands between question and answer
+		}
 		a.right = a.got == a.expected && ids[len(ids)-1] == s.tokenizer.EOS()
 		answers[i] = a
 	}

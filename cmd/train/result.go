@@ -33,7 +33,7 @@ func newResult(s *session, trained, heldOut *train.Evaluation, finalLoss float64
 		HeldOutByOperation: byOperation(heldOut), TrainByOperation: byOperation(trained),
 		FinalLoss: finalLoss,
 		Steps:     s.trainer.StepsTaken(), Seconds: s.trainer.Seconds(),
-		Parameters: s.config.NumParameters(), Examples: trained.Total, HeldOutExamples: heldOut.Total,
+		Parameters: s.trainer.Model.Config.NumParameters(), Examples: trained.Total, HeldOutExamples: heldOut.Total,
 		Device: s.trainer.Device(), Seed: s.options.Seed,
 		trained: trained, heldOut: heldOut,
 	}

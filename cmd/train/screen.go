@@ -68,6 +68,9 @@ func (v *screen) started(s *session) {
 		name = ""
 	}
 	v.row("tokens", cli.Plain, fmt.Sprintf("a vocabulary of %s, in sequences of at most %d", count(c.VocabSize, "token"), c.Context))
+	if s.base != nil && s.trainer.StepsTaken() == 0 {
+		v.row("weights", cli.Plain, "those of "+s.initFrom)
+	}
 	v.row("training", cli.Plain, fmt.Sprintf("%s of %s, %s, seed %d",
 		count(o.Steps, "step"), count(o.Batch*o.Accumulate, "sequence"), optimizerNames[o.Optimizer], o.Seed))
 	v.row("", cli.Plain, fmt.Sprintf("learning rate %g after %s of warm-up, then %s", o.LearningRate, count(o.WarmUp, "step"), o.Schedule))
@@ -86,7 +89,7 @@ var optimizerNames = map[string]string{"adamw": "AdamW", "sgd": "plain gradient 
 
 // stages lists the stages of the model with their weights, and explains the first of each kind.
 func (v *screen) stages() {
-	c := v.session.config
+	c := v.session.trainer.Model.Config
 	v.print("%s", v.title("The model, stage by stage"))
 	explained := make(map[string]bool)
 	for _, stage := range v.session.trainer.Model.Stages {

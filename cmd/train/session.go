@@ -30,6 +30,7 @@ type session struct {
 	state     *train.State // of the checkpoint to go on from, or nil
 	previous  string       // the folder in which the finished run that was in this one is kept, or ""
 	material  material
+	base      *model.Model // to begin with, where -init-from names one, or nil
 	tokenizer tokenizer.Tokenizer
 	lessons   *lessons
 	trainer   *train.Trainer
@@ -77,6 +78,11 @@ func (s *session) settle() error {
 	}
 	if _, err := os.Stat(s.out); s.resume && err == nil {
 		if err := s.openFolder(); err != nil {
+			return err
+		}
+	}
+	if s.initFrom != "" {
+		if err := s.loadBase(); err != nil {
 			return err
 		}
 	}
@@ -154,15 +160,17 @@ func (s *session) prepare() error {
 	if s.material, err = s.readMaterial(); err != nil {
 		return err
 	}
-	if s.tokenizer, err = s.material.vocabulary(); err != nil {
-		return err
+	if s.base == nil {
+		if s.tokenizer, err = s.material.vocabulary(); err != nil {
+			return err
+		}
 	}
 	context := s.config.Context
 	if e, ok := s.material.(*exampleMaterial); ok {
 		if err := e.checkRepeats(s.options.Repeats); err != nil {
 			return err
 		}
-		if s.data != "" && !s.flags.Given("context") {
+		if s.data != "" && s.base == nil && !s.flags.Given("context") {
 			context = 0
 		}
 	}
@@ -216,6 +224,9 @@ func (s *session) removeResults() error {
 
 // newModel makes the model, or loads it with its tokenizer.
 func (s *session) newModel() (*model.Model, error) {
+	if s.base != nil {
+		return s.base, nil
+	}
 	if s.state == nil {
 		c := s.config
 		c.VocabSize = s.tokenizer.VocabSize()
