@@ -14,7 +14,9 @@ type filesystem interface {
 	create(path string) (file, error) // fails if path exists
 	mkdir(path string) error          // fails if path exists
 	rename(from, to string) error     // replaces a file
-	remove(path string) error         // a file or an empty folder
+	link(from, to string) error       // gives a file a second name
+	open(path string) (io.ReadCloser, error)
+	remove(path string) error // a file or an empty folder
 	list(dir string) ([]string, error)
 	syncDir(dir string) error // makes what happened to the names in dir last through a power cut
 }
@@ -33,7 +35,10 @@ func (disk) create(path string) (file, error) {
 
 func (disk) mkdir(path string) error      { return os.Mkdir(path, 0o777) }
 func (disk) rename(from, to string) error { return os.Rename(from, to) }
+func (disk) link(from, to string) error   { return os.Link(from, to) }
 func (disk) remove(path string) error     { return os.Remove(path) }
+
+func (disk) open(path string) (io.ReadCloser, error) { return os.Open(path) }
 
 func (disk) list(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

@@ -26,17 +26,6 @@ func mountSmall(t *testing.T) string {
 	return dir
 }
 
-func saveModel(dir string, content []byte) error {
-	g, err := Begin(dir)
-	if err != nil {
-		return err
-	}
-	if err := g.Write("model", func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil {
-		return err
-	}
-	return g.Commit()
-}
-
 func TestFullDiskKeepsTheLastCheckpoint(t *testing.T) {
 	dir := mountSmall(t)
 	old := []byte("old")

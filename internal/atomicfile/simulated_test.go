@@ -1,7 +1,9 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -22,6 +24,8 @@ type simulated struct {
 	failAt  int   // the step from which on all fail, or -1
 	once    bool  // only step failAt fails
 	failure error // how
+
+	noLinks bool // as on FAT
 }
 
 type simulatedFile struct {
@@ -111,6 +115,30 @@ func (s *simulated) rename(from, to string) error {
 	}
 	s.change(change{from: from, to: to, file: s.files[from]})
 	return nil
+}
+
+func (s *simulated) link(from, to string) error {
+	if err := s.step(); err != nil {
+		return err
+	}
+	if s.noLinks {
+		return errors.ErrUnsupported
+	}
+	if s.files[from] == nil || s.files[to] != nil {
+		return fs.ErrInvalid
+	}
+	s.change(change{to: to, file: s.files[from]})
+	return nil
+}
+
+func (s *simulated) open(path string) (io.ReadCloser, error) {
+	if err := s.step(); err != nil {
+		return nil, err
+	}
+	if s.files[path] == nil {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(bytes.NewReader(s.files[path].data)), nil
 }
 
 func (s *simulated) remove(path string) error {

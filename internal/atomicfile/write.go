@@ -1,5 +1,6 @@
 // Package atomicfile replaces files so that a kill or a power cut at any instant leaves the old content or the new one,
-// whole: Write for one file, Group for several that belong together, such as the files of a checkpoint.
+// whole: Write for one file, Group for several that belong together, such as the files of a checkpoint, and Link and Remove for whole folders
+// of such files.
 //
 // Errors name the path and say what became of the old content; they are plain failures, of no class of package fault.
 package atomicfile
