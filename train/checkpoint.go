@@ -48,7 +48,7 @@ func OpenFolder(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Recover(dir); err != nil {
+	if err := errors.Join(atomicfile.Recover(dir), atomicfile.RecoverFolders(filepath.Join(dir, KeptFolder))); err != nil {
 		lock.Release()
 		return nil, err
 	}
@@ -98,16 +98,19 @@ type State struct {
 	Epoch     int               `json:"epoch"` // of the sampler
 	Next      int               `json:"next"`  // its position in the epoch
 	Options   Options           `json:"options"`
-	Data      string            `json:"data"`      // fingerprint of the training data
-	Arguments map[string]string `json:"arguments"` // of the program that began the run, for it to use again
+	Data      string            `json:"data"`               // fingerprint of the training data
+	Arguments map[string]string `json:"arguments"`          // of the program that began the run, for it to use again
+	HeldOut   *HeldOut          `json:"held_out,omitempty"` // of an evaluation at this step
 }
 
 // stateKey is the metadata of state.safetensors that holds the State as JSON.
 const stateKey = "trainer"
 
 // State returns the state of the last checkpoint, nil when the folder has none.
-func (f *Folder) State() (*State, error) {
-	path := f.Path(StateFile)
+func (f *Folder) State() (*State, error) { return readState(f.Path(StateFile)) }
+
+// readState reads the State of a file, nil where there is none.
+func readState(path string) (*State, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -159,11 +162,14 @@ func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
-	return f.write(s)
+	return f.write(s, Keep{})
 }
 
-// write replaces the checkpoint by one of a snapshot. It touches nothing that Log does, so that both can happen at the same time.
-func (f *Folder) write(s *snapshot) error {
+// checkpointFiles are replaced together.
+var checkpointFiles = []string{model.WeightsFile, model.ConfigFile, tokenizer.FileName, tokenizer.ConfigFileName, StateFile}
+
+// write replaces the checkpoint by one of a snapshot, and keeps others as a policy asks for. It touches nothing that Log does, so that both can happen at the same time.
+func (f *Folder) write(s *snapshot, keep Keep) error {
 	if err := s.checkFinite(); err != nil {
 		return err
 	}
@@ -182,21 +188,19 @@ func (f *Folder) write(s *snapshot) error {
 		}
 	}
 	c := s.model.Config
-	for _, file := range []struct {
-		name    string
-		content func(io.Writer) error
-	}{
-		{model.WeightsFile, s.model.WriteWeights},
-		{model.ConfigFile, text(c.Marshal())},
-		{tokenizer.FileName, text(s.tokenizer.JSON())},
-		{tokenizer.ConfigFileName, text(tokenizer.ConfigJSON(s.tokenizer, c.Context))},
-		{StateFile, s.writeState},
-	} {
-		if err := g.Write(file.name, file.content); err != nil {
+	contents := map[string]func(io.Writer) error{
+		model.WeightsFile:        s.model.WriteWeights,
+		model.ConfigFile:         text(c.Marshal()),
+		tokenizer.FileName:       text(s.tokenizer.JSON()),
+		tokenizer.ConfigFileName: text(tokenizer.ConfigJSON(s.tokenizer, c.Context)),
+		StateFile:                s.writeState,
+	}
+	for _, name := range checkpointFiles {
+		if err := g.Write(name, contents[name]); err != nil {
 			return err
 		}
 	}
-	return g.Commit()
+	return f.retain(keep, kept{s.state.Step, s.state.HeldOut}, g.Commit)
 }
 
 // Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from

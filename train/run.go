@@ -13,6 +13,7 @@ type Plan struct {
 	Arguments      map[string]string // kept with each checkpoint
 	EvaluateEvery  int               // steps between evaluations of the held-out examples; 0 is never
 	SaveEvery      int               // steps between checkpoints; 0 is at the end only
+	Keep           Keep              // which of them are kept; one behind each evaluation that is the best so far, if the best is to be
 	TargetAccuracy float64           // stop when the held-out accuracy is this high; 0 is never
 	StopAfter      int               // stop at this step, as if interrupted; 0 is never
 }
@@ -42,15 +43,20 @@ type run struct {
 	Observer
 	ctx     context.Context
 	saver   saver
-	example int // that is followed; -1 before it is chosen
+	example int      // that is followed; -1 before it is chosen
+	heldOut *HeldOut // of an evaluation behind the last step, nil where there was none
+	best    *HeldOut // of all checkpoints
 }
 
 // steps is the loop.
-func (r *run) steps() error {
+func (r *run) steps() (err error) {
 	if r.step == 0 {
-		if err := r.save(false); err != nil {
-			return err
-		}
+		err = r.save(false)
+	} else {
+		r.heldOut, r.best, err = r.Folder.standing(r.step, r.Keep.Best)
+	}
+	if err != nil {
+		return err
 	}
 	for r.step < r.Options.Steps {
 		if err := r.report(); err != nil {
@@ -83,7 +89,8 @@ func (r *run) next() (reached bool, err error) {
 		return false, err
 	}
 	r.Stepped(m)
-	last := r.step == r.Options.Steps
+	last, improved := r.step == r.Options.Steps, false
+	r.heldOut = nil
 	if r.HeldOut.Len() > 0 && (due(r.step, r.EvaluateEvery) || last) {
 		e, err := r.Evaluate(r.HeldOut)
 		if err != nil {
@@ -93,9 +100,13 @@ func (r *run) next() (reached bool, err error) {
 			return false, err
 		}
 		r.Evaluated(r.step, e)
+		r.heldOut = e.heldOut()
+		if improved = r.Keep.Best != "" && r.Keep.Best.better(r.heldOut, r.best); improved {
+			r.best = r.heldOut
+		}
 		reached = r.TargetAccuracy > 0 && e.Accuracy() >= r.TargetAccuracy
 	}
-	if due(r.step, r.SaveEvery) && !last && !reached {
+	if (due(r.step, r.SaveEvery) || improved) && !last && !reached {
 		return reached, r.save(true)
 	}
 	return reached, nil

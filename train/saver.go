@@ -41,13 +41,14 @@ func (r *run) save(meanwhile bool) error {
 	s.saved, s.begun = r.step, begun
 	held, err := r.snapshot(r.Arguments)
 	if err == nil {
+		held.state.HeldOut = r.heldOut
 		err = r.Folder.flush()
 	}
 	if err != nil {
 		return r.conclude(written{err: err})
 	}
 	write := func(held *snapshot) written {
-		err := r.Folder.write(held)
+		err := r.Folder.write(held, r.Keep)
 		return written{time.Now(), err}
 	}
 	if !meanwhile || !s.copies.fits(held) {

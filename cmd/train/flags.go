@@ -37,6 +37,7 @@ type arguments struct {
 	out                       string
 	resume, overwrite         bool
 	saveEvery, stopAfter      int
+	keep                      train.Keep
 	quiet, json               bool
 	cpuProfile, memoryProfile string
 }
@@ -117,6 +118,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.Bool(&a.resume, "resume", "go on from the last checkpoint, with the flags of the run")
 	g.Bool(&a.overwrite, "overwrite", "replace what the folder holds, an unfinished run included")
 	g.Int(&a.saveEvery, "save-every", "`steps` between checkpoints; 0 is at the end only")
+	g.Int(&a.keep.Last, "keep", "checkpoints before the current one that are kept, in checkpoints/")
+	g.Var((*keepBest)(&a.keep.Best), "keep-best", "keep the best checkpoint too: by held-out loss, or -keep-best=accuracy; one is written behind each best evaluation")
 	g.Int(&a.stopAfter, "stop-after", "save and stop at this `step`, as if interrupted; 0 is never")
 	f.Config(g)
 
@@ -139,7 +142,9 @@ var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "qu
 
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
-var changeable = []string{"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every"}
+var changeable = []string{
+	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every", "keep", "keep-best",
+}
 
 // runArguments are the values of the flags that a resumed run takes over.
 func runArguments(f *cli.Flags) map[string]string {
@@ -196,6 +201,10 @@ func (a *arguments) settle(f *cli.Flags) error {
 	case a.evaluateEvery < 0 || a.saveEvery < 0 || a.stopAfter < 0:
 		return fault.Usagef("-evaluate-every %d -save-every %d -stop-after %d: expected steps, 0 (never) or more",
 			a.evaluateEvery, a.saveEvery, a.stopAfter)
+	case a.keep.Last < 0:
+		return fault.Usagef("-keep %d: expected 0 checkpoints or more", a.keep.Last)
+	case a.keep.Best != "" && a.heldOut == 0 && a.evalData == "":
+		return fault.Usagef("-keep-best with -held-out 0: expected something held out, or -eval-data, by which the best is known")
 	case a.resume && a.overwrite:
 		return fault.Usagef("-resume and -overwrite: expected one of them: go on with the run in the folder, or replace it")
 	case a.quiet && a.json:
@@ -251,6 +260,29 @@ func (r repeats) Set(text string) error {
 			return fmt.Errorf("%q: expected operation=number, such as times=3", part)
 		}
 		r[operation] = n
+	}
+	return nil
+}
+
+// keepBest is the value of -keep-best, which can be given without one.
+type keepBest train.Measure
+
+func (k *keepBest) String() string { return string(*k) }
+
+// IsBoolFlag makes package flag accept it alone.
+func (k *keepBest) IsBoolFlag() bool { return true }
+
+// Set chooses a measure.
+func (k *keepBest) Set(text string) error {
+	switch m := train.Measure(text); {
+	case m == train.ByLoss || m == train.ByAccuracy:
+		*k = keepBest(text)
+	case text == "true":
+		*k = keepBest(train.ByLoss)
+	case text == "false" || text == "":
+		*k = ""
+	default:
+		return fmt.Errorf("%q: expected %s or %s", text, train.ByLoss, train.ByAccuracy)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"trainer/train"
 )
 
 func TestKilledFiftyTimesAlwaysResumes(t *testing.T) {
@@ -27,7 +30,7 @@ func killAndResume(t *testing.T, kills int, more ...string) {
 		kills = 5
 	}
 	flags := append([]string{"-data", "sums.txt", "-out", "run", "-layers", "1", "-d-model", "8", "-heads", "2", "-batch", "8", "-threads", "1",
-		"-steps", "2000", "-evaluate-every", "100"}, more...)
+		"-steps", "2000", "-evaluate-every", "100", "-keep", "2", "-keep-best"}, more...)
 	random := rand.New(rand.NewPCG(1, 2))
 	dir := workplace(t)
 	folder := filepath.Join(dir, "run")
@@ -63,11 +66,34 @@ func killAndResume(t *testing.T, kills int, more ...string) {
 	succeed(t, whole, append(flags, "-save-every", "0", "-quiet")...)
 	sameCheckpoint(t, folder, filepath.Join(whole, "run"))
 	checkSteps(t, folder, steps)
+	// The same checkpoint is the best; which ones are kept besides depends on the kills, and its state names flags, which differ.
+	if got, want := bestModel(t, folder), bestModel(t, filepath.Join(whole, "run")); !bytes.Equal(got, want) {
+		t.Error("the best checkpoint is not that of the run that was left alone")
+	}
 	for name := range contents(t, dir) {
 		if strings.Contains(name, "/.") {
 			t.Errorf("%s was left behind", name)
 		}
 	}
+}
+
+// bestModel is the model file of the checkpoint of a run that did best.
+func bestModel(t *testing.T, folder string) []byte {
+	t.Helper()
+	f, err := train.OpenFolder(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	path, _, err := f.Best(train.ByLoss)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(path, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestSignalSavesAndSaysHowToGoOn(t *testing.T) {

@@ -25,6 +25,13 @@ type result struct {
 	Seed               uint64             `json:"seed"`
 
 	trained, heldOut *train.Evaluation
+	best             *best
+}
+
+// best is the best checkpoint, where -keep-best asks for one.
+type best struct {
+	path string
+	*train.HeldOut
 }
 
 func newResult(s *session, trained, heldOut *train.Evaluation, finalLoss float64) *result {

@@ -295,6 +295,10 @@ func (v *screen) summary(r *result) {
 	} {
 		v.print("  %-20s %s\n", line[0], v.faint(line[1]))
 	}
+	if r.best != nil {
+		v.print("  %s\n  %-20s %s\n", r.best.path, "", v.faint(fmt.Sprintf("the best checkpoint: held out loss %s, right %s",
+			lossText(r.best.HeldOut.Loss), format.Percent(r.best.HeldOut.Accuracy))))
+	}
 }
 
 // shortest is the shortest question.

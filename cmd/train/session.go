@@ -193,14 +193,14 @@ func (s *session) prepare() error {
 	if s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options); err != nil {
 		return fault.InFlags(err, flagOf)
 	}
-	step := 0
+	step, stays := 0, -1 // of a new run no checkpoint stays, not even that of step 0
 	if s.state != nil {
 		if err := s.folder.Resume(s.trainer, s.state); err != nil {
 			return fault.InFlags(err, flagOf)
 		}
-		step = s.state.Step
+		step, stays = s.state.Step, s.state.Step
 	}
-	if err := s.removeResults(); err != nil {
+	if err := errors.Join(s.removeResults(), s.folder.DropKept(stays)); err != nil {
 		return err
 	}
 	seconds, err := s.folder.OpenMetrics(step)
@@ -270,7 +270,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.view.before(before)
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
-		TargetAccuracy: s.target, StopAfter: s.stopAfter}
+		Keep: s.keep, TargetAccuracy: s.target, StopAfter: s.stopAfter}
 	err = s.trainer.Run(ctx, plan, s.view)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
@@ -307,6 +307,15 @@ func (s *session) result() (*result, error) {
 		return nil, err
 	}
 	r := newResult(s, trained, heldOut, recent)
+	if s.keep.Best != "" {
+		path, measured, err := s.folder.Best(s.keep.Best)
+		if err != nil {
+			return nil, err
+		}
+		if measured != nil {
+			r.best = &best{path, measured}
+		}
+	}
 	err = atomicfile.Write(s.folder.Path(train.SummaryFile), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
