@@ -56,6 +56,20 @@ func TestFullDiskKeepsTheLastCheckpoint(t *testing.T) {
 	}
 }
 
+func TestFullDiskOfTensorBoardEndsTheRunBehindASave(t *testing.T) {
+	t.Parallel()
+	flags := []string{"-steps", "1500", "-tensorboard"}
+	dir := workplace(t)
+	events := filepath.Join(dir, "run", "tensorboard")
+	if err := os.MkdirAll(events, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, events, "size=64k")
+	fail(t, 1, []string{"cannot save run/tensorboard/events.out.", "the disk is full", "stopped at step ", "is saved; go on with:\n"}, dir, small(flags...)...)
+	succeed(t, dir, "-resume", "-out", "run", "-quiet", "-tensorboard=false")
+	checkSteps(t, filepath.Join(dir, "run"), 1500)
+}
+
 func TestReadOnlyFolderIsNamed(t *testing.T) {
 	t.Parallel()
 	dir := stopped(t)

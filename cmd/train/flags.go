@@ -38,6 +38,7 @@ type arguments struct {
 	resume, overwrite         bool
 	saveEvery, stopAfter      int
 	keep                      train.Keep
+	tensorboard               bool
 	quiet, json               bool
 	cpuProfile, memoryProfile string
 }
@@ -121,6 +122,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.Int(&a.keep.Last, "keep", "checkpoints before the current one that are kept, in checkpoints/")
 	g.Var((*keepBest)(&a.keep.Best), "keep-best", "keep the best checkpoint too: by held-out loss, or -keep-best=accuracy; one is written behind each best evaluation")
 	g.Int(&a.stopAfter, "stop-after", "save and stop at this `step`, as if interrupted; 0 is never")
+	g.Bool(&a.tensorboard, "tensorboard", "write event files for TensorBoard, into tensorboard/")
 	f.Config(g)
 
 	g = f.Group("Output")
@@ -143,7 +145,7 @@ var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "qu
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
 var changeable = []string{
-	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every", "keep", "keep-best",
+	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every", "keep", "keep-best", "tensorboard",
 }
 
 // runArguments are the values of the flags that a resumed run takes over.

@@ -16,6 +16,7 @@ import (
 	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/format"
+	"trainer/internal/tensorboard"
 	"trainer/model"
 	"trainer/tokenizer"
 	"trainer/train"
@@ -36,6 +37,7 @@ type session struct {
 	trainer   *train.Trainer
 	questions []question
 	view      view
+	board     *board // nil without -tensorboard
 }
 
 // view tells about a run.
@@ -106,8 +108,11 @@ func memoryOnGPU(c model.Config) int {
 
 func (s *session) close() error {
 	var err error
+	if s.board != nil {
+		err = s.board.close()
+	}
 	if s.trainer != nil {
-		err = s.trainer.Close()
+		err = errors.Join(err, s.trainer.Close())
 	}
 	if s.folder != nil {
 		err = errors.Join(err, s.folder.Close())
@@ -203,6 +208,11 @@ func (s *session) prepare() error {
 	if err := errors.Join(s.removeResults(), s.folder.DropKept(stays)); err != nil {
 		return err
 	}
+	if s.state == nil {
+		if err := tensorboard.Remove(s.folder.Path(boardFolder)); err != nil {
+			return err
+		}
+	}
 	seconds, err := s.folder.OpenMetrics(step)
 	if err != nil {
 		return err
@@ -269,11 +279,25 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view.before(before)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	observers := train.Observers{s.view}
+	if s.tensorboard {
+		if s.board, err = newBoard(s.folder.Path(boardFolder), s.trainer.StepsTaken(), end); err != nil {
+			return err
+		}
+		s.board.answers(s.trainer.StepsTaken(), before)
+		observers = append(observers, s.board)
+	}
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
 		Keep: s.keep, TargetAccuracy: s.target, StopAfter: s.stopAfter}
-	err = s.trainer.Run(ctx, plan, s.view)
+	err = s.trainer.Run(ctx, plan, observers)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
+		if s.board != nil && s.board.err != nil {
+			s.board.told = true
+			err = fmt.Errorf("%w; stopped", s.board.err)
+		}
 		return fmt.Errorf("%w at step %s of %s, which is saved; go on with:\n  %s",
 			err, format.Thousands(s.trainer.StepsTaken()), format.Thousands(s.options.Steps), resumeCommand(s.out))
 	}
@@ -289,6 +313,9 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view.after(after, r)
+	if s.board != nil {
+		s.board.answers(s.trainer.StepsTaken(), after)
+	}
 	return nil
 }
 
