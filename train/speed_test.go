@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"trainer/internal/cpu/kernel"
 	"trainer/internal/fault"
 	"trainer/internal/memory"
 	"trainer/internal/peak"
@@ -40,7 +41,7 @@ func TestASteadyStepAllocatesNothing(t *testing.T) {
 // products alone, of matrices that fit the second-level cache.
 func BenchmarkStep(b *testing.B) {
 	const threads = 2
-	limit := peak.GEMM(threads)
+	limit := peak.GEMM(threads, kernel.Best())
 	for _, batch := range []int{64, 256, 1024} {
 		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
 			o := Calculator()

@@ -12,11 +12,11 @@ import (
 )
 
 // GEMM returns the speed of matrix products [256, 256]·[256, 256] on several threads at once, in floating-point operations a second of all
-// of them. Each thread has its own three matrices, which fit its second-level cache, and the fastest kernel for this processor. It is the
-// best of a few rounds of some milliseconds, since other programs can only make it slower.
-func GEMM(threads int) float64 {
+// of them. Each thread has its own three matrices, which fit its second-level cache. It is the best of a few rounds of some milliseconds,
+// since other programs can only make it slower.
+func GEMM(threads int, kernels *kernel.Set) float64 {
 	const size, repeats, rounds = 256, 50, 8
-	kernels, workers := kernel.Best(), team.New(threads)
+	workers := team.New(threads)
 	defer workers.Close()
 	products, scratch := make([]kernel.Gemm, threads), make([][]float32, threads)
 	for i := range products {

@@ -1,28 +1,22 @@
 package main
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"trainer/model"
+	"trainer/train"
 )
 
 func TestPyTorchGetsTheExamplesAsARectangle(t *testing.T) {
 	w := newTestWorkload(t)
-	path := filepath.Join(t.TempDir(), "workload.json")
-	if err := w.write(path); err != nil {
-		t.Fatal(err)
+	all := make([]int, w.data.Len())
+	for i := range all {
+		all[i] = i
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got struct{ Inputs, Targets [][]int32 }
-	if err := json.Unmarshal(text, &got); err != nil {
-		t.Fatal(err)
-	}
+	got := w.rectangles([][]int{all})[0]
 	if len(got.Inputs) != w.data.Len() || len(got.Targets) != w.data.Len() {
 		t.Fatalf("%d inputs and %d targets, want %d", len(got.Inputs), len(got.Targets), w.data.Len())
 	}
@@ -47,12 +41,12 @@ func TestPyTorchGetsTheExamplesAsARectangle(t *testing.T) {
 }
 
 func TestADifferentLossEndsTheComparison(t *testing.T) {
-	s := &steps{Batch: 64}
 	same := &turn{Losses: []float64{3.5, 3.4, 3.3, 3.2, 3.1}}
-	if err := s.compare("eager", same, &turn{Losses: []float64{3.5, 3.4, 3.3, 3.2001, 3.1}}); err != nil {
-		t.Errorf("losses that differ by rounding: %v", err)
+	d, err := deviation("batch 64", "eager", same, &turn{Losses: []float64{3.5, 3.4, 3.3, 3.2001, 3.1}}, 1e-3)
+	if err != nil || !(d > 3e-5 && d < 4e-5) {
+		t.Errorf("losses that differ by rounding: %g, %v, want 1e-4 of 3.2", d, err)
 	}
-	err := s.compare("eager", same, &turn{Losses: []float64{3.5, 3.4, 3.31, 3.2, 3.1}})
+	_, err = deviation("batch 64", "eager", same, &turn{Losses: []float64{3.5, 3.4, 3.31, 3.2, 3.1}}, 1e-3)
 	if err == nil || !strings.Contains(err.Error(), "batch 64, step 3") {
 		t.Errorf("losses that differ: error %v, want one that names batch and step", err)
 	}
@@ -60,7 +54,7 @@ func TestADifferentLossEndsTheComparison(t *testing.T) {
 
 func TestWithoutPyTorchItSaysHowToGetIt(t *testing.T) {
 	t.Setenv("TRAINER_PYTHON", filepath.Join(t.TempDir(), "python3"))
-	_, err := startPeer(t.Context(), newTestWorkload(t), t.TempDir(), 1)
+	_, err := startPeer(t.Context(), model.Calculator(35), train.Calculator(), "none", t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), "pip install torch") {
 		t.Errorf("error %v, want one that says how to install PyTorch", err)
 	}

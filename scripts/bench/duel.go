@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"trainer/internal/cpu/kernel"
 	"trainer/internal/peak"
 )
 
@@ -50,17 +51,18 @@ func duel(ctx context.Context, w *workload, p *peer, batch int, a *arguments) (*
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		mine, batches, err := us.steps(n)
+		mine, err := us.steps(n)
 		if err != nil {
 			return nil, err
 		}
 		if round > 0 {
 			times["ours"] = append(times["ours"], mine.Milliseconds[unhurried:]...)
 		}
-		row.GFLOP, row.peak = us.gflop(batches), max(row.peak, peak.GEMM(a.threads))
+		row.GFLOP, row.peak = us.gflop(mine.Places), max(row.peak, peak.GEMM(a.threads, kernel.Best()))
 		if p == nil {
 			continue
 		}
+		batches := w.rectangles(mine.Places)
 		for _, mode := range modes(a) {
 			theirs, err := p.steps(mode, batch, batches)
 			if err != nil {
@@ -68,7 +70,7 @@ func duel(ctx context.Context, w *workload, p *peer, batch int, a *arguments) (*
 			}
 			if round > 0 {
 				times[mode] = append(times[mode], theirs.Milliseconds[unhurried:]...)
-			} else if err := row.compare(mode, mine, theirs); err != nil {
+			} else if row.LossDeviation, err = deviation(fmt.Sprintf("batch %d", batch), mode, mine, theirs, 1e-3); err != nil {
 				return nil, err
 			}
 		}
@@ -98,17 +100,17 @@ func modes(a *arguments) []string {
 	return []string{"eager", "fused"}
 }
 
-// compare holds the losses of the first steps, from the same weights on the same examples, against each other. What rounding does to them
-// grows with the steps, so only a few are looked at.
-func (s *steps) compare(mode string, mine, theirs *turn) error {
-	const first, tolerance = 5, 1e-3
-	for i := range first {
-		deviation := math.Abs(mine.Losses[i]-theirs.Losses[i]) / theirs.Losses[i]
-		if !(deviation <= tolerance) {
-			return fmt.Errorf("batch %d, step %d: our loss is %g, that of PyTorch (%s) %g: the two do not compute the same, and times mean nothing",
-				s.Batch, i+1, mine.Losses[i], mode, theirs.Losses[i])
+// deviation holds the losses of the first steps, from the same weights on the same examples, against each other, and returns the largest
+// relative difference. What rounding does to them grows with the steps, so only a few are looked at.
+func deviation(row, mode string, mine, theirs *turn, tolerance float64) (largest float64, err error) {
+	const first = 5
+	for i := range min(first, len(mine.Losses)) {
+		d := math.Abs(mine.Losses[i]-theirs.Losses[i]) / theirs.Losses[i]
+		if !(d <= tolerance) {
+			return 0, fmt.Errorf("%s, step %d: our loss is %g, that of PyTorch (%s) %g: the two do not compute the same, and times mean nothing",
+				row, i+1, mine.Losses[i], mode, theirs.Losses[i])
 		}
-		s.LossDeviation = max(s.LossDeviation, deviation)
+		largest = max(largest, d)
 	}
-	return nil
+	return largest, nil
 }

@@ -1,11 +1,12 @@
-// Command bench times the training step of the word calculator beside the same step in PyTorch, on the same examples from the same weights,
-// and says how near it is to what the processor can do.
+// Command bench times the training step of the word calculator, or of a GPT on random tokens, beside the same step in PyTorch, on the same
+// batches from the same weights, and says how near it is to what the processor can do.
 //
-//	workload.go  the examples, the initial weights and the settings that both sides get
-//	ours.go      the trainer's side, peer.go and calculator_peer.py that of PyTorch
+//	ours.go      the trainer's side, peer.go and peer.py that of PyTorch, process.go how to talk to one
+//	workload.go  the calculator's examples, the initial weights and the settings that both sides get
 //	duel.go      the two in turns
 //	command.go   cmd/train as a process: first step, memory, the whole default run
 //	report.go    the table and the JSON
+//	gpt.go       the models on random tokens, and the two sides in turns; side.go is ours in a process of its own; gpt_report.go
 //
 // Start at run. Times are medians; the rounds of both sides alternate, so that a busy machine is unfair to neither.
 package main
@@ -14,28 +15,48 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"trainer/internal/cli"
+	"trainer/internal/device"
 	"trainer/internal/fault"
+	"trainer/model"
 )
 
 // arguments is what can be chosen.
 type arguments struct {
 	rounds, threads int
 	full, compiled  bool
+	model           string
+	length          int
+	precision       string
 	json            string
 }
 
+// calculator is the default for the flag -model.
+const calculator = "calculator"
+
 func main() {
-	a := &arguments{rounds: 9, threads: runtime.NumCPU()}
-	f := cli.New("bench", "Times the calculator's training step beside PyTorch's, in turns on the same examples.",
+	if len(os.Args) == 3 && os.Args[1] == sideArgument {
+		if err := serveSide(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(fault.ExitCode(err))
+		}
+		return
+	}
+	a := &arguments{rounds: 9, threads: runtime.NumCPU(), model: calculator}
+	f := cli.New("bench", "Times a model's training step beside PyTorch's, in turns on the same batches.",
 		"go run ./scripts/bench                 a step at three batch sizes",
 		"go run ./scripts/bench -full           the whole default run as well",
+		"go run ./scripts/bench -model gpt2     GPT-2 of 124 million weights on random tokens",
 		"TRAINER_PYTHON=venv/bin/python3 go run ./scripts/bench",
 	)
 	g := f.Group("What is measured")
-	g.Int(&a.rounds, "rounds", "turns of each side at each batch size; each turn trains on 8,192 examples")
+	g.String(&a.model, "model", "calculator; gpt2 (124 million weights) or char (4 layers, width 128, 65 letters) on random tokens")
+	g.Int(&a.length, "length", "with gpt2 and char: tokens in a sequence; 0 is every length that has a target")
+	g.String(&a.precision, "precision", "with gpt2: f32 or bf16; empty is both")
+	g.Int(&a.rounds, "rounds", "turns of each side in each line of the table")
 	g.Int(&a.threads, "threads", "threads of either side")
 	g.Bool(&a.compiled, "compile", "time PyTorch with torch.compile too; it needs a C++ compiler")
 	g.Bool(&a.full, "full", "train the default calculator from start to end")
@@ -53,6 +74,52 @@ func run(ctx context.Context, a *arguments) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if a.model == calculator {
+		return runCalculator(ctx, dir, a)
+	}
+	g, ok := gpts[a.model]
+	if !ok {
+		return fault.Usagef("-model %q: expected %s, gpt2 or char", a.model, calculator)
+	}
+	return runGPT(ctx, dir, &g, a)
+}
+
+// runGPT times a model on random tokens.
+func runGPT(ctx context.Context, dir string, g *gpt, a *arguments) error {
+	r := &gptReport{Machine: machine(a.threads), Model: a.model, Batch: g.batch, Rounds: a.rounds}
+	lengths, precisions := g.lengths, g.precisions
+	if a.length > 0 {
+		lengths = []int{a.length}
+	}
+	if a.precision != "" {
+		precisions = []string{a.precision}
+	}
+	for _, length := range lengths {
+		for _, precision := range precisions {
+			if err := device.CheckFor(device.CPU, precision, device.GEMMs[0]); err != nil {
+				fmt.Fprintf(os.Stderr, "left out: %v\n", err)
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "length %d, %s ...\n", length, precision)
+			row, version, noPeer, err := duelGPT(ctx, dir, g, length, precision, a)
+			if err != nil {
+				return err
+			}
+			if r.PyTorch = version; noPeer != nil {
+				r.NoPeer = noPeer.Error()
+			}
+			r.Rows = append(r.Rows, *row)
+		}
+	}
+	if len(r.Rows) == 0 {
+		return fault.Usagef("-precision %s: nothing is left to measure", a.precision)
+	}
+	r.print(os.Stdout)
+	return writeJSON(a.json, r)
+}
+
+// runCalculator times the calculator.
+func runCalculator(ctx context.Context, dir string, a *arguments) (err error) {
 	r := &report{Machine: machine(a.threads), Rounds: a.rounds}
 	// First of all, while this process is small: Linux counts its memory in that of a process that it starts.
 	fmt.Fprintln(os.Stderr, "cmd/train ...")
@@ -63,11 +130,17 @@ func run(ctx context.Context, a *arguments) error {
 	if err != nil {
 		return err
 	}
-	peer, err := startPeer(ctx, w, dir, a.threads)
+	weights := filepath.Join(dir, model.WeightsFile)
+	if err := w.writeWeights(weights); err != nil {
+		return err
+	}
+	options := w.options
+	options.Threads = a.threads
+	peer, err := startPeer(ctx, w.config, options, weights, dir)
 	if err != nil {
 		r.NoPeer = err.Error()
 	} else {
-		defer peer.close()
+		defer peer.end()
 		r.PyTorch = peer.version
 	}
 	var best float64
@@ -81,12 +154,9 @@ func run(ctx context.Context, a *arguments) error {
 		best = max(best, row.peak)
 	}
 	r.setPeak(best, a.threads)
-	if r.PeerMemory, err = peer.close(); err != nil {
+	if r.PeerMemory, err = peer.end(); err != nil {
 		return err
 	}
 	r.print(os.Stdout)
-	if a.json != "" {
-		return r.write(a.json)
-	}
-	return nil
+	return writeJSON(a.json, r)
 }

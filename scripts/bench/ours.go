@@ -11,29 +11,30 @@ import (
 // ours is the trainer's side.
 type ours struct{ *train.Trainer }
 
-// steps takes n steps, and returns the batches that they trained on.
-func (o ours) steps(n int) (*turn, [][]int, error) {
-	t, batches := &turn{}, make([][]int, 0, n)
+// steps takes n steps.
+func (o ours) steps(n int) (*turn, error) {
+	t := &turn{}
 	for range n {
-		begin := time.Now()
+		begin, cpu := time.Now(), processorTime()
 		m, err := o.Step()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		t.Milliseconds = append(t.Milliseconds, 1e3*time.Since(begin).Seconds())
+		t.CPU = append(t.CPU, 1e3*(processorTime()-cpu).Seconds())
 		t.Losses = append(t.Losses, m.Loss)
-		batches = append(batches, slices.Clone(o.LastBatch()))
+		t.Places = append(t.Places, slices.Clone(o.LastBatch()))
 	}
-	return t, batches, nil
+	return t, nil
 }
 
-// gflop is the arithmetic of a step on the batches, their mean, in units of a billion operations.
-func (o ours) gflop(batches [][]int) float64 {
+// gflop is the arithmetic of a step on the sequences at some places, a mean over steps, in units of a billion operations.
+func (o ours) gflop(places [][]int) float64 {
 	sum := 0.0
-	for _, b := range batches {
-		sum += train.FLOP(o.Train, o.Model.Config, b)
+	for _, list := range places {
+		sum += train.FLOP(o.Train, o.Model.Config, list)
 	}
-	return sum / float64(len(batches)) / 1e9
+	return sum / float64(len(places)) / 1e9
 }
 
 // allocations returns how many objects a step allocates, the median of n, and how many of the n allocated any: those that met a batch of a

@@ -1,119 +1,103 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
+
+	"trainer/model"
+	"trainer/train"
 )
 
-//go:embed calculator_peer.py
+//go:embed peer.py
 var peerScript []byte
 
-// peer is a Python process that trains in PyTorch on request; see calculator_peer.py for what it is asked and answers.
+// peer is a Python process that trains in PyTorch on request; see peer.py for what it is asked and answers.
 type peer struct {
-	command *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	errors  strings.Builder
+	*process
 	version string // of PyTorch
 }
 
 // turn is what a side says of a few steps.
 type turn struct {
-	Milliseconds []float64 `json:"milliseconds"` // of each step
-	Losses       []float64 `json:"losses"`       // before each step
+	Milliseconds []float64 `json:"milliseconds"`     // of each step
+	CPU          []float64 `json:"cpu_milliseconds"` // of all threads together, 0 where the system does not say
+	Losses       []float64 `json:"losses"`           // before each step
+	Places       [][]int   `json:"places,omitempty"` // of the sequences that our steps trained on
 }
 
 // howToGetPyTorch is for those who have none.
 const howToGetPyTorch = "to compare: python3 -m venv ~/torch && ~/torch/bin/pip install torch numpy && " +
 	"TRAINER_PYTHON=~/torch/bin/python3 go run ./scripts/bench"
 
-// startPeer starts the peer with the Python that the environment variable TRAINER_PYTHON names, or python3.
-func startPeer(ctx context.Context, w *workload, dir string, threads int) (*peer, error) {
+// startPeer starts the peer with the Python that the environment variable TRAINER_PYTHON names, or python3. Its models are of the
+// configuration, train with the options and begin with the weights in a file.
+func startPeer(ctx context.Context, c model.Config, o train.Options, weights, dir string) (*peer, error) {
 	python := os.Getenv("TRAINER_PYTHON")
 	if python == "" {
 		python = "python3"
 	}
-	script, data := filepath.Join(dir, "calculator_peer.py"), filepath.Join(dir, "workload.json")
-	if err := errors.Join(os.WriteFile(script, peerScript, 0o666), w.write(data)); err != nil {
+	script, settings := filepath.Join(dir, "peer.py"), filepath.Join(dir, "settings.json")
+	if err := errors.Join(os.WriteFile(script, peerScript, 0o666), writeSettings(settings, c, o)); err != nil {
 		return nil, err
-	}
-	p := &peer{command: exec.CommandContext(ctx, python, script, data, strconv.Itoa(threads))}
-	p.command.Stderr = &p.errors
-	var err error
-	if p.in, err = p.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	if err := p.command.Start(); err != nil {
-		return nil, fmt.Errorf("%w; %s", err, howToGetPyTorch)
 	}
 	var hello struct {
 		Torch   string
 		Threads int
 	}
-	if err := p.read(&hello); err != nil {
+	p, err := startProcess(exec.CommandContext(ctx, python, script, settings, weights, strconv.Itoa(o.Threads)), &hello)
+	if err != nil {
 		return nil, fmt.Errorf("%s cannot run PyTorch: %w; %s", python, err, howToGetPyTorch)
 	}
-	p.version = fmt.Sprintf("PyTorch %s, %d threads", hello.Torch, hello.Threads)
-	return p, nil
+	return &peer{p, fmt.Sprintf("PyTorch %s, %d threads", hello.Torch, hello.Threads)}, nil
 }
 
-// steps trains on batches, lists of indices of examples. A mode and a session have a model of their own.
-func (p *peer) steps(mode string, session int, batches [][]int) (*turn, error) {
-	request, err := json.Marshal(map[string]any{"mode": mode, "session": session, "batches": batches})
+// writeSettings writes what the peer has to know of a model and its training.
+func writeSettings(path string, c model.Config, o train.Options) error {
+	text, err := json.Marshal(map[string]any{
+		"model": map[string]any{
+			"vocabulary": c.VocabSize, "context": c.Context, "layers": c.Layers, "heads": c.Heads, "width": c.Width, "hidden": c.MLPWidth,
+			"tied": c.TiedHead,
+		},
+		"optimizer": map[string]float64{
+			"lr": o.LearningRate, "beta1": o.Beta1, "beta2": o.Beta2, "weight_decay": o.WeightDecay, "clip": o.Clip,
+		},
+		"precision": o.Precision,
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := p.in.Write(append(request, '\n')); err != nil {
-		return nil, p.explain(err)
-	}
+	return os.WriteFile(path, text, 0o666)
+}
+
+// batch is what the peer takes a step on: a rectangle of tokens, and the target of each.
+type batch struct {
+	Inputs  [][]int32 `json:"inputs"`
+	Targets [][]int32 `json:"targets"`
+}
+
+// ignored is the target where no prediction is wanted.
+const ignored = -100
+
+// steps trains on batches. A mode and a session have a model of their own.
+func (p *peer) steps(mode string, session int, batches []batch) (*turn, error) {
 	t := &turn{}
-	if err := p.read(t); err != nil {
+	if err := p.ask(map[string]any{"mode": mode, "session": session, "batches": batches}, t); err != nil {
 		return nil, fmt.Errorf("PyTorch, mode %s: %w", mode, err)
 	}
 	return t, nil
 }
 
-func (p *peer) read(answer any) error {
-	line, err := p.out.ReadBytes('\n')
-	if err != nil {
-		return p.explain(err)
-	}
-	return json.Unmarshal(line, answer)
-}
-
-// explain replaces an error of the connection by what ended it, the exception in the last line that Python printed.
-func (p *peer) explain(err error) error {
-	p.command.Wait()
-	lines := strings.Split(strings.TrimSpace(p.errors.String()), "\n")
-	if exception := lines[len(lines)-1]; exception != "" {
-		return errors.New(exception)
-	}
-	return err
-}
-
-// close ends the process and returns the most memory that it held, in bytes.
-func (p *peer) close() (memory int64, err error) {
+// end closes the peer, if there is one; see process.close.
+func (p *peer) end() (memory int64, err error) {
 	if p == nil {
 		return 0, nil
 	}
-	p.in.Close()
-	if p.command.ProcessState == nil {
-		err = p.command.Wait()
-	}
-	return maxResident(p.command.ProcessState), err
+	return p.close()
 }

@@ -134,8 +134,12 @@ func met(yes bool) string {
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%d MB", bytes/1e6) }
 
-func (r *report) write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+// writeJSON writes a report to a file, if one is named.
+func writeJSON(path string, report any) error {
+	if path == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err
 	}

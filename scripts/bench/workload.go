@@ -1,7 +1,8 @@
 package main
 
 import (
-	"encoding/json"
+	"bufio"
+	"errors"
 	"os"
 
 	"trainer/internal/arithmetic"
@@ -11,12 +12,13 @@ import (
 	"trainer/train/examples"
 )
 
-// workload is what both sides train: the default model on the default examples.
+// workload is what both sides train for the calculator: the default model on the default examples.
 type workload struct {
 	tokenizer tokenizer.Tokenizer
 	config    model.Config
 	options   train.Options // but for batch and threads
 	data      *train.Dataset
+	longest   int // of the examples, in tokens
 }
 
 func newWorkload() (*workload, error) {
@@ -27,8 +29,14 @@ func newWorkload() (*workload, error) {
 	w := &workload{tokenizer: t, config: model.Calculator(t.VocabSize()), options: train.Calculator()}
 	// A constant learning rate is what the peer can do without a copy of the schedule; it changes no time.
 	w.options.Schedule, w.options.WarmUp = "constant", 0
-	w.data, err = train.NewDataset(t, examples.Calculator(), w.config.Context)
-	return w, err
+	if w.data, err = train.NewDataset(t, examples.Calculator(), w.config.Context); err != nil {
+		return nil, err
+	}
+	for i := range w.data.Len() {
+		tokens, _ := w.data.Sequence(i)
+		w.longest = max(w.longest, len(tokens))
+	}
+	return w, nil
 }
 
 // newTrainer returns a trainer at step 0. The weights depend on the options' seed alone.
@@ -46,57 +54,41 @@ func (w *workload) newTrainer(batch, threads int) (*train.Trainer, error) {
 	return train.New(m, w.tokenizer, w.data, none, o)
 }
 
-// ignored is the target of PyTorch's cross-entropy where no prediction is wanted.
-const ignored = -100
-
-// peerWeight is a tensor for the peer.
-type peerWeight struct {
-	Shape  []int     `json:"shape"`
-	Values []float32 `json:"values"`
-}
-
-// write writes the workload for the peer. Where the trainer packs sequences end to end, PyTorch wants a rectangle: each example is padded to
-// the longest one.
-func (w *workload) write(path string) error {
+// writeWeights writes the initial weights for the peer.
+func (w *workload) writeWeights(path string) error {
 	m, err := model.New(w.config, w.options.Seed)
 	if err != nil {
 		return err
 	}
-	weights := make(map[string]peerWeight)
-	for i := range m.Parameters {
-		p := &m.Parameters[i]
-		weights[p.Name] = peerWeight{p.Shape, p.Value}
-	}
-	longest := 0
-	for i := range w.data.Len() {
-		tokens, _ := w.data.Sequence(i)
-		longest = max(longest, len(tokens))
-	}
-	var inputs, targets [][]int32
-	for i := range w.data.Len() {
-		tokens, answers := w.data.Sequence(i)
-		in, out := make([]int32, longest), make([]int32, longest)
-		copy(in, tokens)
-		for j := range out {
-			out[j] = ignored
-			if j < len(answers) && answers[j] >= 0 {
-				out[j] = answers[j]
-			}
-		}
-		inputs, targets = append(inputs, in), append(targets, out)
-	}
-	c, o := w.config, w.options
-	text, err := json.Marshal(map[string]any{
-		"model": map[string]int{
-			"vocabulary": c.VocabSize, "context": c.Context, "layers": c.Layers, "heads": c.Heads, "width": c.Width, "hidden": c.MLPWidth,
-		},
-		"optimizer": map[string]float64{
-			"lr": o.LearningRate, "beta1": o.Beta1, "beta2": o.Beta2, "weight_decay": o.WeightDecay, "clip": o.Clip,
-		},
-		"weights": weights, "inputs": inputs, "targets": targets,
-	})
+	return writeWeights(path, m)
+}
+
+func writeWeights(path string, m *model.Model) error {
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o666)
+	buffered := bufio.NewWriter(f)
+	return errors.Join(m.WriteWeights(buffered), buffered.Flush(), f.Close())
+}
+
+// rectangles returns batches of examples for the peer. Where the trainer packs sequences end to end, PyTorch wants a rectangle: each example is
+// padded to the longest one of all.
+func (w *workload) rectangles(places [][]int) []batch {
+	batches := make([]batch, len(places))
+	for b, list := range places {
+		for _, place := range list {
+			tokens, answers := w.data.Sequence(place)
+			in, out := make([]int32, w.longest), make([]int32, w.longest)
+			copy(in, tokens)
+			for j := range out {
+				out[j] = ignored
+				if j < len(answers) && answers[j] >= 0 {
+					out[j] = answers[j]
+				}
+			}
+			batches[b].Inputs, batches[b].Targets = append(batches[b].Inputs, in), append(batches[b].Targets, out)
+		}
+	}
+	return batches
 }
