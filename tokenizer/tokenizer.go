@@ -31,6 +31,10 @@ const (
 type Tokenizer interface {
 	// Encode returns the ids of a text, without a final EOS. The error says which part of the text has no token.
 	Encode(text string) ([]int32, error)
+	// Cut returns the last place in text, a part of a longer one, where the two sides can be encoded on their own: the ids of
+	// text up to there, followed by those of the rest and of whatever comes after it, are the ids of the whole. It returns 0
+	// where there is no such place. text has to begin where the longer one does, or at such a cut of it.
+	Cut(text string) int
 	// Decode returns the text of ids and leaves out special tokens. It panics if an id is outside the vocabulary.
 	Decode(ids []int32) string
 	// Token returns the text of one token, special tokens included. It panics if id is outside the vocabulary.

@@ -86,10 +86,18 @@ func classify(text string) (class, int) {
 
 // safeCut returns the last place in text, past its first byte, where words are sure to break whatever comes before or
 // after, or -1: before a space or line feed that follows something else. No word goes on from another character into white
-// space, and none looks back. Only ASCII counts here, in which no character is part of a longer one.
+// space, and none looks back. A byte that is not UTF-8 does not count as something else: where text begins within a
+// character it may be the end of a wide space.
 func safeCut(text string) int {
 	for i := len(text) - 1; i > 0; i-- {
-		if before := text[i-1]; (text[i] == ' ' || text[i] == '\n') && before < utf8.RuneSelf && classes[before] != space {
+		if text[i] != ' ' && text[i] != '\n' {
+			continue
+		}
+		before, size := utf8.DecodeLastRuneInString(text[:i])
+		if before == utf8.RuneError && size == 1 {
+			continue
+		}
+		if kind, _ := classify(text[i-size:]); kind != space {
 			return i
 		}
 	}

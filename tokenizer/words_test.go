@@ -138,7 +138,8 @@ func FuzzPretokenize(f *testing.F) {
 
 func TestSafeCutsAreFoundInProse(t *testing.T) {
 	for text, want := range map[string]int{
-		"": -1, "abc": -1, " abc": -1, "a b": 1, "a b c": 3, "a\nb": 1, "a  b": 1, "a\r\nb": -1, "a\u00a0 b": -1, "日 b": -1, "a.\n\n b": 2,
+		"": -1, "abc": -1, " abc": -1, "a b": 1, "a b c": 3, "a\nb": 1, "a  b": 1, "a\r\nb": -1, "a\u00a0 b": -1, "日 b": 3, "。\n日": 3, "a.\n\n b": 2,
+		"\x80 b": -1, "\ufffd b": 3, "\u3000 b": -1,
 	} {
 		if got := safeCut(text); got != want {
 			t.Errorf("safeCut(%q) = %d, want %d", text, got, want)
