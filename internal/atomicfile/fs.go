@@ -64,3 +64,7 @@ func (disk) syncDir(dir string) error {
 	}
 	return nil
 }
+
+// SyncFolder makes what happened to the names in a folder last through a power cut. It is for files that are too large to be
+// written in one go, as Write does, and that get their final names by a rename.
+func SyncFolder(dir string) error { return disk{}.syncDir(dir) }
