@@ -147,7 +147,7 @@ func TestMistakesAreNamedWithTheirExitCode(t *testing.T) {
 		code        int
 		want        string
 	}{
-		{"", "", 2, "tokenize: a command is missing, one of train, bytes, encode, decode, convert"},
+		{"", "", 2, "tokenize: a command is missing, one of train, bytes, encode, decode, convert, shards"},
 		{"encod", "", 2, `there is no command "encod": did you mean encode?`},
 		{"frobnicate", "", 2, `there is no command "frobnicate", expected one of train`},
 		{"train -out x", "", 2, "tokenize train: no text to learn from"},

@@ -140,8 +140,12 @@ func (w *Writer) begin() error {
 	return nil
 }
 
-// Append adds tokens that stand for some bytes of text; ends says that the last of them is the last of a document.
+// Append adds tokens that stand for some bytes of text; ends says that the last of them is the last of a document. White space
+// may be text for which there is no token.
 func (w *Writer) Append(ids []int32, bytes int64, ends bool) error {
+	if len(ids) == 0 {
+		w.state.Bytes += bytes
+	}
 	for len(ids) > 0 {
 		n := min(w.size-w.state.Tokens, int64(len(ids)))
 		// Where a piece goes into two shards, so do its bytes, in proportion.
