@@ -173,6 +173,20 @@ func TestMistakesAreNamedWithTheirExitCode(t *testing.T) {
 		{"decode -tokenizer bytes -json", `["a"]`, 3, "array 1 is no JSON array of ids"},
 		{"convert -tokenizer bytes -out x -format csv", "", 2, `-format is "csv", expected huggingface or gpt2`},
 		{"convert -tokenizer words.json -out x", "", 3, "words.json is a tokenizer of words"},
+		{"shards -tokenizer bytes prose.txt", "", 2, "-out is missing: it names the folder for the shards"},
+		{"shards -tokenizer bytes -out x", "", 2, "no text to encode: name files or folders"},
+		{"shards -out x prose.txt", "", 2, "-tokenizer is missing"},
+		{"shards -tokenizer bytes -out x prose.txt -field a", "", 2, "-field follows a file"},
+		{"shards -tokenizer bytes -out x -held-out 1 prose.txt", "", 2, "-held-out is 1, expected a share of at least 0 and below 1"},
+		{"shards -tokenizer bytes -out x -held-out NaN prose.txt", "", 2, "-held-out is NaN"},
+		{"shards -tokenizer bytes -out x -workers 0 prose.txt", "", 2, "-workers is 0, expected at least 1"},
+		{"shards -tokenizer bytes -out x -field= prose.txt", "", 2, "-field is empty"},
+		{"shards -tokenizer bytes -out x -shard-size 0 prose.txt", "", 2, `-shard-size "0": expected a whole number of at least 1, such as 1000, 250K`},
+		{"shards -tokenizer bytes -out x -shard-size 9000000000G prose.txt", "", 2, "expected a whole number of at least 1"},
+		{"shards -tokenizer bytes -out x absent.txt", "", 3, "cannot read the text: stat absent.txt: no such file"},
+		{"shards -tokenizer bytes -out x words.json", "", 3, "words.json: files of the kind .json cannot be read: expected .txt or .jsonl"},
+		{"shards -tokenizer bytes -out x trained", "", 3, "the folder trained has no text in it"},
+		{"shards -tokenizer words.json -out prose prose.txt", "", 3, `prose.txt:1: unknown word "the"`},
 	} {
 		stdout, stderr, code := tokenize(t, folder, test.stdin, strings.Fields(test.line)...)
 		if code != test.code || !strings.Contains(stderr, test.want) || stdout != "" {
@@ -201,7 +215,7 @@ func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 	overview := succeed(t, folder, "", "-h")
 	for command, flags := range map[string][]string{
 		"train": {"-vocab", "-min-count", "-out", "-overwrite"}, "bytes": {"-out"}, "encode": {"-tokenizer", "-json"},
-		"decode": {"-tokenizer", "-json"}, "convert": {"-tokenizer", "-format", "-out"},
+		"decode": {"-tokenizer", "-json"}, "convert": {"-tokenizer", "-format", "-out"}, "shards": {"-tokenizer", "-field", "-eos", "-held-out", "-shard-size", "-workers"},
 	} {
 		if !strings.Contains(overview, "tokenize "+command+" ") {
 			t.Errorf("%s is missing in\n%s", command, overview)

@@ -41,7 +41,7 @@ type Options struct {
 // Progress is how far a run is.
 type Progress struct {
 	Read, Size int64 // bytes of the files: read, and of all
-	Totals           // of both streams
+	Totals           // of both streams, with what an earlier run did
 }
 
 // Totals are sums over documents.
@@ -75,6 +75,9 @@ func Run(folder string, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer lock.Release()
+	if err := atomicfile.Recover(folder); err != nil { // a kill while the index was written
+		return nil, err
+	}
 	m, err := begin(folder, &o)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func library(t testing.TB) (folder string, documents []string) {
 			t.Fatal(err)
 		}
 	}
-	long := document(1, 3<<20, true)
+	long := document(1, 5<<19, true)
 	write("a.txt", []byte(long))
 	documents = append(documents, long)
 	for i := range uint64(400) {
@@ -60,7 +60,7 @@ func library(t testing.TB) (folder string, documents []string) {
 		Text string `parquet:"text"`
 	}
 	var rows []row
-	for i := range uint64(100) {
+	for i := range uint64(60) {
 		rows = append(rows, row{document(1000+i, 20_000, true)})
 		documents = append(documents, rows[i].Text)
 	}
@@ -195,7 +195,7 @@ func TestTheNumberOfWorkersChangesNothing(t *testing.T) {
 	inputs, _ := library(t)
 	o := optionsFor(t, trained(t), inputs)
 	var first map[string]string
-	for _, o.Workers = range []int{1, 2, 7} {
+	for _, o.Workers = range []int{1, 3} {
 		folder := t.TempDir()
 		if _, err := Run(folder, o); err != nil {
 			t.Fatal(err)
@@ -220,7 +220,7 @@ func TestAStoppedRunGoesOnToTheSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := contents(t, whole)
-	for stop := 1; stop <= blocks; stop += 2 {
+	for stop := 1; stop <= blocks; stop += 3 {
 		for _, o.SaveEvery = range []time.Duration{0, 1 << 62} {
 			folder := t.TempDir()
 			n := 0
@@ -248,7 +248,7 @@ func TestAStoppedRunGoesOnToTheSameBytes(t *testing.T) {
 			same(t, contents(t, folder), want)
 		}
 	}
-	if blocks < 8 {
+	if blocks < 7 {
 		t.Errorf("only %d blocks", blocks)
 	}
 }
