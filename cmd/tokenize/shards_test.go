@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -58,7 +57,7 @@ func TestShardsHaveTheTextAndSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-// TestShardsKilledAtAnyTimeAreThoseOfOneRun kills the command again and again until it comes to an end.
+// TestShardsKilledAtAnyTimeAreThoseOfOneRun kills the command again and again, at any time, and lets it go on.
 func TestShardsKilledAtAnyTimeAreThoseOfOneRun(t *testing.T) {
 	folder := workshop(t)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -72,49 +71,90 @@ func TestShardsKilledAtAnyTimeAreThoseOfOneRun(t *testing.T) {
 		}
 	}
 	arguments := func(out string) []string {
-		return []string{"shards", "-tokenizer", "trained", "-out", out, "-held-out", "0.1", "-shard-size", "250K", "a.jsonl", "b.txt"}
+		return []string{"shards", "-tokenizer", "trained", "-out", out, "-held-out", "0.1", "-shard-size", "150K", "a.jsonl", "b.txt"}
 	}
-	begin := time.Now()
 	succeed(t, folder, "", arguments("whole")...)
-	whole := time.Since(begin)
 	want := tree(t, filepath.Join(folder, "whole"))
 
-	kills, between := 0, 0
-	for len(tree(t, filepath.Join(folder, "killed"))) == 0 || !strings.Contains(tree(t, filepath.Join(folder, "killed"))["shards.json"], `"complete": true`) {
-		command := exec.Command(os.Args[0], arguments("killed")...)
-		command.Dir = folder
-		command.Env = append(os.Environ(), "TOKENIZE_AS_COMMAND=1")
-		var problems bytes.Buffer
-		command.Stdout, command.Stderr = io.Discard, &problems
-		if err := command.Start(); err != nil {
-			t.Fatal(err)
+	kills, inShard := 0, 0
+	for kills < 25 {
+		p := start(t, folder, arguments("killed")...)
+		if kills%5 == 0 { // while it starts
+			time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond))))
+		} else { // on the way from a shard to another
+			p.awaitChange(filepath.Join(folder, "killed", shard.IndexName))
+			time.Sleep(time.Duration(random.Int64N(int64(30 * time.Millisecond))))
 		}
-		time.AfterFunc(whole/20+time.Duration(random.Int64N(int64(whole/4))), func() { command.Process.Kill() })
-		command.Wait()
-		if problems.Len() > 0 {
-			t.Fatalf("after %d kills: %s", kills, &problems)
+		if p.kill() {
+			break
 		}
-		if !command.ProcessState.Success() {
-			kills++
-			if partial, _ := filepath.Glob(filepath.Join(folder, "killed", "train", "*.partial")); len(partial) > 0 {
-				between++
-			}
-		}
-		if kills > 100 {
-			t.Fatal("the command makes no headway")
+		kills++
+		if partial, err := filepath.Glob(filepath.Join(folder, "killed", "train", "*.partial")); err == nil && len(partial) > 0 {
+			inShard++
 		}
 	}
-	succeed(t, folder, "", arguments("killed")...) // it may have been killed between its last word and its end
-	t.Logf("%d kills, %d of them in the middle of a shard", kills, between)
+	t.Logf("%d kills, %d of them in the middle of a shard", kills, inShard)
+	succeed(t, folder, "", arguments("killed")...)
 	got := tree(t, filepath.Join(folder, "killed"))
 	for name, content := range want {
 		if got[name] != content {
 			t.Errorf("%s is another", name)
 		}
 	}
-	if len(got) != len(want) || kills == 0 {
+	if len(got) != len(want) || kills < 5 {
 		t.Errorf("%d files after %d kills, want %d", len(got), kills, len(want))
 	}
+}
+
+// process is the command in the background.
+type process struct {
+	t        *testing.T
+	command  *exec.Cmd
+	problems bytes.Buffer
+	ended    chan struct{}
+}
+
+// start starts the command in a folder.
+func start(t *testing.T, folder string, arguments ...string) *process {
+	t.Helper()
+	p := &process{t: t, command: exec.Command(os.Args[0], arguments...), ended: make(chan struct{})}
+	p.command.Dir = folder
+	p.command.Env = append(os.Environ(), "TOKENIZE_AS_COMMAND=1")
+	p.command.Stderr = &p.problems
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.command.Wait()
+		close(p.ended)
+	}()
+	return p
+}
+
+// awaitChange waits until a file has another content, or the process has ended.
+func (p *process) awaitChange(path string) {
+	before, _ := os.ReadFile(path)
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-time.After(time.Millisecond):
+			if now, err := os.ReadFile(path); err == nil && !bytes.Equal(now, before) {
+				return
+			}
+		}
+	}
+}
+
+// kill ends the process and returns whether it had come to an end by itself. An error of it ends the test.
+func (p *process) kill() (done bool) {
+	p.t.Helper()
+	p.command.Process.Kill()
+	<-p.ended
+	if p.problems.Len() > 0 {
+		p.t.Fatal(&p.problems)
+	}
+	return p.command.ProcessState.Success()
 }
 
 // tree is the names and contents of all files in a folder, none where it is missing.

@@ -224,8 +224,10 @@ func writeTokenizer(folder string, o *Options) error {
 			return fault.Usagef("%s is there already, and another tokenizer: choose another -out, or -overwrite it", path)
 		}
 	}
-	if err := atomicfile.Write(path, writerOf(o.Tokenizer.JSON())); err != nil {
+	// The tokenizer comes last: where it is, a kill in between has not left the other one out.
+	err := atomicfile.Write(filepath.Join(folder, tokenizer.ConfigFileName), writerOf(tokenizer.ConfigJSON(o.Tokenizer, 0)))
+	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(folder, tokenizer.ConfigFileName), writerOf(tokenizer.ConfigJSON(o.Tokenizer, 0)))
+	return atomicfile.Write(path, writerOf(o.Tokenizer.JSON()))
 }
