@@ -12,7 +12,6 @@ type textStream struct {
 	cut    func(text string) int
 	path   string
 	head   string
-	begun  bool
 	rest   []byte // read, and not yet part of a block
 	offset int64  // of rest
 	lines  int64  // before it
