@@ -1,6 +1,9 @@
 package tokenizer
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Cut returns the last place where a part of a longer text can be cut, or 0, see Tokenizer: before a space or line feed that
 // follows something else, unless an added token may go on there.
@@ -32,3 +35,13 @@ func (b *BPE) isWithinAdded(text string, at int) bool {
 
 // Cut returns the last place where a part of a longer text can be cut, or 0, see Tokenizer: before white space.
 func (w *Word) Cut(text string) int { return max(0, strings.LastIndexAny(text, " \n")) }
+
+// Cut returns the last place where a part of a longer text can be cut, or 0, see Tokenizer: before its last character.
+func (c *Char) Cut(text string) int {
+	for i := len(text) - 1; i > 0; i-- {
+		if utf8.RuneStart(text[i]) {
+			return i
+		}
+	}
+	return 0
+}

@@ -39,6 +39,12 @@ func TestTextMayBeCutWhereCutSays(t *testing.T) {
 		check(spaced, text)
 	}
 	check(words, "a b> <c<eos> d\n\nx  a")
+	scripts := "日本。\n日本 ab\u0301\U0001F642c"
+	characters, err := BuildChar(scripts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(characters, scripts)
 	if cuts < 1000 {
 		t.Errorf("only %d cuts were tried", cuts)
 	}
@@ -57,7 +63,17 @@ func TestCutFindsTheLastPlace(t *testing.T) {
 			}
 		}
 	}
-	if got := NewBytes().Cut("unbroken"); got != 0 {
-		t.Errorf("a word is cut at %d", got)
+	characters, err := BuildChar("a日")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		tokenizer Tokenizer
+		text      string
+		want      int
+	}{{NewBytes(), "unbroken", 0}, {words, "unbroken", 0}, {characters, "a日", 1}, {characters, "日\xe6\x97", 3}, {characters, "日", 0}} {
+		if got := c.tokenizer.Cut(c.text); got != c.want {
+			t.Errorf("%T cuts %q at %d, want %d", c.tokenizer, c.text, got, c.want)
+		}
 	}
 }

@@ -15,7 +15,11 @@ import (
 
 	"trainer/internal/shard"
 	"trainer/tokenizer"
+	"trainer/train"
 )
+
+// What shards hold can be trained on.
+var _ train.Tokens = (*shard.Set)(nil)
 
 func TestShardsHaveTheTextAndSayWhatTheyAre(t *testing.T) {
 	folder := workshop(t)

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,9 @@ func damaged(err *error) {
 // begin reads the metadata and goes to a row.
 func (r *rowStream) begin(field string, row int64) (err error) {
 	defer damaged(&err)
+	if err := r.checkFooter(); err != nil {
+		return err
+	}
 	file, err := parquet.OpenFile(r.file, r.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return fmt.Errorf("not a Parquet file, or a damaged one: %v", err) // not wrapped: io.EOF would be an end
@@ -65,6 +69,20 @@ func (r *rowStream) begin(field string, row int64) (err error) {
 	}
 	r.nextGroup()
 	return r.pages.SeekToRow(row)
+}
+
+// checkFooter returns an error if the metadata at the end of the file cannot be as long as it says: package parquet would ask for
+// that much memory, of which there are up to 4 GiB. The file ends with the length, in 4 bytes, and 4 letters.
+func (r *rowStream) checkFooter() error {
+	const tail = 8
+	b := make([]byte, tail)
+	if _, err := r.file.ReadAt(b, max(0, r.size-tail)); err != nil {
+		return errors.New("not a Parquet file: it is too short")
+	}
+	if n := int64(binary.LittleEndian.Uint32(b)); n > r.size-tail {
+		return fmt.Errorf("not a Parquet file, or one that is cut short: it has %d bytes, and claims %d of metadata", r.size, n)
+	}
+	return nil
 }
 
 // textColumn returns the column of a field, with dots between the names where it is inside of others.

@@ -3,6 +3,7 @@ package sharding
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"math"
 	"strings"
 	"unicode/utf8"
@@ -34,9 +35,12 @@ func newEncoder(o *Options) *encoder {
 	} else {
 		e.heldOut = uint64(share)
 	}
-	_, e.textOnly = o.Tokenizer.(*tokenizer.Word)
+	_, anything := o.Tokenizer.(*tokenizer.BPE)
+	e.textOnly = !anything
 	return e
 }
+
+var errNotText = errors.New("not UTF-8: tokenizers of words and of characters read text, those of bytes anything")
 
 // encoded is what becomes of a block.
 type encoded struct{ train, heldOut part }

@@ -1,15 +1,11 @@
 package sharding
 
 import (
-	"errors"
 	"io"
 	"sync"
 
 	"trainer/internal/corpus"
 )
-
-// errNotText is that of a tokenizer of words.
-var errNotText = errors.New("not UTF-8: a tokenizer of words reads text, one of bytes anything")
 
 // job is a block on its way.
 type job struct {

@@ -99,7 +99,7 @@ func TestErrorsOfTheTextNameFileAndLine(t *testing.T) {
 	}
 	for _, c := range []struct{ name, content, want string }{
 		{"a.txt", "one two\none\ntwo three", `a.txt:3: unknown word "three" (word 2)`},
-		{"b.txt", "one\none \xff two", "b.txt:2: not UTF-8: a tokenizer of words reads text"},
+		{"b.txt", "one\none \xff two", "b.txt:2: not UTF-8: tokenizers of words and of characters read text"},
 		{"c.jsonl", "{\"text\":\"one\"}\n{\"text\":\"one\\nsix\"}", `c.jsonl:2: unknown word "six" (word 2)`},
 		{"d.jsonl", "{\"text\":\"one\"}\n{", "d.jsonl:2: not JSON"},
 		{"e.jsonl", "{\"text\":\"\"}\n", "there is no text in the files"},
