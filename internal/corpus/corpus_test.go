@@ -140,7 +140,8 @@ func prose(n int) string {
 func TestEveryKindOfFileGivesItsDocuments(t *testing.T) {
 	folder := t.TempDir()
 	long := prose(3 * blockSize)
-	lines := "{\"text\":\"one\"}\n\n  {\"id\":[1,{\"text\":\"no\"}],\"text\":\"tw\\u006f \\\"\\\\\",\"text2\":3}\r\n{\"t\\u0065xt\":\"日本\",\"x\":\"\\\"}\"}"
+	lines := "{\"text\":\"one\"}\n\n" +
+		"  {\"id\":[1,{\"text\":\"no\"}],\"text\":\"tw\\u006f \\\"\\\\\",\"text2\":3}\r\n{\"t\\u0065xt\":\"日本\",\"x\":\"\\\"}\"}"
 	fromLines := []string{"one", `two "\`, "日本"}
 	for _, c := range []struct {
 		name    string
