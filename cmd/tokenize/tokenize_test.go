@@ -215,7 +215,8 @@ func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 	overview := succeed(t, folder, "", "-h")
 	for command, flags := range map[string][]string{
 		"train": {"-vocab", "-min-count", "-out", "-overwrite"}, "bytes": {"-out"}, "encode": {"-tokenizer", "-json"},
-		"decode": {"-tokenizer", "-json"}, "convert": {"-tokenizer", "-format", "-out"}, "shards": {"-tokenizer", "-field", "-eos", "-held-out", "-shard-size", "-workers"},
+		"decode": {"-tokenizer", "-json"}, "convert": {"-tokenizer", "-format", "-out"},
+		"shards": {"-tokenizer", "-field", "-eos", "-held-out", "-shard-size", "-workers", "-out", "-overwrite"},
 	} {
 		if !strings.Contains(overview, "tokenize "+command+" ") {
 			t.Errorf("%s is missing in\n%s", command, overview)
