@@ -25,7 +25,6 @@ func closeOnAverage(t testing.TB, what string, got, want []float32, share float6
 // A result is rounded to 8 bits, which is off by at most 1/256 of it, and by 1/600 as a root of mean squares. So are the probabilities, or
 // their gradients, whose errors mostly cancel in a sum; all else is exact or in float32.
 func TestAttentionBF16AndItsGradientMatchTheReference(t *testing.T) {
-	type heads struct{ count, dim int }
 	test := func(seed, rows int, offsets []int32, h heads) {
 		subtest(t, func(t *testing.T) {
 			s := kernels.Sequences{Rows: rows, Count: len(offsets) - 1, Heads: h.count, HeadDim: h.dim}

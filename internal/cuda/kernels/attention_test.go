@@ -9,11 +9,14 @@ import (
 	"trainer/internal/ref"
 )
 
-// packings are sequences of one row, shorter and longer than a tile, cut by tiles, empty ones, and rows of no sequence at both ends.
-var packings = []struct {
+// packing is rows that hold sequences one behind the other.
+type packing struct {
 	rows    int
 	offsets []int32
-}{
+}
+
+// packings are sequences of one row, shorter and longer than a tile, cut by tiles, empty ones, and rows of no sequence at both ends.
+var packings = []packing{
 	{1, []int32{0, 1}},
 	{64, []int32{0, 64}},
 	{70, []int32{0, 3, 3, 12, 40, 66}},
@@ -23,27 +26,85 @@ var packings = []struct {
 }
 
 func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
-	for i, c := range packings {
-		for _, h := range []struct{ heads, dim int }{{1, 1}, {2, 13}, {1, 16}, {3, 20}, {1, 18}, {1, 64}, {2, 50}, {1, 128}, {1, 99}, {2, 12}, {1, 100}} {
-			subtest(t, func(t *testing.T) {
-				s := kernels.Sequences{Rows: c.rows, Count: len(c.offsets) - 1, Heads: h.heads, HeadDim: h.dim}
-				width, random := h.heads*h.dim, newSource(i)
-				qkv, dout := random.normals(3*c.rows*width), random.normals(c.rows*width)
-				pqkv, offsets := upload(t, qkv), upload(t, c.offsets)
-				out, lse := roomForFloats(t, c.rows*width), roomForFloats(t, c.rows*h.heads)
-				launch(t, kernels.Attention(out, lse, pqkv, offsets, s))
-				wantOut, wantLSE := make([]float32, c.rows*width), make([]float32, c.rows*h.heads)
-				ref.Attention(wantOut, wantLSE, qkv, c.offsets, c.rows, h.heads, h.dim)
-				// Scores near 3 are rounded to 3e-7, which is the relative error of a probability.
-				near(t, "out", downloadFloats(t, out, len(wantOut)), wantOut, 2e-6, 1)
-				near(t, "lse", downloadFloats(t, lse, len(wantLSE)), wantLSE, 1e-6, 1)
+	for i, p := range packings {
+		for _, h := range []heads{{1, 1}, {2, 13}, {1, 16}, {1, 18}, {3, 20}, {1, 64}, {2, 50}, {1, 128}, {2, 99}, {2, 12}, {1, 100}} {
+			testAttention(t, i, p, h)
+		}
+	}
+}
 
-				dqkv, delta := roomForFloats(t, len(qkv)), roomForFloats(t, c.rows*h.heads)
-				launch(t, kernels.AttentionGrad(dqkv, pqkv, out, lse, upload(t, dout), delta, offsets, s)...)
-				want := make([]float32, len(qkv))
-				ref.AttentionGrad(want, qkv, wantOut, wantLSE, dout, c.offsets, c.rows, h.heads, h.dim)
-				near(t, "dqkv", downloadFloats(t, dqkv, len(want)), want, 4e-6, 4) // products dout·v near √128 cancel
-			}, c.offsets, fmt.Sprintf(" of %d rows, %d heads of %d", c.rows, h.heads, h.dim))
+// In each kernel the last piece of 4 columns has 1, 2 and 3 that exist.
+func TestAttentionOfHeadsThatFourDoesNotDivide(t *testing.T) {
+	for _, dim := range []int{13, 14, 15, 25, 26, 27, 57, 58, 59, 97, 98, 99} {
+		testAttention(t, dim, packing{40, []int32{0, 17, 40}}, heads{2, dim})
+	}
+}
+
+// heads are how many there are, and their columns.
+type heads struct{ count, dim int }
+
+// testAttention holds attention and its gradient to the reference.
+func testAttention(t *testing.T, seed int, p packing, h heads) {
+	subtest(t, func(t *testing.T) {
+		s := kernels.Sequences{Rows: p.rows, Count: len(p.offsets) - 1, Heads: h.count, HeadDim: h.dim}
+		width, random := h.count*h.dim, newSource(seed)
+		qkv, dout := random.normals(3*p.rows*width), random.normals(p.rows*width)
+		pqkv, offsets := upload(t, qkv), upload(t, p.offsets)
+		out, lse := roomForFloats(t, p.rows*width), roomForFloats(t, p.rows*h.count)
+		launch(t, kernels.Attention(out, lse, pqkv, offsets, s))
+		wantOut, wantLSE := make([]float32, p.rows*width), make([]float32, p.rows*h.count)
+		ref.Attention(wantOut, wantLSE, qkv, p.offsets, p.rows, h.count, h.dim)
+		// Scores near 3 are rounded to 3e-7, which is the relative error of a probability.
+		near(t, "out", downloadFloats(t, out, len(wantOut)), wantOut, 2e-6, 1)
+		near(t, "lse", downloadFloats(t, lse, len(wantLSE)), wantLSE, 1e-6, 1)
+
+		dqkv, delta := roomForFloats(t, len(qkv)), roomForFloats(t, p.rows*h.count)
+		launch(t, kernels.AttentionGrad(dqkv, pqkv, out, lse, upload(t, dout), delta, offsets, s)...)
+		want := make([]float32, len(qkv))
+		ref.AttentionGrad(want, qkv, wantOut, wantLSE, dout, p.offsets, p.rows, h.count, h.dim)
+		near(t, "dqkv", downloadFloats(t, dqkv, len(want)), want, 4e-6, 4) // products dout·v near √128 cancel
+	}, p.offsets, fmt.Sprintf(" of %d rows, %d heads of %d", p.rows, h.count, h.dim))
+}
+
+// A head whose numbers are none leaves the head beside it alone: what lies behind a head's columns is not read, not even to be multiplied
+// by 0.
+func TestAttentionKeepsHeadsApart(t *testing.T) {
+	const rows = 40
+	for _, dim := range []int{12, 13, 24, 25, 48, 49, 96, 97} {
+		for _, inBF16 := range types {
+			subtest(t, func(t *testing.T) { testHeadsApart(t, rows, dim, inBF16) }, dim, inBF16)
+		}
+	}
+}
+
+func testHeadsApart(t *testing.T, rows, dim int, inBF16 bool) {
+	const heads = 3 // of which that in the middle is no number
+	width, random := heads*dim, newSource(dim)
+	qkv, dout := random.normals(3*rows*width), random.normals(rows*width)
+	spoilt := func(i int) bool { return i%width/dim == 1 }
+	for _, x := range [][]float32{qkv, dout} {
+		for i := range x {
+			if spoilt(i) {
+				x[i] = float32(math.NaN())
+			}
+		}
+	}
+	s := kernels.Sequences{Rows: rows, Count: 1, Heads: heads, HeadDim: dim}
+	offsets := upload(t, []int32{0, int32(rows)})
+	pqkv, pdout := uploadFloats(t, qkv, 3*width, inBF16), uploadFloats(t, dout, width, inBF16)
+	out, dqkv := roomFor(t, rows, width, inBF16), roomFor(t, rows, 3*width, inBF16)
+	lse, delta := roomForFloats(t, heads*rows), roomForFloats(t, heads*rows)
+	forward, backward := kernels.Attention, kernels.AttentionGrad
+	if inBF16 {
+		forward, backward = kernels.AttentionBF16, kernels.AttentionGradBF16
+	}
+	launch(t, forward(out.At, lse, pqkv.At, offsets, s))
+	launch(t, backward(dqkv.At, pqkv.At, out.At, lse, pdout.At, delta, offsets, s)...)
+	for what, x := range map[string][]float32{"out": downloadRows(t, out, rows, width), "dqkv": downloadRows(t, dqkv, rows, 3*width)} {
+		for i, v := range x {
+			if v == v == spoilt(i) {
+				t.Fatalf("%s: value %d is %g, and in heads of NaN alone it should be no number", what, i, v)
+			}
 		}
 	}
 }

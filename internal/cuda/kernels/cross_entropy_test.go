@@ -79,6 +79,31 @@ func TestCrossEntropyAndItsGradientMatchTheReference(t *testing.T) {
 	}
 }
 
+// The largest logits lie in different pieces, lanes and warps: the first of two is the hit, whichever comes first to be compared.
+func TestTheFirstOfEqualLogitsIsTheHit(t *testing.T) {
+	const rows = 96
+	for _, vocab := range []int{1100, 1101} {
+		for _, inBF16 := range types {
+			subtest(t, func(t *testing.T) {
+				logits, targets := make([]float32, rows*vocab), make([]int32, rows)
+				for row := range targets {
+					first := 7 * row
+					second := first + []int{1, 4, 8, 16, 32, 64, 128, 256, 300}[row%9]
+					logits[row*vocab+first], logits[row*vocab+second] = 1, 1
+					targets[row] = int32([]int{first, second}[row/9%2])
+				}
+				device := uploadFloats(t, logits, vocab, inBF16)
+				apart, once := newLosses(t, logits, targets, vocab), newLosses(t, logits, targets, vocab)
+				ptargets, ones := upload(t, targets), upload(t, slices.Repeat([]float32{1}, rows))
+				launch(t, kernels.CrossEntropy(apart.nll, apart.lse, apart.hit, device, ptargets, rows, vocab),
+					kernels.CrossEntropyWithGrad(once.nll, once.lse, once.hit, device, device, ones, ptargets, rows, vocab))
+				apart.check(t)
+				once.check(t)
+			}, vocab, inBF16)
+		}
+	}
+}
+
 // Rows of 3 and of 4 logits take different kernels.
 func TestCrossEntropyKeepsWhatIsNoNumber(t *testing.T) {
 	nan, infinity := float32(math.NaN()), float32(math.Inf(1))

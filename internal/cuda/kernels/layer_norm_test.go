@@ -12,7 +12,8 @@ const layerNormEpsilon = 1e-5
 // layerNormShapes have rows of fewer and as many columns as a block holds, and of those that 4 does not divide or that are too many; so
 // many rows that a block takes several, and fewer.
 var layerNormShapes = []struct{ rows, width int }{
-	{1, 1}, {530, 7}, {40, 65}, {1, 12292}, {5, 4}, {530, 32}, {3, 768}, {1, 12288},
+	{1, 1}, {530, 7}, {40, 65}, {2, 12296}, {5, 4}, {530, 32}, {3, 768}, {1, 12288},
+	{2, 132}, {2, 260}, {2, 388}, {2, 516}, {2, 644}, // whose last column is in each of the pieces that a thread holds
 }
 
 func TestLayerNormMatchesTheReference(t *testing.T) {

@@ -174,7 +174,7 @@ func TestMatMulBF16InEveryTiling(t *testing.T) {
 
 // Blocks are numbered in patches of 8 tiles down, of which the last is lower.
 func TestProductHigherThanAPatchOfTiles(t *testing.T) {
-	for _, p := range transposed(1090, 258, 3) {
+	for _, p := range slices.Concat(transposed(1090, 258, 3), transposed(1152, 256, 3)) { // tiles that are ragged, and whole
 		for tiling := range kernels.TilingsF32 {
 			subtest(t, func(t *testing.T) { testProduct(t, p, epilogue{}, false, false, tiling, 1) }, "f32 ", p, tiling)
 		}
