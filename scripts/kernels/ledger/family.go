@@ -28,9 +28,6 @@ const (
 	inInt         = 4
 )
 
-// pitch is the distance in elements between rows in bfloat16.
-func pitch(columns int) int { return kernels.PitchBF16(columns) }
-
 // overBlocks completes a family whose size is the blocks along x. numbers are arguments, and how many of what they count a block has.
 func overBlocks(f family, numbers func(u *use) map[int]int) family {
 	if f.sizes == [3]int{} {
