@@ -11,6 +11,7 @@ import (
 
 	"trainer/internal/cli"
 	"trainer/internal/fault"
+	"trainer/internal/web"
 	"trainer/model"
 	"trainer/train"
 )
@@ -39,6 +40,7 @@ type arguments struct {
 	saveEvery, stopAfter      int
 	keep                      train.Keep
 	tensorboard               bool
+	http                      string
 	quiet, json               bool
 	cpuProfile, memoryProfile string
 }
@@ -128,6 +130,7 @@ func (a *arguments) flags() *cli.Flags {
 	g = f.Group("Output")
 	g.Bool(&a.quiet, "quiet", "print the result only")
 	g.Bool(&a.json, "json", "print one JSON object a line")
+	g.String(&a.http, "http", "serve metrics for Prometheus at `address`, such as :8080, which only this machine can reach")
 	g.String(&a.cpuProfile, "cpuprofile", "write a CPU profile for go tool pprof to `file`")
 	g.String(&a.memoryProfile, "memprofile", "write a memory profile to `file`")
 	return f
@@ -140,7 +143,7 @@ func defaultThreads(tokens int) int {
 }
 
 // passing are the flags that are about this process alone: a resumed run does not take them over.
-var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "quiet", "json", "cpuprofile", "memprofile"}
+var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "quiet", "json", "http", "cpuprofile", "memprofile"}
 
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
@@ -211,6 +214,11 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("-resume and -overwrite: expected one of them: go on with the run in the folder, or replace it")
 	case a.quiet && a.json:
 		return fault.Usagef("-quiet and -json: expected one of them")
+	}
+	if a.http != "" {
+		if a.http, err = web.Address(a.http); err != nil {
+			return fmt.Errorf("-http: %w", err)
+		}
 	}
 	if err := a.options.Validate(); err != nil {
 		return fault.InFlags(err, flagOf)

@@ -38,17 +38,23 @@ func start(t testing.TB, dir string, arguments ...string) *process {
 // await reads lines up to the next one of a type. It returns false when the process has ended before.
 func (p *process) await(kind string) bool {
 	p.t.Helper()
+	return p.next(kind) != nil
+}
+
+// next is the next line of a type, nil when the process has ended before.
+func (p *process) next(kind string) object {
+	p.t.Helper()
 	for {
 		text, err := p.lines.ReadBytes('\n')
 		if err != nil {
-			return false
+			return nil
 		}
-		var line struct{ Type string }
+		var line object
 		if err := json.Unmarshal(text, &line); err != nil {
 			p.t.Fatalf("%v: %s", err, text)
 		}
-		if line.Type == kind {
-			return true
+		if line["type"] == kind {
+			return line
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"trainer/internal/fault"
 	"trainer/internal/format"
 	"trainer/internal/tensorboard"
+	"trainer/internal/web"
 	"trainer/model"
 	"trainer/tokenizer"
 	"trainer/train"
@@ -37,7 +38,8 @@ type session struct {
 	trainer   *train.Trainer
 	questions []question
 	view      view
-	board     *board // nil without -tensorboard
+	board     *board      // nil without -tensorboard
+	server    *web.Server // nil without -http
 }
 
 // view tells about a run.
@@ -108,8 +110,11 @@ func memoryOnGPU(c model.Config) int {
 
 func (s *session) close() error {
 	var err error
+	if s.server != nil {
+		err = s.server.Close()
+	}
 	if s.board != nil {
-		err = s.board.close()
+		err = errors.Join(err, s.board.close())
 	}
 	if s.trainer != nil {
 		err = errors.Join(err, s.trainer.Close())
@@ -281,14 +286,11 @@ func (s *session) run(ctx context.Context) error {
 	s.view.before(before)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	observers := train.Observers{s.view}
-	if s.tensorboard {
-		if s.board, err = newBoard(s.folder.Path(boardFolder), s.trainer.StepsTaken(), end); err != nil {
-			return err
-		}
-		s.board.answers(s.trainer.StepsTaken(), before)
-		observers = append(observers, s.board)
+	observers, err := s.observers(end)
+	if err != nil {
+		return err
 	}
+	s.told(before)
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
 		Keep: s.keep, TargetAccuracy: s.target, StopAfter: s.stopAfter}
 	err = s.trainer.Run(ctx, plan, observers)
@@ -313,10 +315,36 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view.after(after, r)
-	if s.board != nil {
-		s.board.answers(s.trainer.StepsTaken(), after)
-	}
+	s.told(after)
 	return nil
+}
+
+// observers are those who are told about the run: the view, and whom the flags ask for. One that cannot go on ends the run.
+func (s *session) observers(end func(error)) (train.Observers, error) {
+	list := train.Observers{s.view}
+	var err error
+	if s.tensorboard {
+		if s.board, err = newBoard(s.folder.Path(boardFolder), s.trainer.StepsTaken(), end); err != nil {
+			return nil, err
+		}
+		list = append(list, s.board)
+	}
+	if s.http != "" {
+		g := newGauges(s.options.Steps, s.trainer.Model.Stages)
+		if s.server, err = g.serve(s.http); err != nil {
+			return nil, fmt.Errorf("-http: %w", err)
+		}
+		s.view.note(fmt.Sprintf("Metrics for Prometheus: http://%s/metrics", s.server.Address))
+		list = append(list, g)
+	}
+	return list, nil
+}
+
+// told tells TensorBoard what the model answers as it is.
+func (s *session) told(list []answer) {
+	if s.board != nil {
+		s.board.answers(s.trainer.StepsTaken(), list)
+	}
 }
 
 // result evaluates the trained model and writes summary.json and the charts.

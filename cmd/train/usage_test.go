@@ -62,6 +62,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 		{"-device gpu", []string{"-device", "gpu", "auto", "cpu", "cuda"}},
 		{"-resume -overwrite", []string{"-resume", "-overwrite", "one of them"}},
 		{"-resume -steps 0", []string{"-steps 0"}},
+		{"-http 8080", []string{"-http", `"8080"`, ":8080"}},
 		{"-quiet -json", []string{"-quiet", "-json", "one of them"}},
 		{"-cpuprofile no/such/folder", []string{"-cpuprofile", "no/such/folder"}},
 		{"-memprofile no/such/folder", []string{"-memprofile", "no/such/folder"}},

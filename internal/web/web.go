@@ -1,0 +1,88 @@
+// Package web serves pages of a running program to its user, and to nobody by accident: on the loopback address unless another is asked for,
+// and never to a page of the web that has tricked the user's browser into asking (DNS rebinding). Start at Address and Listen.
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"trainer/internal/fault"
+)
+
+// Server is a listening server.
+type Server struct {
+	Address string // host and port, the port as chosen by the system where 0 was asked for
+	server  *http.Server
+	ended   chan error
+}
+
+// The limits of a request. Answers are short, and so are questions.
+const (
+	readLimit   = 5 * time.Second
+	writeLimit  = 10 * time.Second
+	idleLimit   = time.Minute
+	headerLimit = 16 << 10 // bytes
+)
+
+// Address completes an address, host:port. Without a host it is the loopback address: ":8080" is 127.0.0.1:8080, and it takes "0.0.0.0:8080"
+// to be reached from elsewhere. The error is a usage error.
+func Address(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || port == "" {
+		return "", fault.Usagef("%q is not an address: expected a port such as :8080, or host:port", text)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// Listen serves a handler at an address, as Address completes it.
+func Listen(address string, h http.Handler) (*Server, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		panic(fmt.Sprintf("web: %q is not an address with a host", address))
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w: choose another port, or 0 for any", address, err)
+	}
+	s := &Server{Address: l.Addr().String(), ended: make(chan error, 1)}
+	s.server = &http.Server{
+		Handler: guard(host, h), ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerLimit,
+	}
+	go func() { s.ended <- s.server.Serve(l) }()
+	return s, nil
+}
+
+// Close ends the server and its connections, and returns what ended it before, if something did.
+func (s *Server) Close() error {
+	err := s.server.Close()
+	if ended := <-s.ended; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	return err
+}
+
+// guard refuses requests for a host by a name that is not that of the server. A page of the web can only have a browser ask this server by
+// a name of its own, which it lets point here; the user asks by an address, "localhost", or the name that the server listens on.
+func guard(name string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil && !strings.EqualFold(host, "localhost") && !strings.EqualFold(host, name) {
+			http.Error(w, fmt.Sprintf("%q is not the name of this server: ask by its address, or localhost", host), http.StatusMisdirectedRequest)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		h.ServeHTTP(w, r)
+	})
+}
