@@ -1,7 +1,7 @@
 package model
 
 import (
-	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -9,45 +9,6 @@ import (
 
 	"trainer/internal/fault"
 )
-
-// Sampling says how the next token is chosen.
-type Sampling struct {
-	Temperature float64 // 0 takes the likeliest token; 1 samples from the model's distribution, less sharpens it
-	TopK        int     // sample among the K likeliest tokens; 0 is no limit
-	TopP        float64 // sample among the likeliest tokens that together have this probability; 1 is no limit
-	Seed        uint64
-	MaxTokens   int  // stop after this many new tokens; 0 is no limit but the context
-	Slide       bool // go on when the context is full, with what it holds of the latest tokens; only MaxTokens or the end token stop
-}
-
-// Validate returns an error that names the option which is impossible.
-func (s Sampling) Validate() error {
-	switch {
-	case !(s.Temperature >= 0 && s.Temperature <= 100):
-		return fault.Optionf("%s %g: expected 0 (greedy) to 100", fault.Option("temperature"), s.Temperature)
-	case s.TopK < 0:
-		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("top_k"), s.TopK)
-	case !(s.TopP > 0 && s.TopP <= 1):
-		return fault.Optionf("%s %g: expected more than 0 and at most 1 (no limit)", fault.Option("top_p"), s.TopP)
-	case s.Slide && s.MaxTokens == 0:
-		return fault.Optionf("%s 0: expected a number of tokens, as the context is no limit", fault.Option("max_tokens"))
-	case s.MaxTokens < 0:
-		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("max_tokens"), s.MaxTokens)
-	}
-	return nil
-}
-
-// Candidate is a possible next token with the probability that the model gives it.
-type Candidate struct {
-	Token       int32
-	Probability float64
-}
-
-// Choice is a generated token.
-type Choice struct {
-	Candidate
-	Top []Candidate // the likeliest tokens, best first
-}
 
 // Generator continues token sequences.
 type Generator struct {
@@ -58,6 +19,13 @@ type Generator struct {
 // NewGenerator returns a generator of an executor's model. The executor may be used for other work between calls.
 func NewGenerator(e *Executor) *Generator { return &Generator{executor: e} }
 
+// Request is a prompt that is to be continued, and how.
+type Request struct {
+	Prompt []int32
+	Sampling
+	Top int // likeliest tokens to report for each chosen one
+}
+
 // promptsAtOnce is how many sequences go through the model together: enough to fill the tiles of the matrix products even when they are
 // short, and no more than a few thousand tokens when the context is long.
 func promptsAtOnce(context int) int { return max(1, min(128, 4096/context)) }
@@ -66,51 +34,84 @@ func promptsAtOnce(context int) int { return max(1, min(128, 4096/context)) }
 // included, each with the `top` likeliest ones. The result for a prompt does not depend on the other prompts. A prompt that is empty or
 // longer than the context is an error of class data.
 func (g *Generator) Generate(prompts [][]int32, s Sampling, top int) ([][]Choice, error) {
+	requests := make([]Request, len(prompts))
 	for i, p := range prompts {
-		if len(p) == 0 || len(p) > g.executor.model.Config.Context {
-			return nil, fault.Dataf("prompt %d has %d tokens: expected 1 to %d, the context of the model", i+1, len(p), g.executor.model.Config.Context)
-		}
+		requests[i] = Request{p, s, top}
 	}
 	results := make([][]Choice, len(prompts))
-	group := promptsAtOnce(g.executor.model.Config.Context)
-	for first := 0; first < len(prompts); first += group {
-		end := min(first+group, len(prompts))
-		if err := g.generate(prompts[first:end], results[first:end], s, top); err != nil {
-			return nil, err
-		}
+	err := g.Stream(context.Background(), requests, func(request int, c Choice) bool {
+		results[request] = append(results[request], c)
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
 	return results, nil
 }
 
-// generate continues prompts that go through the model together.
-func (g *Generator) generate(prompts [][]int32, results [][]Choice, s Sampling, top int) error {
-	sequences, open := make([][]int32, len(prompts)), make([]int, len(prompts))
-	random := make([]*rand.Rand, len(prompts))
-	for i, p := range prompts {
-		sequences[i], open[i] = slices.Clone(p), i
-		random[i] = rand.New(rand.NewPCG(s.Seed, 0))
+// Stream is Generate for requests of their own sampling, which reports each token as soon as it is chosen: each is called with the number of
+// the request, and false ends that request there. The end of ctx ends all, with its error, before the next token.
+func (g *Generator) Stream(ctx context.Context, requests []Request, each func(request int, c Choice) bool) error {
+	for i, r := range requests {
+		if err := g.check(i, r.Prompt); err != nil {
+			return err
+		}
 	}
+	group := promptsAtOnce(g.executor.model.Config.Context)
+	for first := 0; first < len(requests); first += group {
+		end := min(first+group, len(requests))
+		if err := g.together(ctx, requests[first:end], func(i int, c Choice) bool { return each(first+i, c) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check returns an error for a prompt that the model cannot read.
+func (g *Generator) check(i int, prompt []int32) error {
+	if context := g.executor.model.Config.Context; len(prompt) == 0 || len(prompt) > context {
+		return fault.Dataf("prompt %d has %d tokens: expected 1 to %d, the context of the model", i+1, len(prompt), context)
+	}
+	return nil
+}
+
+// sequence is a text on its way.
+type sequence struct {
+	Request
+	tokens []int32 // prompt and continuation
+	random *rand.Rand
+}
+
+// together continues prompts that go through the model together.
+func (g *Generator) together(ctx context.Context, requests []Request, each func(int, Choice) bool) error {
+	sequences, open := make([]sequence, len(requests)), make([]int, len(requests))
+	for i, r := range requests {
+		sequences[i], open[i] = sequence{r, slices.Clone(r.Prompt), rand.New(rand.NewPCG(r.Seed, 0))}, i
+	}
+	config := g.executor.model.Config
 	for len(open) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		g.batch.Reset()
 		for _, i := range open {
-			s := sequences[i]
-			g.batch.AddPrompt(s[max(0, len(s)-g.executor.model.Config.Context):])
+			t := sequences[i].tokens
+			g.batch.AddPrompt(t[max(0, len(t)-config.Context):])
 		}
 		r, err := g.executor.Run(&g.batch, Predict, 0)
 		if err != nil {
 			return err
 		}
-		vocab := g.executor.model.Config.VocabSize
 		going := open[:0]
 		for row, i := range open {
-			ranked := Rank(r.Logits[row*vocab : (row+1)*vocab])
-			if math.IsNaN(ranked[0].Probability) {
-				return fmt.Errorf("the model's logits are not numbers: its weights are broken")
+			s, logits := &sequences[i], r.Logits[row*config.VocabSize:(row+1)*config.VocabSize]
+			ranked, err := rankNumbers(logits)
+			if err != nil {
+				return err
 			}
-			c := Choice{Candidate: choose(ranked, s, random[i]), Top: slices.Clone(ranked[:min(top, vocab)])}
-			results[i] = append(results[i], c)
-			sequences[i] = append(sequences[i], c.Token)
-			if int(c.Token) != g.executor.model.Config.EOS && len(results[i]) != s.MaxTokens && (s.Slide || len(sequences[i]) <= g.executor.model.Config.Context) {
+			c := Choice{Candidate: s.next(logits, ranked, s.tokens, s.random), Top: likeliest(ranked, s.Top)}
+			s.tokens = append(s.tokens, c.Token)
+			if each(i, c) && !s.ended(config) {
 				going = append(going, i)
 			}
 		}
@@ -119,50 +120,47 @@ func (g *Generator) generate(prompts [][]int32, results [][]Choice, s Sampling, 
 	return nil
 }
 
-// Rank returns all tokens with their probability, softmax(logits), the likeliest first and of equals the one with the lower id.
-func Rank(logits []float32) []Candidate {
-	largest := float64(slices.Max(logits))
-	ranked := make([]Candidate, len(logits))
-	var sum float64
-	for i, v := range logits {
-		p := math.Exp(float64(v) - largest)
-		ranked[i] = Candidate{int32(i), p}
-		sum += p
-	}
-	for i := range ranked {
-		ranked[i].Probability /= sum
-	}
-	slices.SortStableFunc(ranked, func(a, b Candidate) int { return cmp.Compare(b.Probability, a.Probability) })
-	return ranked
+// ended says that the sequence has its last token.
+func (s *sequence) ended(c Config) bool {
+	return int(s.tokens[len(s.tokens)-1]) == c.EOS || len(s.tokens)-len(s.Prompt) == s.MaxTokens || !s.Slide && len(s.tokens) > c.Context
 }
 
-// choose samples one of the ranked candidates: first the temperature, then top-k, then top-p (Holtzman et al. 2020, section 3.1).
-func choose(ranked []Candidate, s Sampling, random *rand.Rand) Candidate {
-	if s.Temperature == 0 {
-		return ranked[0]
+// Score returns how likely the model finds each token of a text, of 1 to Context tokens, from the second on, with the `top` likeliest in its
+// place. Another length is an error of class data.
+func (g *Generator) Score(text []int32, top int) ([]Choice, error) {
+	if err := g.check(0, text); err != nil {
+		return nil, err
 	}
-	if s.TopK > 0 {
-		ranked = ranked[:min(s.TopK, len(ranked))]
+	if len(text) == 1 {
+		return nil, nil
 	}
-	weights := make([]float64, len(ranked))
-	var total float64
-	for i, c := range ranked {
-		weights[i] = math.Pow(c.Probability/ranked[0].Probability, 1/s.Temperature)
-		total += weights[i]
+	g.batch.Reset()
+	g.batch.Add(text[:len(text)-1], text[1:])
+	r, err := g.executor.Run(&g.batch, Predict, 0)
+	if err != nil {
+		return nil, err
 	}
-	kept := 0.0
-	for i, w := range weights {
-		kept += w
-		if kept >= s.TopP*total {
-			weights = weights[:i+1]
-			break
+	choices, vocab := make([]Choice, len(text)-1), g.executor.model.Config.VocabSize
+	for i := range choices {
+		ranked, err := rankNumbers(r.Logits[i*vocab : (i+1)*vocab])
+		if err != nil {
+			return nil, err
 		}
+		choices[i] = Choice{find(ranked, text[i+1]), likeliest(ranked, top)}
 	}
-	at := random.Float64() * kept
-	for i, w := range weights {
-		if at -= w; at < 0 {
-			return ranked[i]
-		}
+	return choices, nil
+}
+
+// rankNumbers is Rank with an error for logits of NaN.
+func rankNumbers(logits []float32) ([]Candidate, error) {
+	ranked := Rank(logits)
+	if math.IsNaN(ranked[0].Probability) {
+		return nil, fmt.Errorf("the model's logits are not numbers: its weights are broken")
 	}
-	return ranked[len(weights)-1]
+	return ranked, nil
+}
+
+// likeliest returns the first n of ranked candidates in memory of their own, so that the rest can be freed.
+func likeliest(ranked []Candidate, n int) []Candidate {
+	return slices.Clone(ranked[:min(n, len(ranked))])
 }

@@ -1,10 +1,11 @@
 package model
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -209,137 +210,105 @@ func TestGenerateSaysThatWeightsAreBroken(t *testing.T) {
 	}
 }
 
-func TestRankIsTheSoftmaxInOrder(t *testing.T) {
-	got := Rank([]float32{0, 3, 1, 3, -1000})
-	sum := 1 + 2*math.Exp(3) + math.Exp(1)
-	want := []Candidate{{1, math.Exp(3) / sum}, {3, math.Exp(3) / sum}, {2, math.Exp(1) / sum}, {0, 1 / sum}, {4, 0}}
-	for i := range want {
-		if got[i].Token != want[i].Token || math.Abs(got[i].Probability-want[i].Probability) > 1e-12 {
-			t.Fatalf("ranked as %v, want %v", got, want)
+func TestEachRequestHasItsOwnSampling(t *testing.T) {
+	g := newTestGenerator(t, Learned)
+	requests := []Request{
+		{Prompt: []int32{2, 3}, Sampling: Sampling{TopP: 1}},
+		{Prompt: []int32{2, 3}, Sampling: Sampling{Temperature: 3, TopP: 1, Seed: 1}, Top: 2},
+		{Prompt: []int32{2, 3}, Sampling: Sampling{Temperature: 3, TopP: 1, Seed: 2, MaxTokens: 3, Slide: true}},
+		{Prompt: []int32{4}, Sampling: Sampling{Temperature: 1, TopP: 1, Seed: 1, MaxTokens: 30, Slide: true}, Top: 1},
+	}
+	got := make([][]Choice, len(requests))
+	err := g.Stream(t.Context(), requests, func(i int, c Choice) bool {
+		got[i] = append(got[i], c)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range requests {
+		want := generate(t, g, [][]int32{r.Prompt}, r.Sampling, r.Top)[0]
+		if !slices.Equal(tokens(got[i]), tokens(want)) || len(got[i][0].Top) != r.Top {
+			t.Errorf("request %d is continued by %v, alone by %v", i, got[i], want)
 		}
 	}
-	repeating := make([]float32, 100)
-	for i := range repeating {
-		repeating[i] = float32(i * 7 % 5)
-	}
-	for i, c := range Rank(repeating)[1:] {
-		if before := Rank(repeating)[i]; c.Probability == before.Probability && c.Token < before.Token {
-			t.Fatalf("of equals token %d comes behind token %d, want the order of the ids", c.Token, before.Token)
-		}
-	}
-	// Sizes at which e^x itself is infinite or zero.
-	for _, shift := range []float32{1e4, -1e4} {
-		if p := Rank([]float32{shift, shift + 1})[0].Probability; math.Abs(p-1/(1+math.Exp(-1))) > 1e-12 {
-			t.Errorf("logits of %g and one more have the probability %g", shift, p)
-		}
-	}
-}
-
-// ranked are candidates with some probabilities, the last of them impossible.
-var ranked = []Candidate{{7, 0.4}, {2, 0.3}, {5, 0.15}, {1, 0.1}, {9, 0.05}, {4, 0}}
-
-// TestSamplesHaveTheDistribution draws often and holds the frequencies against the probabilities by Pearson's χ². With 1 to 4 degrees of
-// freedom it exceeds 24 by chance less than once in 10,000 times, and the seed is fixed.
-func TestSamplesHaveTheDistribution(t *testing.T) {
-	const draws = 20000
-	normalize := func(weights ...float64) map[int32]float64 {
-		var sum float64
-		for _, w := range weights {
-			sum += w
-		}
-		want := make(map[int32]float64)
-		for i, w := range weights {
-			want[ranked[i].Token] = w / sum
-		}
-		return want
-	}
-	square, root := func(v float64) float64 { return v * v }, math.Sqrt
-	for _, c := range []struct {
-		name string
-		s    Sampling
-		want map[int32]float64
-	}{
-		{"as predicted", Sampling{Temperature: 1, TopP: 1}, normalize(0.4, 0.3, 0.15, 0.1, 0.05)},
-		{"temperature 0.5", Sampling{Temperature: 0.5, TopP: 1}, normalize(square(0.4), square(0.3), square(0.15), square(0.1), square(0.05))},
-		{"temperature 2", Sampling{Temperature: 2, TopP: 1}, normalize(root(0.4), root(0.3), root(0.15), root(0.1), root(0.05))},
-		{"top-k 2", Sampling{Temperature: 1, TopP: 1, TopK: 2}, normalize(0.4, 0.3)},
-		{"top-k of more than there are", Sampling{Temperature: 1, TopP: 1, TopK: 100}, normalize(0.4, 0.3, 0.15, 0.1, 0.05)},
-		{"top-p 0.39", Sampling{Temperature: 1, TopP: 0.39}, normalize(0.4)},
-		{"top-p 0.41", Sampling{Temperature: 1, TopP: 0.41}, normalize(0.4, 0.3)},
-		{"top-p 0.84", Sampling{Temperature: 1, TopP: 0.84}, normalize(0.4, 0.3, 0.15)},
-		{"top-p 0.86", Sampling{Temperature: 1, TopP: 0.86}, normalize(0.4, 0.3, 0.15, 0.1)},
-		// Top-p is of what the temperature and top-k have left: 0.4 is 0.57 of the first two.
-		{"top-k 2, then top-p 0.5", Sampling{Temperature: 1, TopP: 0.5, TopK: 2}, normalize(0.4)},
-		{"top-k 2, then top-p 0.6", Sampling{Temperature: 1, TopP: 0.6, TopK: 2}, normalize(0.4, 0.3)},
-	} {
-		random := rand.New(rand.NewPCG(11, 0))
-		count := make(map[int32]int)
-		for range draws {
-			count[choose(ranked, c.s, random).Token]++
-		}
-		var chi2 float64
-		for token, n := range count {
-			p := c.want[token]
-			if p == 0 {
-				t.Errorf("%s: token %d was drawn %d times, want never", c.name, token, n)
-				continue
-			}
-			chi2 += square(float64(n)-p*draws) / (p * draws)
-		}
-		if chi2 > 24 || len(count) != len(c.want) {
-			t.Errorf("%s: drawn were %v, which deviates from %v by χ² = %.1f", c.name, count, c.want, chi2)
-		}
+	if slices.Equal(tokens(got[1]), tokens(got[2])) {
+		t.Errorf("two seeds continue by %v alike", tokens(got[1]))
 	}
 }
 
-func TestChooseLeavesTheCandidatesAsTheyAre(t *testing.T) {
-	before := slices.Clone(ranked)
-	random := rand.New(rand.NewPCG(1, 0))
-	got := make(map[Candidate]bool)
-	for range 1000 {
-		got[choose(ranked, Sampling{Temperature: 3, TopP: 0.9, TopK: 4}, random)] = true
-	}
-	for c := range got {
-		if !slices.Contains(before, c) {
-			t.Errorf("chosen was %v, which is no candidate: the probability is the model's", c)
-		}
-	}
-	if !reflect.DeepEqual(ranked, before) {
-		t.Errorf("candidates became %v", ranked)
+func TestARequestEndsWhereItsCallerSaysSo(t *testing.T) {
+	g := newTestGenerator(t, Learned)
+	s := Sampling{Temperature: 3, TopP: 1, Seed: 2, MaxTokens: 200, Slide: true}
+	requests := []Request{{Prompt: []int32{2}, Sampling: s}, {Prompt: []int32{3, 4}, Sampling: s}}
+	want := generate(t, g, [][]int32{{3, 4}}, s, 0)[0]
+	counts := make([]int, 2)
+	err := g.Stream(t.Context(), requests, func(i int, c Choice) bool {
+		counts[i]++
+		return i != 0 || counts[0] < 2
+	})
+	if err != nil || len(want) < 4 || counts[0] != 2 || counts[1] != len(want) {
+		t.Errorf("%v tokens with error %v, want 2 and all %d", counts, err, len(want))
 	}
 }
 
-func TestTemperature0AndTopK1AreGreedy(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 0))
-	for range 100 {
-		for _, s := range []Sampling{
-			{TopP: 1}, {Temperature: 100, TopK: 1, TopP: 1}, {Temperature: 1e-3, TopP: 1}, {Temperature: 1, TopP: math.SmallestNonzeroFloat64},
-		} {
-			if got := choose(ranked, s, random); got != ranked[0] {
-				t.Fatalf("%+v chose %v, want the likeliest", s, got)
+func TestTheEndOfItsContextEndsAStream(t *testing.T) {
+	g := newTestGenerator(t, Learned)
+	ctx, cancel := context.WithCancel(t.Context())
+	prompts := randomPrompts(300)
+	requests, got := make([]Request, len(prompts)), 0
+	for i, p := range prompts {
+		requests[i] = Request{Prompt: p, Sampling: Sampling{TopP: 1, MaxTokens: 1000, Slide: true}}
+	}
+	err := g.Stream(ctx, requests, func(int, Choice) bool {
+		got++
+		cancel()
+		return true
+	})
+	if group := promptsAtOnce(9); !errors.Is(err, context.Canceled) || got != group {
+		t.Errorf("%d tokens with error %v, want one for each of %d and %v", got, err, group, context.Canceled)
+	}
+}
+
+func TestAPenaltyChangesTheChoiceAndNoProbability(t *testing.T) {
+	g := newTestGenerator(t, Learned)
+	differ := 0
+	for _, prompt := range randomPrompts(40) {
+		plain := generate(t, g, [][]int32{prompt}, Sampling{TopP: 1}, 11)[0][0]
+		penalized := generate(t, g, [][]int32{prompt}, Sampling{TopP: 1, RepetitionPenalty: 100}, 11)[0][0]
+		if !slices.Equal(plain.Top, penalized.Top) || !slices.Contains(plain.Top, penalized.Candidate) {
+			t.Fatalf("%v: with a penalty the model says %v, without %v", prompt, penalized, plain)
+		}
+		if plain.Token != penalized.Token {
+			differ++
+			if !slices.Contains(prompt, plain.Token) {
+				t.Errorf("%v: the penalty forbids %d, which the prompt has not", prompt, plain.Token)
 			}
 		}
 	}
+	if differ == 0 {
+		t.Error("the penalty changes nothing: the test needs prompts whose tokens would come again")
+	}
 }
 
-func TestSamplingNamesTheFlagThatIsImpossible(t *testing.T) {
-	for _, good := range []Sampling{{TopP: 1}, {Temperature: 100, TopK: 5, TopP: 0.01, MaxTokens: 3, Seed: math.MaxUint64}} {
-		if err := good.Validate(); err != nil {
-			t.Errorf("%+v: %v", good, err)
+func TestScoresAreTheProbabilitiesOfGeneration(t *testing.T) {
+	g := newTestGenerator(t, Rotary)
+	for _, prompt := range randomPrompts(20) {
+		choices := generate(t, g, [][]int32{prompt}, Sampling{Temperature: 1, TopP: 1}, 3)[0]
+		text := append(slices.Clone(prompt), tokens(choices)...)
+		text = text[:min(len(text), 9)]
+		scores, err := g.Score(text, 3)
+		if err != nil || len(scores) != len(text)-1 {
+			t.Fatalf("%v: scores %v with error %v", text, scores, err)
+		}
+		for i, want := range choices[:len(text)-len(prompt)] {
+			got := scores[len(prompt)-1+i]
+			if got.Token != want.Token || math.Abs(got.LogProbability()-math.Log(want.Probability)) > 1e-3 || len(got.Top) != 3 {
+				t.Errorf("%v: token %d scores %v, generated was %v", text, i, got, want)
+			}
 		}
 	}
-	for want, s := range map[string]Sampling{
-		"temperature -1: expected 0 (greedy) to 100":               {Temperature: -1, TopP: 1},
-		"temperature NaN: expected 0 (greedy) to 100":              {Temperature: math.NaN(), TopP: 1},
-		"temperature +Inf: expected 0 (greedy) to 100":             {Temperature: math.Inf(1), TopP: 1},
-		"top_k -1: expected 0 (no limit) or more":                  {TopK: -1, TopP: 1},
-		"top_p 0: expected more than 0 and at most 1 (no limit)":   {},
-		"top_p 1.5: expected more than 0 and at most 1 (no limit)": {TopP: 1.5},
-		"top_p NaN: expected more than 0 and at most 1 (no limit)": {TopP: math.NaN()},
-		"max_tokens -1: expected 0 (no limit) or more":             {TopP: 1, MaxTokens: -1},
-	} {
-		if err := s.Validate(); fault.ExitCode(err) != fault.ExitUsage || err.Error() != want {
-			t.Errorf("%+v: error is %v, want %s", s, err, want)
-		}
+	if _, err := g.Score(make([]int32, 10), 0); fault.ExitCode(err) != fault.ExitData {
+		t.Errorf("a text that is longer than the context has the error %v", err)
 	}
 }
