@@ -19,14 +19,21 @@ func variants() map[string]Config {
 	sinusoidal := Calculator(35)
 	sinusoidal.Positions, sinusoidal.BOS, sinusoidal.EOS, sinusoidal.PAD = Sinusoidal, 0, 34, 1
 	other := Config{
-		VocabSize: 100, Context: 7, Width: 30, Layers: 3, Heads: 2, MLPWidth: 50, Epsilon: 1e-6,
+		Architecture: GPT2, VocabSize: 100, Context: 7, Width: 30, Layers: 3, Heads: 2, MLPWidth: 50, Epsilon: 1e-6,
 		Positions: Learned, RopeTheta: DefaultRopeTheta, BOS: NoToken, EOS: NoToken, PAD: NoToken,
 	}
-	return map[string]Config{"calculator": Calculator(35), "rotary": rotary, "sinusoidal": sinusoidal, "other": other}
+	llama := Config{
+		Architecture: Llama, VocabSize: 90, Context: 11, Width: 48, Layers: 2, Heads: 6, KVHeads: 2, MLPWidth: 70, Epsilon: 1e-5,
+		Positions: Rotary, RopeTheta: 500, TiedHead: true, BOS: 3, EOS: 4, PAD: NoToken,
+	}
+	return map[string]Config{"calculator": Calculator(35), "rotary": rotary, "sinusoidal": sinusoidal, "other": other, "llama": llama}
 }
 
 func TestNumParametersOfKnownModels(t *testing.T) {
-	gpt2 := Config{VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Positions: Learned, TiedHead: true}
+	gpt2 := Config{Architecture: GPT2, VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Positions: Learned, TiedHead: true}
+	tinyLlama := Config{ // that of 1.1 billion weights
+		Architecture: Llama, VocabSize: 32000, Context: 2048, Width: 2048, Layers: 22, Heads: 32, KVHeads: 4, MLPWidth: 5632, Positions: Rotary,
+	}
 	v := variants()
 	for _, c := range []struct {
 		name           string
@@ -35,6 +42,7 @@ func TestNumParametersOfKnownModels(t *testing.T) {
 	}{
 		{"calculator", v["calculator"], 105_344, 0},
 		{"GPT-2 small", gpt2, 124_439_808, 0}, // what transformers counts
+		{"TinyLlama", tinyLlama, 1_100_048_384, 0},
 		{"sinusoidal", v["sinusoidal"], 105_344 - 12*64, 12 * 64},
 		{"rotary, tied", v["rotary"], 105_344 - 12*64 - 35*64, 0},
 	} {
@@ -113,6 +121,13 @@ assert type(c).__name__ == "GPT2Config", c
 assert (c.vocab_size, c.n_positions, c.n_embd, c.n_layer, c.n_head, c.n_inner) == (35, 12, 64, 2, 4, 256), c
 assert (c.bos_token_id, c.eos_token_id, c.pad_token_id, c.tie_word_embeddings) == (0, 34, 1, False), c
 assert (c.activation_function, c.resid_pdrop, c.embd_pdrop, c.attn_pdrop) == ("gelu_new", 0, 0, 0), c
+c = read("llama")
+assert type(c).__name__ == "LlamaConfig", c
+assert (c.vocab_size, c.max_position_embeddings, c.hidden_size, c.num_hidden_layers, c.intermediate_size) == (90, 11, 48, 2, 70), c
+assert (c.num_attention_heads, c.num_key_value_heads, c.rms_norm_eps, c.hidden_act) == (6, 2, 1e-5, "silu"), c
+assert (c.bos_token_id, c.eos_token_id, c.pad_token_id, c.tie_word_embeddings) == (3, 4, None, True), c
+assert (c.attention_bias, c.mlp_bias, c.attention_dropout) == (False, False, 0), c
+assert (getattr(c, "rope_parameters", None) or {"rope_theta": c.rope_theta})["rope_theta"] == 500, c
 c = read("other")
 assert (c.layer_norm_epsilon, c.bos_token_id, c.eos_token_id, c.pad_token_id) == (1e-6, None, None, None), c
 try:
@@ -139,7 +154,7 @@ const gpt2Text = `{
 
 func TestConfigOfHuggingFaceIsRead(t *testing.T) {
 	want := Config{
-		VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Epsilon: 1e-5,
+		Architecture: GPT2, VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Epsilon: 1e-5,
 		Positions: Learned, RopeTheta: DefaultRopeTheta, TiedHead: true, BOS: 50256, EOS: 50256, PAD: NoToken,
 	}
 	if got, err := ParseConfig([]byte(gpt2Text), "config.json"); err != nil || got != want {
@@ -147,11 +162,75 @@ func TestConfigOfHuggingFaceIsRead(t *testing.T) {
 	}
 }
 
+// llamaText is the config.json of a Llama as transformers 4 saves it, shortened.
+const llamaText = `{
+  "architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2,
+  "head_dim": 64, "hidden_act": "silu", "hidden_size": 2048, "initializer_range": 0.02, "intermediate_size": 5632,
+  "max_position_embeddings": 2048, "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 22,
+  "num_key_value_heads": 4, "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": null, "rope_theta": 20000.0,
+  "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 32000
+}`
+
+func TestLlamaConfigOfHuggingFaceIsRead(t *testing.T) {
+	want := Config{
+		Architecture: Llama, VocabSize: 32000, Context: 2048, Width: 2048, Layers: 22, Heads: 32, KVHeads: 4, MLPWidth: 5632, Epsilon: 1e-5,
+		Positions: Rotary, RopeTheta: 20000, BOS: 1, EOS: 2, PAD: NoToken,
+	}
+	check := func(what, text string, want Config) {
+		t.Helper()
+		if got, err := ParseConfig([]byte(text), "config.json"); err != nil || got != want {
+			t.Errorf("%s: %+v, error %v, want %+v", what, got, err, want)
+		}
+	}
+	check("transformers 4", llamaText, want)
+	check("transformers 5", strings.Replace(llamaText, `"rope_scaling": null, "rope_theta": 20000.0`,
+		`"rope_parameters": {"rope_theta": 20000.0, "rope_type": "default"}`, 1), want)
+	want.KVHeads, want.RopeTheta = 32, DefaultRopeTheta
+	check("without what has a default", strings.NewReplacer(`"num_key_value_heads": 4,`, "", `"rope_theta": 20000.0,`, "", `"head_dim": 64,`, "").
+		Replace(llamaText), want)
+}
+
+func TestUnsupportedLlamaIsRefusedWithTheCause(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{`"silu"`, `"gelu"`, `hidden_act "gelu" is not supported, expected "silu"`},
+		{`"attention_bias": false`, `"attention_bias": true`, "attention_bias true is not supported, expected false"},
+		{`"mlp_bias": false`, `"mlp_bias": true`, "mlp_bias true is not supported, expected false"},
+		{`"rope_scaling": null`, `"rope_scaling": {"rope_type": "llama3"}`, `rope_scaling {"rope_type": "llama3"} is not supported, expected null`},
+		{`"rope_scaling": null`, `"rope_parameters": {"rope_type": "yarn"}`,
+			`rope_parameters: rope_type "yarn" is not supported, expected "default"`},
+		{`"rope_scaling": null`, `"rope_parameters": 3`, "rope_parameters is 3, expected an object"},
+		{`"head_dim": 64`, `"head_dim": 128`, "head_dim 128 with num_attention_heads 32 is not supported, expected a product of hidden_size 2048"},
+		{`"num_key_value_heads": 4`, `"num_key_value_heads": 5`, "num_key_value_heads 5: expected a divisor of num_attention_heads 32"},
+		{`"num_key_value_heads": 4`, `"num_key_value_heads": 0`, "num_key_value_heads 0: expected a divisor"},
+		{`"intermediate_size": 5632,`, ``, "intermediate_size is missing: expected the config.json of a Llama"},
+		{`"num_hidden_layers": 22`, `"num_hidden_layers": 0`, "num_hidden_layers 0: expected 1 to"},
+		{`1e-05`, `0`, "rms_norm_eps 0"},
+		{`20000.0`, `0`, "rope_theta 0"},
+		{`"num_attention_heads": 32`, `"num_attention_heads": 0`, "num_attention_heads 0: expected 1 to"},
+	} {
+		text := strings.Replace(llamaText, c.old, c.new, 1)
+		if text == llamaText {
+			t.Fatalf("the text has no %s", c.old)
+		}
+		refuses(t, text, c.want)
+	}
+}
+
+// refuses fails the test unless the text of a config.json is a data fault that names the file and says what is wanted.
+func refuses(t *testing.T, text, want string) {
+	t.Helper()
+	_, err := ParseConfig([]byte(text), "run/config.json")
+	if fault.ExitCode(err) != fault.ExitData || !strings.HasPrefix(err.Error(), "run/config.json: "+want) {
+		t.Errorf("error %v, want a data fault that names the file and says %q", err, want)
+	}
+}
+
 func TestUnsupportedOrBrokenConfigIsRefusedWithTheCause(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{`"gelu_new"`, `"relu"`, `activation_function "relu" is not supported, expected "gelu_new"`},
 		{`"gelu_new"`, `["gelu_new"]`, `activation_function ["gelu_new"] is not supported`},
-		{`"gpt2"`, `"llama"`, `model_type "llama" is not supported, expected "gpt2"`},
+		{`"gpt2"`, `"mistral"`, `model_type "mistral" is not supported, expected "gpt2"`},
+		{`"gpt2"`, `"llama"`, `max_position_embeddings is missing: expected the config.json of a Llama`},
 		{`"model_type": "gpt2",`, ``, "model_type is missing"},
 		{`"scale_attn_weights": true`, `"scale_attn_weights": false`, "scale_attn_weights false is not supported, expected true"},
 		{`idx": false`, `idx": true`, "scale_attn_by_inverse_layer_idx true is not supported, expected false"},
@@ -181,10 +260,7 @@ func TestUnsupportedOrBrokenConfigIsRefusedWithTheCause(t *testing.T) {
 		if text == gpt2Text {
 			t.Fatalf("the text has no %s", c.old)
 		}
-		_, err := ParseConfig([]byte(text), "run/config.json")
-		if fault.ExitCode(err) != fault.ExitData || !strings.HasPrefix(err.Error(), "run/config.json: "+c.want) {
-			t.Errorf("%s for %s: error %v, want a data fault that names the file and says %q", c.new, c.old, err, c.want)
-		}
+		refuses(t, text, c.want)
 	}
 	for _, text := range []string{"", "null", "[]", "3", "{}", gpt2Text[:100]} {
 		if _, err := ParseConfig([]byte(text), "config.json"); fault.ExitCode(err) != fault.ExitData {
@@ -205,6 +281,10 @@ func TestValidateRefusesImpossibleModels(t *testing.T) {
 		{func(c *Config) { c.Heads = 0 }, "n_head"},
 		{func(c *Config) { c.Heads = 5 }, "expected a divisor of n_embd"},
 		{func(c *Config) { c.MLPWidth = math.MaxInt }, "n_inner"},
+		{func(c *Config) { c.Architecture = "bert" }, `architecture "bert": expected "gpt2" or "llama"`},
+		{func(c *Config) { c.KVHeads = 2 }, "num_key_value_heads 2: only a Llama"},
+		{func(c *Config) { c.Architecture, c.KVHeads = Llama, 2 }, `position_embedding "learned": expected "rotary" in a Llama`},
+		{func(c *Config) { c.Architecture, c.KVHeads = Llama, 3 }, "num_key_value_heads 3: expected a divisor of num_attention_heads 4"},
 		{func(c *Config) { c.Epsilon = math.NaN() }, "layer_norm_epsilon"},
 		{func(c *Config) { c.Positions = "" }, "position_embedding"},
 		{func(c *Config) { c.Positions, c.Heads = Rotary, 64 }, "expected an even number"},
@@ -222,21 +302,26 @@ func TestValidateRefusesImpossibleModels(t *testing.T) {
 
 // The largest sizes that are accepted must not overflow where they are multiplied.
 func TestLargestModelCanBeCounted(t *testing.T) {
-	c := Config{
-		VocabSize: 1 << 24, Context: 1 << 24, Width: 1 << 17, Layers: 1 << 12, Heads: 1, MLPWidth: 1 << 20,
+	gpt2 := Config{
+		Architecture: GPT2, VocabSize: 1 << 24, Context: 1 << 24, Width: 1 << 17, Layers: 1 << 12, Heads: 1, MLPWidth: 1 << 20,
 		Epsilon: 1e-5, Positions: Learned, BOS: NoToken, EOS: NoToken, PAD: NoToken,
 	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	// 4 bytes of each weight, gradient and two moments.
-	if n := c.NumParameters(); n < 0 || n > math.MaxInt/16 {
-		t.Errorf("%d weights", n)
+	llama := gpt2
+	llama.Architecture, llama.KVHeads, llama.Positions, llama.RopeTheta = Llama, 1, Rotary, DefaultRopeTheta
+	for _, c := range []Config{gpt2, llama} {
+		if err := c.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		// 4 bytes of each weight, gradient and two moments.
+		if n := c.NumParameters(); n < 0 || n > math.MaxInt/16 {
+			t.Errorf("%s: %d weights", c.Architecture, n)
+		}
 	}
 }
 
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(gpt2Text))
+	f.Add([]byte(llamaText))
 	for _, config := range variants() {
 		f.Add(config.Marshal())
 	}

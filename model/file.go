@@ -16,12 +16,13 @@ const (
 	WeightsFile = "model.safetensors"
 )
 
-// WriteWeights writes the weights as Hugging Face saves those of a GPT2LMHeadModel: float32, the tied head left out.
+// WriteWeights writes the weights as Hugging Face saves those of a GPT2LMHeadModel or a LlamaForCausalLM: float32, the tied head left out.
 func (m *Model) WriteWeights(w io.Writer) error {
 	var tensors []safetensors.Tensor
 	for i := range m.Parameters {
-		p := &m.Parameters[i]
-		tensors = append(tensors, safetensors.New(p.Name, p.Value, p.Shape...))
+		for _, t := range m.Parameters[i].tensors() {
+			tensors = append(tensors, safetensors.New(t.name, t.value, t.shape...))
+		}
 	}
 	if m.fixed != nil {
 		tensors = append(tensors, safetensors.New(wpe, m.fixed, m.Config.Context, m.Config.Width))
@@ -57,10 +58,10 @@ func (m *Model) readWeights(path string) error {
 		return err
 	}
 	defer f.Close()
-	known := make(map[string]bool)
+	known, prefix := make(map[string]bool), m.Config.variant().prefix
 	read := func(name string, value []float32, shape ...int) error {
 		// Files of OpenAI's GPT-2 on the Hub lack the prefix.
-		if short := strings.TrimPrefix(name, "transformer."); !has(f, name) && has(f, short) {
+		if short := strings.TrimPrefix(name, prefix); !has(f, name) && has(f, short) {
 			name = short
 		}
 		known[name] = true
@@ -73,9 +74,10 @@ func (m *Model) readWeights(path string) error {
 		return nil
 	}
 	for i := range m.Parameters {
-		p := &m.Parameters[i]
-		if err := read(p.Name, p.Value, p.Shape...); err != nil {
-			return err
+		for _, t := range m.Parameters[i].tensors() {
+			if err := read(t.name, t.value, t.shape...); err != nil {
+				return err
+			}
 		}
 	}
 	if m.fixed != nil {
@@ -96,7 +98,12 @@ func has(f *safetensors.File, name string) bool {
 	return ok
 }
 
-// isBuffer recognises the causal masks that old versions of transformers stored with GPT-2.
+// isBuffer recognises the causal masks that old versions of transformers stored with GPT-2, and the frequencies with Llama.
 func isBuffer(name string) bool {
-	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")
+	for _, suffix := range []string{".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
 }

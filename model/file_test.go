@@ -70,9 +70,11 @@ type change func(name string, value []float32, shape []int) (string, []float32, 
 func rewritten(t *testing.T, m *Model, change change, more ...safetensors.Tensor) []byte {
 	t.Helper()
 	tensors := more
-	for _, p := range m.Parameters {
-		if name, value, shape := change(p.Name, p.Value, p.Shape); name != "" {
-			tensors = append(tensors, safetensors.New(name, value, shape...))
+	for i := range m.Parameters {
+		for _, s := range m.Parameters[i].tensors() {
+			if name, value, shape := change(s.name, s.value, s.shape); name != "" {
+				tensors = append(tensors, safetensors.New(name, value, shape...))
+			}
 		}
 	}
 	var file bytes.Buffer
@@ -87,20 +89,65 @@ func unchanged(name string, value []float32, shape []int) (string, []float32, []
 }
 
 func TestNamesWithoutThePrefixAreRead(t *testing.T) {
-	for _, kind := range []string{"learned, tied true", "learned, tied false"} {
+	for _, kind := range []string{"learned, tied true", "learned, tied false", "llama, tied true", "llama, tied false"} {
 		dir, m := t.TempDir(), newModel(t, kinds()[kind])
 		save(t, m, dir)
-		// As on the Hub: no prefix, and the causal masks that old versions of transformers stored.
+		// As on the Hub: no prefix, and what old versions of transformers stored: the causal masks of GPT-2, the frequencies of Llama.
 		mask := safetensors.New("h.0.attn.bias", make([]float32, 81), 1, 1, 9, 9)
 		masked := safetensors.New("h.0.attn.masked_bias", []float32{-1e4})
+		frequencies := safetensors.New("layers.0.self_attn.rotary_emb.inv_freq", make([]float32, 6), 6)
 		write(t, filepath.Join(dir, WeightsFile), rewritten(t, m, func(name string, value []float32, shape []int) (string, []float32, []int) {
-			return strings.TrimPrefix(name, "transformer."), value, shape
-		}, mask, masked))
+			return strings.TrimPrefix(name, m.Config.variant().prefix), value, shape
+		}, mask, masked, frequencies))
 		got, err := Load(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		sameBits(t, kind, got.Weights, m.Weights)
+	}
+}
+
+// The queries, keys and values of a Llama are one product here, and three tensors in files; so are the two inputs of SwiGLU.
+func TestPackedWeightsAreRowsOfSeveralTensors(t *testing.T) {
+	c := kinds()["llama, tied false"]
+	c.KVHeads = 1
+	m := newModel(t, c)
+	var file bytes.Buffer
+	if err := m.WriteWeights(&file); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), WeightsFile)
+	write(t, path, file.Bytes())
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for packed, tensors := range map[string][]struct {
+		name string
+		rows int
+	}{
+		"model.layers.1.self_attn.qkv_proj.weight": {
+			{"model.layers.1.self_attn.q_proj.weight", 36}, {"model.layers.1.self_attn.k_proj.weight", 12},
+			{"model.layers.1.self_attn.v_proj.weight", 12},
+		},
+		"model.layers.0.mlp.gate_up_proj.weight": {{"model.layers.0.mlp.gate_proj.weight", 50}, {"model.layers.0.mlp.up_proj.weight", 50}},
+	} {
+		if has(f, packed) {
+			t.Errorf("the file has a tensor %s", packed)
+		}
+		rest := m.Parameter(packed).Value
+		for _, want := range tensors {
+			got := make([]float32, want.rows*36)
+			if err := safetensors.Read(f, want.name, got, want.rows, 36); err != nil {
+				t.Fatal(err)
+			}
+			sameBits(t, want.name, got, rest[:len(got)])
+			rest = rest[len(got):]
+		}
+		if len(rest) > 0 {
+			t.Errorf("%d weights of %s are in no tensor", len(rest), packed)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func newTestGenerator(t testing.TB, positions Positions) *Generator {
 	t.Helper()
 	c := Config{
-		VocabSize: 11, Context: 9, Width: 16, Layers: 2, Heads: 2, MLPWidth: 32,
+		Architecture: GPT2, VocabSize: 11, Context: 9, Width: 16, Layers: 2, Heads: 2, MLPWidth: 32,
 		Epsilon: 1e-5, Positions: positions, RopeTheta: DefaultRopeTheta, BOS: NoToken, EOS: 1, PAD: 0,
 	}
 	m, err := New(c, 5)

@@ -44,6 +44,7 @@ type Graph struct {
 
 // builder adds nodes to a graph until the first error, which it keeps.
 type builder struct {
+	*variant
 	model *Model
 	nodes map[string]*gorgonia.Node // parameters by name
 	err   error
@@ -51,8 +52,8 @@ type builder struct {
 
 // Graph builds the graph for one batch shape.
 //
-// It is GPT-2 (Radford et al. 2019) with packed sequences: pre-norm blocks x + Attention(LN(x)) and x + MLP(LN(x)), a final norm, and an
-// output layer. From the last attention on, only the rows that a prediction is wanted of are computed.
+// It is GPT-2 (Radford et al. 2019) or Llama (Touvron et al. 2023) with packed sequences: pre-norm blocks x + Attention(norm(x)) and
+// x + MLP(norm(x)), a final norm, and an output layer. From the last attention on, only the rows that a prediction is wanted of are computed.
 func (m *Model) Graph(s Shape) (*Graph, error) {
 	c := m.Config
 	e := gorgonia.NewGraph(gorgonia.WithGraphName("gpt"))
@@ -66,7 +67,7 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	g.Targets = ints("targets", s.predictions())
 	g.Weights = gorgonia.NewVector(e, tensor.Float32, gorgonia.WithShape(s.predictions()), gorgonia.WithName("weights"))
 
-	b := &builder{model: m, nodes: make(map[string]*gorgonia.Node)}
+	b := &builder{variant: c.variant(), model: m, nodes: make(map[string]*gorgonia.Node)}
 	for i := range m.Parameters {
 		p := &m.Parameters[i]
 		n := valueNode(e, p.Name, p.Shape, p.Value)
@@ -77,20 +78,20 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 		b.nodes[wpe] = valueNode(e, wpe, []int{c.Context, c.Width}, m.fixed)
 	}
 
-	x := b.apply(op.Gather{}, b.node("transformer.wte.weight"), g.Tokens)
+	x := b.apply(op.Gather{}, b.node(b.embedding+".weight"), g.Tokens)
 	if c.Positions != Rotary {
 		x = b.apply(op.Add{}, x, b.apply(op.Gather{}, b.node(wpe), g.Positions))
 	}
 	for l := range c.Layers {
-		h := layerName(l)
-		a := b.attention(h, b.norm(h+"ln_1", x), g)
+		h := b.layerName(l)
+		a := b.attention(h, b.norm(h+b.attentionNorm, x), g)
 		if l == c.Layers-1 {
 			a, x = b.pick(a, g.Wanted), b.pick(x, g.Wanted)
 		}
-		x = b.apply(op.Add{}, x, b.linear(h+"attn.c_proj", a))
-		x = b.apply(op.Add{}, x, b.mlp(h, b.norm(h+"ln_2", x)))
+		x = b.apply(op.Add{}, x, b.linear(h+b.attentionOut, a))
+		x = b.apply(op.Add{}, x, b.mlp(h, b.norm(h+b.mlpNorm, x)))
 	}
-	g.Logits = b.head(b.norm("transformer.ln_f", x))
+	g.Logits = b.logits(b.norm(b.finalNorm, x))
 	b.loss(g)
 	return g, b.err
 }
@@ -118,14 +119,22 @@ func (b *builder) apply(k op.Kernel, in ...*gorgonia.Node) *gorgonia.Node {
 	return n
 }
 
-// norm is LN(x)·weight + bias for x [N, C].
+// norm is the layer norm or the RMS norm of x [N, C].
 func (b *builder) norm(name string, x *gorgonia.Node) *gorgonia.Node {
-	return b.apply(op.LayerNorm{Epsilon: b.model.Config.Epsilon}, x, b.node(name+".weight"), b.node(name+".bias"))
+	epsilon, weight := b.model.Config.Epsilon, b.node(name+".weight")
+	if b.biases {
+		return b.apply(op.LayerNorm{Epsilon: epsilon}, x, weight, b.node(name+".bias"))
+	}
+	return b.apply(op.RMSNorm{Epsilon: epsilon}, x, weight)
 }
 
 // linear is x·weight + bias [N, out] for x [N, in].
 func (b *builder) linear(name string, x *gorgonia.Node) *gorgonia.Node {
-	return b.product(x, b.node(name+".weight"), b.node(name+".bias"), false)
+	var bias *gorgonia.Node
+	if b.biases {
+		bias = b.node(name + ".bias")
+	}
+	return b.product(x, b.node(name+".weight"), bias, b.transposed)
 }
 
 // product is op.Linear.
@@ -141,15 +150,15 @@ func (b *builder) product(x, weight, bias *gorgonia.Node, transposed bool) *gorg
 // attention lets every token of x [N, C] look at itself and those before it in its sequence; the output projection comes later.
 func (b *builder) attention(h string, x *gorgonia.Node, g *Graph) *gorgonia.Node {
 	c := b.model.Config
-	qkv := b.linear(h+"attn.c_attn", x)
+	qkv := b.linear(h+b.qkv, x)
 	if c.Positions == Rotary {
-		qkv = b.apply(op.Rotary{Heads: c.Heads, Context: c.Context, Base: c.RopeTheta}, qkv, g.Positions)
+		qkv = b.apply(op.Rotary{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context, Base: c.RopeTheta}, qkv, g.Positions)
 	}
 	if b.err != nil {
 		return nil
 	}
 	var out *gorgonia.Node
-	out, b.err = op.CausalAttention(qkv, g.Offsets, c.Heads, c.Context)
+	out, b.err = op.CausalAttention(qkv, g.Offsets, op.Attention{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context})
 	return out
 }
 
@@ -163,16 +172,20 @@ func (b *builder) pick(x, wanted *gorgonia.Node) *gorgonia.Node {
 
 // mlp is the feed-forward block on x [N, C].
 func (b *builder) mlp(h string, x *gorgonia.Node) *gorgonia.Node {
-	return b.linear(h+"mlp.c_proj", b.apply(op.GELU{}, b.linear(h+"mlp.c_fc", x)))
+	var activation op.Kernel = op.GELU{}
+	if b.gated {
+		activation = op.SwiGLU{}
+	}
+	return b.linear(h+b.mlpOut, b.apply(activation, b.linear(h+b.mlpIn, x)))
 }
 
-// head turns x [R, C] into logits [R, V].
-func (b *builder) head(x *gorgonia.Node) *gorgonia.Node {
-	table := "lm_head.weight"
+// logits turns x [R, C] into logits [R, V].
+func (b *builder) logits(x *gorgonia.Node) *gorgonia.Node {
+	table := b.head
 	if b.model.Config.TiedHead {
-		table = "transformer.wte.weight"
+		table = b.embedding
 	}
-	return b.product(x, b.node(table), nil, true)
+	return b.product(x, b.node(table+".weight"), nil, true)
 }
 
 func (b *builder) loss(g *Graph) {

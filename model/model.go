@@ -4,7 +4,7 @@
 //	Config -> Model (weights) -> Graph (one per batch shape) -> Executor (compiled programs on a device) -> logits, loss, gradients
 //
 // Batches go in as packed token ids; nothing here knows how a model is trained or what its tokens mean. Names and layouts of the
-// weights are those of a GPT-2 that Hugging Face transformers saves.
+// weights are those of a GPT-2 or a Llama that Hugging Face transformers saves; see variant for how the two differ.
 //
 // Start at Graph for the transformer itself, at Model for its weights, at Executor for running it.
 package model
@@ -23,11 +23,33 @@ import (
 
 // Parameter is one tensor of weights.
 type Parameter struct {
-	Name  string // as Hugging Face names it: "transformer.h.0.attn.c_attn.weight"
+	Name  string // as Hugging Face names it: "transformer.h.0.attn.c_attn.weight"; see tensors
 	Shape []int
 	Stage int       // index in Model.Stages
 	Begin int       // where it starts in Model.Weights
 	Value []float32 // row-major view into Model.Weights
+
+	packed []stored // what files have in its place, without values; nil where they have it as it is
+}
+
+// stored is a tensor of weights as files have it.
+type stored struct {
+	name  string
+	shape []int
+	value []float32
+}
+
+// tensors are what files hold of p: p itself, or several with some rows each, one behind the other.
+func (p *Parameter) tensors() []stored {
+	if p.packed == nil {
+		return []stored{{p.Name, p.Shape, p.Value}}
+	}
+	list, rest := slices.Clone(p.packed), p.Value
+	for i := range list {
+		size := list[i].shape[0] * list[i].shape[1]
+		list[i].value, rest = rest[:size], rest[size:]
+	}
+	return list
 }
 
 // IsMatrix tells matrices, embeddings included, from biases and norms. Weight decay is for matrices.
@@ -39,7 +61,7 @@ type Stage struct {
 	Weights int    // trained weights
 }
 
-// Model is a GPT's weights.
+// Model is a transformer's weights.
 type Model struct {
 	Config     Config
 	Stages     []Stage
@@ -62,13 +84,14 @@ func New(c Config, seed uint64) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	v := c.variant()
 	random := rand.New(rand.NewPCG(seed, 0))
 	for i := range m.Parameters {
 		p := &m.Parameters[i]
 		switch {
 		case p.IsMatrix():
 			std := initStd
-			if strings.HasSuffix(p.Name, "c_proj.weight") {
+			if strings.HasSuffix(p.Name, v.attentionOut+".weight") || strings.HasSuffix(p.Name, v.mlpOut+".weight") {
 				std /= math.Sqrt(2 * float64(c.Layers))
 			}
 			for j := range p.Value {
@@ -109,30 +132,47 @@ func build(c Config) (*Model, error) {
 	}
 	weights := c.NumParameters() + c.NumFixed()
 	if err := memory.Fits(fmt.Sprintf("a model of %d weights", weights), 4*weights); err != nil {
-		return nil, fault.Optionf("%s %d with %s %d: %v: choose less of either, or a smaller vocabulary",
-			fault.Option("n_embd"), c.Width, fault.Option("n_layer"), c.Layers, err)
+		keys := c.variant().keys
+		return nil, fault.Optionf("%s %d with %s %d: %v: choose less of either, or a smaller vocabulary", keys.width, c.Width, keys.layers, c.Layers, err)
 	}
 	m := &Model{Config: c}
+	v := c.variant()
 	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }
-	add := func(name string, shape ...int) {
+	add := func(name string, shape ...int) *Parameter {
 		p := Parameter{Name: name, Shape: shape, Stage: len(m.Stages) - 1}
 		if n := len(m.Parameters); n > 0 {
 			p.Begin = m.Parameters[n-1].end()
 		}
 		m.Stages[p.Stage].Weights += p.Size()
 		m.Parameters = append(m.Parameters, p)
+		return &m.Parameters[len(m.Parameters)-1]
 	}
 	norm := func(name string) {
 		add(name+".weight", c.Width)
-		add(name+".bias", c.Width)
+		if v.biases {
+			add(name+".bias", c.Width)
+		}
 	}
-	linear := func(name string, in, out int) {
-		add(name+".weight", in, out)
-		add(name+".bias", out)
+	linear := func(name string, in, out int) *Parameter {
+		shape := []int{in, out}
+		if v.transposed {
+			shape = []int{out, in}
+		}
+		p := add(name+".weight", shape...)
+		if v.biases {
+			add(name+".bias", out)
+		}
+		return p
+	}
+	// pack says that files have the rows of p in several tensors.
+	pack := func(p *Parameter, layer string, names []string, rows ...int) {
+		for i, name := range names {
+			p.packed = append(p.packed, stored{name: layer + name + ".weight", shape: []int{rows[i], c.Width}})
+		}
 	}
 
 	stage("embeddings")
-	add("transformer.wte.weight", c.VocabSize, c.Width)
+	add(v.embedding+".weight", c.VocabSize, c.Width)
 	stage("positions")
 	switch c.Positions {
 	case Learned:
@@ -140,21 +180,22 @@ func build(c Config) (*Model, error) {
 	case Sinusoidal:
 		m.fixed = make([]float32, c.Context*c.Width)
 	}
+	keyRows := c.keyHeads() * c.HeadDim()
 	for l := range c.Layers {
-		h := layerName(l)
+		h := v.layerName(l)
 		stage(fmt.Sprintf("attention %d", l+1))
-		norm(h + "ln_1")
-		linear(h+"attn.c_attn", c.Width, 3*c.Width)
-		linear(h+"attn.c_proj", c.Width, c.Width)
+		norm(h + v.attentionNorm)
+		pack(linear(h+v.qkv, c.Width, c.QKVWidth()), h, v.qkvTensors, c.Width, keyRows, keyRows)
+		linear(h+v.attentionOut, c.Width, c.Width)
 		stage(fmt.Sprintf("mlp %d", l+1))
-		norm(h + "ln_2")
-		linear(h+"mlp.c_fc", c.Width, c.MLPWidth)
-		linear(h+"mlp.c_proj", c.MLPWidth, c.Width)
+		norm(h + v.mlpNorm)
+		pack(linear(h+v.mlpIn, c.Width, c.MLPInputs()), h, v.mlpTensors, c.MLPWidth, c.MLPWidth)
+		linear(h+v.mlpOut, c.MLPWidth, c.Width)
 	}
 	stage("output")
-	norm("transformer.ln_f")
+	norm(v.finalNorm)
 	if !c.TiedHead {
-		add("lm_head.weight", c.VocabSize, c.Width)
+		add(v.head+".weight", c.VocabSize, c.Width)
 	}
 
 	last := &m.Parameters[len(m.Parameters)-1]
@@ -165,8 +206,6 @@ func build(c Config) (*Model, error) {
 	}
 	return m, nil
 }
-
-func layerName(l int) string { return fmt.Sprintf("transformer.h.%d.", l) }
 
 // Size is the number of weights.
 func (p *Parameter) Size() int {

@@ -136,8 +136,17 @@ func TestTheSeedDecidesTheWeights(t *testing.T) {
 }
 
 func TestNewWeightsHaveTheDeviationsOfGPT2(t *testing.T) {
-	c := Calculator(200)
-	c.Layers = 3
+	gpt2 := Calculator(200)
+	gpt2.Layers = 3
+	llama := gpt2
+	llama.Architecture, llama.KVHeads, llama.Positions = Llama, 2, Rotary
+	haveDeviations(t, gpt2, "c_proj.weight", "c_proj.weight")
+	haveDeviations(t, llama, "o_proj.weight", "down_proj.weight")
+}
+
+// haveDeviations checks new weights of 3 layers; the named ones are the last of a residual branch.
+func haveDeviations(t *testing.T, c Config, attention, mlp string) {
+	t.Helper()
 	m, err := New(c, 4)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +155,7 @@ func TestNewWeightsHaveTheDeviationsOfGPT2(t *testing.T) {
 		switch {
 		case p.IsMatrix():
 			want := 0.02
-			if strings.HasSuffix(p.Name, "c_proj.weight") {
+			if strings.HasSuffix(p.Name, attention) || strings.HasSuffix(p.Name, mlp) {
 				want = 0.02 / math.Sqrt(2*3)
 			}
 			var sum, squares float64

@@ -58,12 +58,13 @@ func TestAWeightThatTheBatchDoesNotReadIsBlamedToo(t *testing.T) {
 
 func TestAnActivationThatOverflowsIsBlamedOnItsStage(t *testing.T) {
 	for name, c := range kinds() {
+		v := c.variant()
 		for parameter, want := range map[string]string{
-			"transformer.h.0.attn.c_attn.weight": "attention 1",
-			"transformer.h.1.attn.c_attn.weight": "attention 2",
-			"transformer.h.0.mlp.c_fc.weight":    "mlp 1",
-			"transformer.h.1.mlp.c_proj.weight":  "mlp 2",
-			"transformer.ln_f.weight":            "output",
+			v.layerName(0) + v.qkv + ".weight":    "attention 1",
+			v.layerName(1) + v.qkv + ".weight":    "attention 2",
+			v.layerName(0) + v.mlpIn + ".weight":  "mlp 1",
+			v.layerName(1) + v.mlpOut + ".weight": "mlp 2",
+			v.finalNorm + ".weight":               "output",
 		} {
 			m := newModel(t, c)
 			for i := range m.Parameter(parameter).Value {
@@ -79,17 +80,18 @@ func TestAnActivationThatOverflowsIsBlamedOnItsStage(t *testing.T) {
 // The tied head reads the embeddings, but it is the output that fails.
 func TestLogitsThatOverflowAreBlamedOnTheOutput(t *testing.T) {
 	for name, c := range kinds() {
-		m, table := newModel(t, c), "lm_head.weight"
+		m, v := newModel(t, c), c.variant()
+		table, norm := v.head+".weight", v.finalNorm+".weight"
 		if c.TiedHead {
-			table = "transformer.wte.weight"
+			table = v.embedding + ".weight"
 		}
-		for _, huge := range []string{table, "transformer.ln_f.weight"} {
+		for _, huge := range []string{table, norm} {
 			for i := range m.Parameter(huge).Value {
 				m.Parameter(huge).Value[i] *= 1e18 // no square of it overflows
 			}
 		}
-		for i := range m.Parameter("transformer.ln_f.weight").Value {
-			m.Parameter("transformer.ln_f.weight").Value[i] *= 1e6
+		for i := range m.Parameter(norm).Value {
+			m.Parameter(norm).Value[i] *= 1e6
 		}
 		if stage, backward := found(t, m); stage != "output" || backward {
 			t.Errorf("%s: logits that overflow are blamed on %q, backward %v", name, stage, backward)
@@ -104,9 +106,12 @@ func TestAGradientThatOverflowsIsBlamedOnItsStageInTheBackwardPass(t *testing.T)
 		}
 		m := newModel(t, c)
 		// Logits are of ordinary size; what flows back from them is multiplied by the huge head alone.
-		for i := range m.Parameter("transformer.ln_f.weight").Value {
-			m.Parameter("transformer.ln_f.weight").Value[i] = 1e-38
-			m.Parameter("transformer.ln_f.bias").Value[i] = 0
+		norm := m.Parameter(c.variant().finalNorm + ".weight")
+		for i := range norm.Value {
+			norm.Value[i] = 1e-38
+		}
+		if bias := m.Parameter(c.variant().finalNorm + ".bias"); bias != nil {
+			clear(bias.Value)
 		}
 		for i := range m.Parameter("lm_head.weight").Value {
 			m.Parameter("lm_head.weight").Value[i] = float32(math.Copysign(3e38, float64(m.Parameter("lm_head.weight").Value[i])))

@@ -12,17 +12,24 @@ import (
 	"trainer/internal/vm"
 )
 
-// kinds are the six kinds of model in a size that no kernel likes: positions, with the head tied to the embeddings or not.
+// kinds are the eight kinds of model in a size that no kernel likes: GPT-2 by positions, and Llama, one of which shares keys and values
+// between heads, with the head tied to the embeddings or not.
 func kinds() map[string]Config {
 	all := make(map[string]Config)
-	for _, positions := range []Positions{Learned, Sinusoidal, Rotary} {
-		for _, tied := range []bool{false, true} {
+	for _, tied := range []bool{false, true} {
+		for _, positions := range []Positions{Learned, Sinusoidal, Rotary} {
 			c := Config{
-				VocabSize: 19, Context: 9, Width: 36, Layers: 2, Heads: 3, MLPWidth: 50, Epsilon: 1e-5, RopeTheta: DefaultRopeTheta,
+				Architecture: GPT2, VocabSize: 19, Context: 9, Width: 36, Layers: 2, Heads: 3, MLPWidth: 50, Epsilon: 1e-5, RopeTheta: DefaultRopeTheta,
 				Positions: positions, TiedHead: tied, BOS: NoToken, EOS: NoToken, PAD: NoToken,
 			}
 			all[fmt.Sprintf("%s, tied %v", positions, tied)] = c
 		}
+		c := all[fmt.Sprintf("%s, tied %v", Rotary, tied)]
+		c.Architecture, c.KVHeads, c.RopeTheta = Llama, 3, 500
+		if tied {
+			c.KVHeads = 1
+		}
+		all[fmt.Sprintf("%s, tied %v", Llama, tied)] = c
 	}
 	return all
 }

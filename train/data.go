@@ -64,7 +64,8 @@ func FLOP(d Data, c model.Config, batch []int) float64 {
 		if layer == c.Layers-1 {
 			rows = predictions
 		}
-		forward += 2*tokens*width*3*width + 2*rows*width*width + 2*2*rows*width*hidden + // the four matrices of a block
+		forward += 2*tokens*width*float64(c.QKVWidth()) + 2*rows*width*width + // the two matrices of attention
+			2*rows*width*(float64(c.MLPInputs())+hidden) + // and those of the MLP
 			2*2*pairs*width // queries with keys, weights with values
 	}
 	return 3 * forward

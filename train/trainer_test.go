@@ -13,9 +13,18 @@ import (
 )
 
 func TestTrainerLearnsASmallSetByHeart(t *testing.T) {
+	gpt2 := small(calculatorWords(t).VocabSize())
+	llama := gpt2
+	llama.Architecture, llama.KVHeads, llama.MLPWidth, llama.Positions = model.Llama, 1, model.GatedMLPWidth(llama.Width), model.Rotary
+	for _, c := range []model.Config{gpt2, llama} {
+		t.Run(string(c.Architecture), func(t *testing.T) { learnsByHeart(t, c) })
+	}
+}
+
+func learnsByHeart(t *testing.T, c model.Config) {
 	o := quick()
 	o.Steps, o.Batch, o.LearningRate, o.WeightDecay, o.Threads = 300, 100, 1e-2, 0, 2
-	trainer := newTrainer(t, sums(t, 9), o)
+	trainer := newTrainerOf(t, c, sums(t, 9), nil, o)
 	before, err := trainer.Evaluate(trainer.Train)
 	if err != nil {
 		t.Fatal(err)

@@ -79,6 +79,10 @@ func (c *binding) phases() ([]team.Phase, error) {
 	case op.GELUGrad:
 		dst, x, dy := c.out(0), c.in(0), c.in(1)
 		return elements(len(dst), func(lo, hi int) { set.GELUGrad(dst[lo:hi], x[lo:hi], dy[lo:hi]) }), nil
+	case op.SwiGLU:
+		return c.swiGLU(), nil
+	case op.SwiGLUGrad:
+		return c.swiGLUGrad(), nil
 	case op.Scale:
 		dst, x, s := c.out(0), c.in(0), c.in(1)
 		return elements(len(dst), func(lo, hi int) { set.Scale(dst[lo:hi], x[lo:hi], s[0]) }), nil
@@ -89,6 +93,10 @@ func (c *binding) phases() ([]team.Phase, error) {
 		return c.layerNorm(k), nil
 	case op.LayerNormGrad:
 		return c.layerNormGrad(k), nil
+	case op.RMSNorm:
+		return c.rmsNorm(k), nil
+	case op.RMSNormGrad:
+		return c.rmsNormGrad(k), nil
 	case op.Rotary:
 		return c.rotary(k), nil
 	case op.Attention:
@@ -256,26 +264,57 @@ func (c *binding) layerNormGrad(k op.LayerNormGrad) []team.Phase {
 	})
 }
 
-func (c *binding) rotary(k op.Rotary) []team.Phase {
-	width := c.dims(0)[1]
-	headDim := width / (3 * k.Heads)
-	r := c.rotation(k.Context, headDim, k.Base)
-	dst, x, positions := c.out(0), c.in(0), c.ints(1)
-	return rows(len(positions), func(lo, hi int) {
-		c.kernels.Rotary(dst[lo*width:hi*width], x[lo*width:hi*width], r.cos, r.sin, positions[lo:hi], width, 2*k.Heads, headDim, k.Inverse)
+func (c *binding) rmsNorm(k op.RMSNorm) []team.Phase {
+	dst, x, gamma, width := c.out(0), c.in(0), c.in(1), c.dims(0)[1]
+	return rows(c.dims(0)[0], func(lo, hi int) {
+		c.kernels.RMSNorm(dst[lo*width:hi*width], x[lo*width:hi*width], gamma, hi-lo, width, float32(k.Epsilon))
 	})
 }
 
-// attended returns what Attention and its gradient share; the queries are divided by pairs of sequence and head.
-func (c *binding) attended(qkv int, offsets []int32, heads, context int) (a kernel.Attention, pairs int) {
-	a = kernel.Attention{Rows: c.dims(qkv)[0], Heads: heads, HeadDim: c.dims(qkv)[1] / (3 * heads), QKV: c.in(qkv), Offsets: offsets}
-	c.reserve(c.kernels.AttentionScratch(min(context, a.Rows), a.HeadDim))
-	return a, (len(offsets) - 1) * heads
+func (c *binding) rmsNormGrad(k op.RMSNormGrad) []team.Phase {
+	dx, x, gamma, dy, width := c.out(0), c.in(0), c.in(1), c.in(2), c.dims(0)[1]
+	return c.sumOverRows(c.dims(0)[0], [][]float32{c.out(1)}, func(lo, hi int, sums [][]float32) {
+		c.kernels.RMSNormGrad(dx[lo*width:hi*width], sums[0], x[lo*width:hi*width], gamma, dy[lo*width:hi*width], hi-lo, width, float32(k.Epsilon))
+	})
 }
 
+func (c *binding) swiGLU() []team.Phase {
+	dst, x, width := c.out(0), c.in(0), c.dims(0)[1]
+	return rows(c.dims(0)[0], func(lo, hi int) {
+		c.kernels.SwiGLU(dst[lo*width/2:hi*width/2], x[lo*width:hi*width], hi-lo, width/2)
+	})
+}
+
+func (c *binding) swiGLUGrad() []team.Phase {
+	dx, x, dy, width := c.out(0), c.in(0), c.in(1), c.dims(0)[1]
+	return rows(c.dims(0)[0], func(lo, hi int) {
+		c.kernels.SwiGLUGrad(dx[lo*width:hi*width], x[lo*width:hi*width], dy[lo*width/2:hi*width/2], hi-lo, width/2)
+	})
+}
+
+func (c *binding) rotary(k op.Rotary) []team.Phase {
+	width := c.dims(0)[1]
+	headDim := k.HeadDim(width)
+	r := c.rotation(k.Context, headDim, k.Base)
+	dst, x, positions := c.out(0), c.in(0), c.ints(1)
+	return rows(len(positions), func(lo, hi int) {
+		c.kernels.Rotary(dst[lo*width:hi*width], x[lo*width:hi*width], r.cos, r.sin, positions[lo:hi], width, k.Turned(), headDim, k.Inverse)
+	})
+}
+
+// attended returns what Attention and its gradient share.
+func (c *binding) attended(k op.Attention, offsets []int32) kernel.Attention {
+	rows, width := c.dims(0)[0], c.dims(0)[1]
+	a := kernel.Attention{Rows: rows, Heads: k.Heads, KVHeads: k.KVHeads, HeadDim: k.HeadDim(width), QKV: c.in(0), Offsets: offsets}
+	c.reserve(c.kernels.AttentionScratch(min(k.Context, rows), a.HeadDim))
+	return a
+}
+
+// attention divides pairs of a sequence and a head of queries.
 func (c *binding) attention(k op.Attention) []team.Phase {
-	a, pairs := c.attended(0, c.ints(1), k.Heads, k.Context)
+	a := c.attended(k, c.ints(1))
 	a.Out, a.LSE = c.out(0), c.out(1)
+	pairs := (len(a.Offsets) - 1) * k.Heads
 	return []team.Phase{func(worker, workers int) {
 		if worker == workers-1 {
 			end := int(a.Offsets[len(a.Offsets)-1])
@@ -290,13 +329,14 @@ func (c *binding) attention(k op.Attention) []team.Phase {
 	}}
 }
 
+// attentionGrad divides pairs of a sequence and a head of keys and values, whose gradients are sums over the queries that share it.
 func (c *binding) attentionGrad(k op.AttentionGrad) []team.Phase {
-	shared, pairs := c.attended(0, c.ints(4), k.Heads, k.Context)
-	g := kernel.AttentionGrad{Attention: shared, DOut: c.in(3), DQKV: c.out(0)}
+	g := kernel.AttentionGrad{Attention: c.attended(op.Attention(k), c.ints(4)), DOut: c.in(3), DQKV: c.out(0)}
 	g.Out, g.LSE = c.in(1), c.in(2)
+	pairs, width := (len(g.Offsets)-1)*k.KVHeads, c.dims(0)[1]
 	return []team.Phase{func(worker, workers int) {
 		if worker == workers-1 {
-			clear(g.DQKV[int(g.Offsets[len(g.Offsets)-1])*3*k.Heads*g.HeadDim:])
+			clear(g.DQKV[int(g.Offsets[len(g.Offsets)-1])*width:])
 		}
 		if lo, hi := team.Share(pairs, 1, worker, workers); lo < hi {
 			c.kernels.AttentionGrad(&g, lo, hi, c.scratch[worker])

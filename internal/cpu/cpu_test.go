@@ -53,7 +53,7 @@ func TestScratchIsReservedForTheLongestSequence(t *testing.T) {
 			g := gorgonia.NewGraph()
 			qkv := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, 3*heads*headDim), gorgonia.WithName("qkv"))
 			offsets := gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(2), gorgonia.WithName("offsets"))
-			out, err := op.CausalAttention(qkv, offsets, heads, context)
+			out, err := op.CausalAttention(qkv, offsets, op.Attention{Heads: heads, KVHeads: heads, Context: context})
 			if err != nil {
 				t.Fatal(err)
 			}

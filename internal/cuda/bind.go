@@ -71,14 +71,20 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 		return one(kernels.GELU(c.out(0), c.in(0), n))
 	case op.GELUGrad:
 		return one(kernels.GELUGrad(c.out(0), c.in(0), c.in(1), n))
+	case op.SwiGLU:
+		return one(kernels.SwiGLU(c.outFloats(0), c.inFloats(0), rows, columns/2))
+	case op.SwiGLUGrad:
+		return one(kernels.SwiGLUGrad(c.outFloats(0), c.inFloats(0), c.inFloats(1), rows, columns/2))
 	case op.Scale:
 		return one(kernels.Scale(c.out(0), c.in(0), c.in(1), n))
 	case op.WeightedSum:
 		return one(kernels.WeightedSum(c.out(0), c.in(0), c.in(1), n))
 	case op.LayerNorm:
 		return one(kernels.LayerNorm(c.outFloats(0), c.in(0), c.in(1), c.in(2), rows, columns, float32(k.Epsilon)))
-	case layerNormGrad:
-		return c.layerNormGrad(k), nil
+	case op.RMSNorm:
+		return one(kernels.RMSNorm(c.outFloats(0), c.in(0), c.in(1), rows, columns, float32(k.Epsilon)))
+	case normGrad:
+		return c.normGrad(k), nil
 	case op.Rotary:
 		return c.rotary(k)
 	case op.Attention:
@@ -99,32 +105,39 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 
 func one(l kernels.Launch) ([]kernels.Launch, error) { return []kernels.Launch{l}, nil }
 
-func (c *binding) layerNormGrad(k layerNormGrad) []kernels.Launch {
-	g := kernels.LayerNormGradient{
-		DX: c.out(0), DGamma: c.out(1), DBeta: c.out(2), X: c.in(0), Gamma: c.in(1), DY: c.inFloats(2), Scratch: c.scratch(),
-	}
+func (c *binding) normGrad(k normGrad) []kernels.Launch {
+	var addend, inBF16 kernels.Pointer
 	if k.Addend {
-		g.Addend = c.in(3)
+		addend = c.in(3)
 	}
 	if k.Copy {
-		g.Copy = c.out(3)
+		inBF16 = c.out(len(c.Out) - 1)
 	}
-	return kernels.LayerNormGrad(g, c.value(0).Rows(), c.value(0).Columns(), float32(k.Epsilon))
+	rows, columns := c.value(0).Rows(), c.value(0).Columns()
+	if n, ok := k.Norm.(op.RMSNormGrad); ok {
+		return kernels.RMSNormGrad(kernels.RMSNormGradient{
+			DX: c.out(0), Copy: inBF16, DGamma: c.out(1), X: c.in(0), Gamma: c.in(1), DY: c.inFloats(2), Addend: addend, Scratch: c.scratch(),
+		}, rows, columns, float32(n.Epsilon))
+	}
+	return kernels.LayerNormGrad(kernels.LayerNormGradient{
+		DX: c.out(0), Copy: inBF16, DGamma: c.out(1), DBeta: c.out(2), X: c.in(0), Gamma: c.in(1), DY: c.inFloats(2), Addend: addend,
+		Scratch: c.scratch(),
+	}, rows, columns, float32(k.Norm.(op.LayerNormGrad).Epsilon))
 }
 
 func (c *binding) rotary(k op.Rotary) ([]kernels.Launch, error) {
 	x := c.value(0)
-	headDim := x.Columns() / (3 * k.Heads)
+	headDim := k.HeadDim(x.Columns())
 	table, err := c.rotation(k, headDim)
 	if err != nil {
 		return nil, err
 	}
-	r := kernels.Rotation{Heads: 2 * k.Heads, HeadDim: headDim, Inverse: k.Inverse}
+	r := kernels.Rotation{Heads: k.Turned(), HeadDim: headDim, Inverse: k.Inverse}
 	return one(kernels.Rotary(c.outFloats(0), c.inFloats(0), c.in(1), table.cosine.at, table.sine.at, x.Rows(), x.Columns(), r))
 }
 
 func (c *binding) attention(k op.Attention) ([]kernels.Launch, error) {
-	s, err := c.sequences(k.Heads, 1)
+	s, err := c.sequences(k, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +148,7 @@ func (c *binding) attention(k op.Attention) ([]kernels.Launch, error) {
 }
 
 func (c *binding) attentionGrad(k op.AttentionGrad) ([]kernels.Launch, error) {
-	s, err := c.sequences(k.Heads, 4)
+	s, err := c.sequences(op.Attention(k), 4)
 	if err != nil {
 		return nil, err
 	}
@@ -147,9 +160,11 @@ func (c *binding) attentionGrad(k op.AttentionGrad) ([]kernels.Launch, error) {
 }
 
 // sequences is the shape of an attention whose input 0 is qkv and whose input `offsets` says where sequences begin.
-func (c *binding) sequences(heads, offsets int) (kernels.Sequences, error) {
+func (c *binding) sequences(k op.Attention, offsets int) (kernels.Sequences, error) {
 	qkv := c.value(0)
-	s := kernels.Sequences{Rows: qkv.Rows(), Count: c.value(offsets).Columns() - 1, Heads: heads, HeadDim: qkv.Columns() / (3 * heads)}
+	s := kernels.Sequences{
+		Rows: qkv.Rows(), Count: c.value(offsets).Columns() - 1, Heads: k.Heads, KVHeads: k.KVHeads, HeadDim: k.HeadDim(qkv.Columns()),
+	}
 	if s.HeadDim > kernels.MaxHeadDim {
 		return s, fmt.Errorf("heads of %d columns (width / heads): the CUDA kernels of attention take at most %d: "+
 			"choose more heads, or -device=cpu", s.HeadDim, kernels.MaxHeadDim)

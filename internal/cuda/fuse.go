@@ -20,7 +20,9 @@ func (r *rewriter) fuse() {
 		case op.MatMul:
 			p.Instructions[i].Kernel = product{MatMul: k}
 		case op.LayerNormGrad:
-			p.Instructions[i].Kernel = layerNormGrad{LayerNormGrad: k}
+			p.Instructions[i].Kernel = normGrad{Norm: k}
+		case op.RMSNormGrad:
+			p.Instructions[i].Kernel = normGrad{Norm: k}
 		}
 	}
 	for i := range p.Instructions {
@@ -95,7 +97,7 @@ func (r *rewriter) fuseAdd(i int) {
 			}
 			k.Addend = true
 			in.Kernel, in.Out = k, add.Out
-		case layerNormGrad:
+		case normGrad:
 			if k.Addend {
 				continue
 			}

@@ -33,11 +33,11 @@ func (k product) pre() int {
 	return k.addend()
 }
 
-// layerNormGrad is op.LayerNormGrad with the gradient of what passes by the norm added: dx = gradient + addend.
+// normGrad is op.LayerNormGrad or op.RMSNormGrad with the gradient of what passes by the norm added: dx = gradient + addend.
 //
-//	x, gamma, dy, [addend] -> dx, dgamma, dbeta, [dx in bfloat16]
-type layerNormGrad struct {
-	op.LayerNormGrad
+//	x, gamma, dy, [addend] -> dx, dgamma, [dbeta of layer norm], [dx in bfloat16]
+type normGrad struct {
+	Norm         op.Kernel
 	Addend, Copy bool
 }
 

@@ -82,7 +82,7 @@ func (r *rewriter) narrowed(v int, copies map[int]int) int {
 	copies[v] = c
 	if w := r.writer[v]; w >= 0 {
 		in := r.program.Instructions[w]
-		if k, ok := in.Kernel.(layerNormGrad); ok { // v is dx, its only matrix
+		if k, ok := in.Kernel.(normGrad); ok { // v is dx, its only matrix
 			k.Copy = true
 			in.Kernel, in.Out = k, append(in.Out[:len(in.Out):len(in.Out)], c)
 			r.set(w, in)
@@ -165,12 +165,14 @@ func operandTypes(in *vm.Instruction) []operandType {
 		mark(either, 0)
 	case op.Gather, op.ScatterAdd:
 		mark(either, 0, result)
-	case op.LayerNorm:
+	case op.LayerNorm, op.RMSNorm:
 		mark(either, result)
-	case layerNormGrad:
+	case normGrad:
 		mark(either, 2)
-	case op.Rotary, op.Attention, op.CrossEntropyGrad, crossEntropyWithGrad:
+	case op.Rotary, op.Attention, op.SwiGLU, op.CrossEntropyGrad, crossEntropyWithGrad:
 		mark(alike, 0, result)
+	case op.SwiGLUGrad:
+		mark(alike, 0, 1, result)
 	case op.AttentionGrad:
 		mark(alike, 0, 1, 3, result)
 	}

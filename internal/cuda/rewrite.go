@@ -137,7 +137,10 @@ func (b *Backend) scratch(p *vm.Program, in *vm.Instruction) int {
 		return b.productScratch(p, in, k)
 	case op.SumRows:
 		return kernels.RowParts(x.Rows()) * x.Columns()
-	case layerNormGrad:
+	case normGrad:
+		if _, ok := k.Norm.(op.RMSNormGrad); ok {
+			return kernels.RMSNormScratch(x.Rows(), x.Columns())
+		}
 		return kernels.LayerNormScratch(x.Rows(), x.Columns())
 	case op.AttentionGrad:
 		return k.Heads * x.Rows()

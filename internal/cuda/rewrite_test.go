@@ -19,10 +19,10 @@ import (
 	"trainer/model"
 )
 
-// trainingProgram is a training step of a model with two blocks and a tied head.
-func trainingProgram(t *testing.T) *vm.Program {
+// trainingProgram is a training step of a model.
+func trainingProgram(t *testing.T, c model.Config) *vm.Program {
 	t.Helper()
-	g, err := newModel(t, configs()[0]).Graph(model.Shape{Rows: 32, Sequences: 3, Predictions: 16})
+	g, err := newModel(t, c).Graph(model.Shape{Rows: 32, Sequences: 3, Predictions: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,11 +47,11 @@ func counts(p *vm.Program) map[string]int {
 }
 
 func TestATrainingStepIsFused(t *testing.T) {
-	p := trainingProgram(t)
+	p := trainingProgram(t, configs()[0])
 	// The one addition left is that of the two embeddings.
 	want := map[string]int{
 		"op.Gather": 4, "op.Add": 1, "op.LayerNorm": 5, "op.Attention": 2, "op.Scale": 1, "op.WeightedSum": 1, "op.AttentionGrad": 2,
-		"op.ScatterAdd": 4, "op.SumRows": 8, "cuda.product": 27, "cuda.layerNormGrad": 5, "cuda.crossEntropyWithGrad": 1,
+		"op.ScatterAdd": 4, "op.SumRows": 8, "cuda.product": 27, "cuda.normGrad": 5, "cuda.crossEntropyWithGrad": 1,
 	}
 	for _, precision := range []cuda.Precision{cuda.F32, cuda.BF16} {
 		b := open(t, emulated.Options{}, cuda.Options{Precision: precision})
@@ -62,11 +62,36 @@ func TestATrainingStepIsFused(t *testing.T) {
 	}
 }
 
+// The gradients on both ways around a norm meet in the norm's, and SwiGLU is narrow between its products.
+func TestAStepOfALlamaIsFusedAndNarrow(t *testing.T) {
+	p := trainingProgram(t, configs()[2])
+	want := map[string]int{
+		"op.Gather": 3, "op.RMSNorm": 5, "op.Rotary": 4, "op.Attention": 2, "op.SwiGLU": 2, "op.Scale": 1, "op.WeightedSum": 1,
+		"op.AttentionGrad": 2, "op.SwiGLUGrad": 2, "op.ScatterAdd": 3, "cuda.product": 27, "cuda.normGrad": 5, "cuda.crossEntropyWithGrad": 1,
+	}
+	for _, precision := range []cuda.Precision{cuda.F32, cuda.BF16} {
+		b := open(t, emulated.Options{}, cuda.Options{Precision: precision})
+		defer b.Close()
+		q := b.Rewrite(p)
+		if got := counts(q); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("the step is\n%v\nexpected\n%v", got, want)
+		}
+		for _, in := range q.Instructions {
+			switch in.Kernel.(type) {
+			case op.SwiGLU, op.SwiGLUGrad, op.Rotary:
+				if value := &q.Values[in.Out[0]]; (value.Type == vm.BFloat16) != (precision == cuda.BF16) {
+					t.Errorf("precision %v: %#v writes %v", precision, in.Kernel, value)
+				}
+			}
+		}
+	}
+}
+
 // What stays in float32 is the residual stream with its gradient, sums over rows, and what is asked for.
 func TestProductsAndAttentionReadAndWriteBFloat16(t *testing.T) {
 	b := open(t, emulated.Options{}, cuda.Options{Precision: cuda.BF16})
 	defer b.Close()
-	p := b.Rewrite(trainingProgram(t))
+	p := b.Rewrite(trainingProgram(t, configs()[0]))
 	residual := 0
 	for i, in := range p.Instructions {
 		narrow := in.In[:0:0]
@@ -100,7 +125,7 @@ func TestProductsAndAttentionReadAndWriteBFloat16(t *testing.T) {
 	if want := 3 + 4 + 1 + 5 + 1 + 1; residual != want {
 		t.Errorf("%d matrices are kept in float32, expected %d\n%v", residual, want, p)
 	}
-	if arena, wide := vm.NewPlan(p).ArenaSize, vm.NewPlan(trainingProgram(t)).ArenaSize; arena > wide*6/10 {
+	if arena, wide := vm.NewPlan(p).ArenaSize, vm.NewPlan(trainingProgram(t, configs()[0])).ArenaSize; arena > wide*6/10 {
 		t.Errorf("the arena has %d bytes, in float32 %d", arena, wide)
 	}
 }
@@ -152,13 +177,13 @@ var awkward = map[string]func(g *graph) gorgonia.Nodes{
 		return gorgonia.Nodes{g.apply(op.GELUGrad{}, g.matrix(5, 6), p)}
 	},
 	"attention over what is given": func(g *graph) gorgonia.Nodes {
-		out, err := op.CausalAttention(g.matrix(6, 3*8), g.ints(0, 4, 6), 2, 5)
+		out, err := op.CausalAttention(g.matrix(6, 3*8), g.ints(0, 4, 6), op.Attention{Heads: 2, KVHeads: 2, Context: 5})
 		g.check(err)
 		return gorgonia.Nodes{g.apply(op.MatMul{}, out, g.matrix(8, 5))}
 	},
 	"attention that is asked for": func(g *graph) gorgonia.Nodes {
 		qkv := g.apply(op.MatMul{}, g.matrix(6, 4), g.matrix(4, 3*8))
-		out, err := op.CausalAttention(qkv, g.ints(0, 4, 6), 2, 5)
+		out, err := op.CausalAttention(qkv, g.ints(0, 4, 6), op.Attention{Heads: 2, KVHeads: 2, Context: 5})
 		g.check(err)
 		return gorgonia.Nodes{out, g.apply(op.MatMul{}, out, g.matrix(8, 5))}
 	},
@@ -262,7 +287,7 @@ func TestAwkwardGraphsComputeWhatTheyDoOnTheCPU(t *testing.T) {
 func TestRewrittenInstructionsRunBehindWhatTheyRead(t *testing.T) {
 	b := open(t, emulated.Options{}, cuda.Options{Precision: cuda.BF16})
 	defer b.Close()
-	original := trainingProgram(t)
+	original := trainingProgram(t, configs()[0])
 	p := b.Rewrite(original)
 	if !slices.Equal(p.Outputs, original.Outputs) {
 		t.Errorf("the outputs are %v, before %v", p.Outputs, original.Outputs)

@@ -194,6 +194,7 @@ func TestWhatLlamaCppDoesNotHaveIsRefused(t *testing.T) {
 	}
 	bytes := tokenizer.NewBytes()
 	rotary := small(t, bytes, func(c *model.Config) { c.Positions = model.Rotary })
+	llama := small(t, bytes, func(c *model.Config) { c.Architecture, c.KVHeads, c.Positions = model.Llama, 1, model.Rotary })
 	for _, c := range []struct {
 		model *model.Model
 		of    tokenizer.Tokenizer
@@ -203,6 +204,7 @@ func TestWhatLlamaCppDoesNotHaveIsRefused(t *testing.T) {
 	}{
 		{small(t, words, nil), words, "f32", fault.ExitData, "its tokenizer is of a kind that llama.cpp does not have"},
 		{rotary, bytes, "f32", fault.ExitData, "its GPT-2 has no rotary positions"},
+		{llama, bytes, "f32", fault.ExitData, "the architecture llama cannot be exported: expected a gpt2"},
 		{small(t, bytes, nil), bytes, "q4", fault.ExitUsage, `-type "q4": expected f32, f16, bf16, q8_0`},
 	} {
 		if _, err := GGUF(c.model, c.of, "small", c.kind); fault.ExitCode(err) != c.code || !strings.Contains(err.Error(), c.want) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"trainer/internal/fault"
 	"trainer/internal/gguf"
 	"trainer/model"
 )
@@ -21,6 +22,9 @@ var (
 // gpt2 describes a GPT-2. Where it has no head of its own, llama.cpp takes the token embeddings, too.
 func gpt2(m *model.Model) (architecture, []tensor, error) {
 	c := m.Config
+	if c.Architecture != model.GPT2 {
+		return architecture{}, nil, fault.Dataf("a model of the architecture %s cannot be exported: expected a %s", c.Architecture, model.GPT2)
+	}
 	if c.Positions == model.Rotary {
 		return architecture{}, nil, cannot("its GPT-2 has no %s positions: expected %s or %s", c.Positions, model.Learned, model.Sinusoidal)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -174,29 +175,76 @@ func TestLayerNormGradientMatchesFiniteDifference(t *testing.T) {
 	}
 }
 
+func TestRMSNormGradientMatchesFiniteDifference(t *testing.T) {
+	for _, shape := range [][]int{{1, 2}, {3, 7}, {5, 1}} {
+		t.Run(fmt.Sprint(shape), func(t *testing.T) {
+			checkGradients(t, newFeeds().floats(shape...).floats(shape[1]), apply(op.RMSNorm{Epsilon: 1e-2}))
+		})
+	}
+}
+
+func TestSwiGLUGradientMatchesFiniteDifference(t *testing.T) {
+	for _, shape := range [][]int{{1, 2}, {3, 14}, {5, 2}} {
+		t.Run(fmt.Sprint(shape), func(t *testing.T) {
+			checkGradients(t, newFeeds().floats(shape...), apply(op.SwiGLU{}))
+		})
+	}
+}
+
 func TestRotaryGradientMatchesFiniteDifference(t *testing.T) {
 	for _, inverse := range []bool{false, true} {
-		k := op.Rotary{Heads: 3, Context: 8, Base: 100, Inverse: inverse}
-		checkGradients(t, newFeeds().floats(4, 3*3*4).ints(0, 7, 3, 0), apply(k))
+		for _, kvHeads := range []int{3, 1} {
+			k := op.Rotary{Heads: 3, KVHeads: kvHeads, Context: 8, Base: 100, Inverse: inverse}
+			checkGradients(t, newFeeds().floats(4, (3+2*kvHeads)*4).ints(0, 7, 3, 0), apply(k))
+		}
 	}
 }
 
 func TestAttentionGradientMatchesFiniteDifference(t *testing.T) {
 	for _, c := range []struct {
-		name                 string
-		rows, heads, headDim int
-		offsets              []int32
+		name                          string
+		rows, heads, kvHeads, headDim int
+		offsets                       []int32
 	}{
-		{"one token", 1, 1, 1, []int32{0, 1}},
-		{"one head", 5, 1, 3, []int32{0, 5}},
-		{"an empty sequence between others", 5, 2, 3, []int32{0, 2, 2, 5}},
-		{"padding rows", 7, 3, 2, []int32{0, 1, 4, 4}},
-		{"no sequence", 2, 1, 2, []int32{0}},
+		{"one token", 1, 1, 1, 1, []int32{0, 1}},
+		{"one head", 5, 1, 1, 3, []int32{0, 5}},
+		{"an empty sequence between others", 5, 2, 2, 3, []int32{0, 2, 2, 5}},
+		{"padding rows", 7, 3, 3, 2, []int32{0, 1, 4, 4}},
+		{"no sequence", 2, 1, 1, 2, []int32{0}},
+		{"all heads share keys and values", 5, 3, 1, 2, []int32{0, 2, 5}},
+		{"pairs of heads share keys and values", 6, 4, 2, 3, []int32{0, 5}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			checkGradients(t, newFeeds().floats(c.rows, 3*c.heads*c.headDim).ints(c.offsets...),
-				func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.CausalAttention(in[0], in[1], c.heads, 8) })
+			checkGradients(t, newFeeds().floats(c.rows, (c.heads+2*c.kvHeads)*c.headDim).ints(c.offsets...),
+				func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+					return op.CausalAttention(in[0], in[1], op.Attention{Heads: c.heads, KVHeads: c.kvHeads, Context: 8})
+				})
 		})
+	}
+}
+
+// Grouped heads are plain ones whose keys and values are alike.
+func TestHeadsThatShareKeysComputeWhatCopiesOfTheKeysGive(t *testing.T) {
+	const rows, dim = 5, 3
+	grouped := newFeeds().floats(rows, 8*dim).ints(0, 2, 5)
+	from := grouped.in[0].Data().([]float64)
+	repeated := newFeeds().floats(rows, 12*dim).ints(0, 2, 5)
+	to := repeated.in[0].Data().([]float64)
+	heads := []int{0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 7, 7} // four of queries; keys and values of two, each for two of queries
+	for i := range rows {
+		for j, head := range heads {
+			copy(to[(i*len(heads)+j)*dim:][:dim], from[(i*8+head)*dim:])
+		}
+	}
+	out := func(f *feeds, kvHeads int) []float64 {
+		v, err := op.Op{Kernel: op.Attention{Heads: 4, KVHeads: kvHeads, Context: 8}}.Do(f.in[0], f.in[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Data().([]float64)
+	}
+	if got, want := out(grouped, 2), out(repeated, 4); !slices.Equal(got, want) {
+		t.Errorf("out and lse are %v, expected %v", got, want)
 	}
 }
 

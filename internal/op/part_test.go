@@ -42,7 +42,7 @@ func TestResultsAreLaidOutInOrderAndAligned(t *testing.T) {
 		in     []tensor.Shape
 		want   []tensor.Shape
 	}{
-		{op.Attention{Heads: 2, Context: 8}, []tensor.Shape{{5, 18}, {3}}, []tensor.Shape{{5, 6}, {10}}},
+		{op.Attention{Heads: 2, KVHeads: 2, Context: 8}, []tensor.Shape{{5, 18}, {3}}, []tensor.Shape{{5, 6}, {10}}},
 		{op.CrossEntropy{}, []tensor.Shape{{7, 3}, {7}}, []tensor.Shape{{7}, {7}, {7}}},
 		{op.LayerNormGrad{}, []tensor.Shape{{1, 17}, {17}, {1, 17}}, []tensor.Shape{{1, 17}, {17}, {17}}},
 	} {

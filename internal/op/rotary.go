@@ -10,13 +10,17 @@ import (
 	"trainer/internal/ref"
 )
 
-// Rotary turns the queries and keys of qkv [N, 3C] by their positions [N] (see ref.Rotary): the first 2·Heads head vectors of
-// a row, whose remaining C columns, the values, are copied. Positions are below Context. Inverse turns back.
+// Rotary turns the queries and keys of qkv [N, (Heads + 2·KVHeads)·D] by their positions [N] (see ref.Rotary): the first Heads + KVHeads
+// head vectors of a row, whose remaining columns, the values, are copied. Positions are below Context. Inverse turns back.
 type Rotary struct {
-	Heads, Context int
-	Base           float64
-	Inverse        bool
+	Heads, KVHeads, Context int
+	Base                    float64
+	Inverse                 bool
 }
+
+// Turned is the number of heads that are turned, HeadDim their size D in rows of qkv of the given width.
+func (k Rotary) Turned() int           { return k.Heads + k.KVHeads }
+func (k Rotary) HeadDim(width int) int { return width / qkvHeads(k.Heads, k.KVHeads) }
 
 // Angles is the table that backends look the angles up in: their cosines and sines [Context, headDim/2], row p holding those of position p,
 // p·Base^(-2i/headDim).
@@ -38,15 +42,15 @@ func (Rotary) signature() signature {
 }
 
 func (k Rotary) shape(in []tensor.Shape) (tensor.Shape, error) {
-	if in[0][0] != in[1][0] || in[0][1]%(6*k.Heads) != 0 {
-		return nil, mismatch(fmt.Sprintf("qkv [N, 3·%d·even] and positions [N]", k.Heads), in...)
+	if heads := qkvHeads(k.Heads, k.KVHeads); in[0][0] != in[1][0] || heads < 1 || in[0][1]%(2*heads) != 0 {
+		return nil, mismatch(fmt.Sprintf("qkv [N, %d·even] and positions [N]", heads), in...)
 	}
 	return in[0].Clone(), nil
 }
 
 func (k Rotary) compute(out []float64, in operands) {
 	width := in.shapes[0][1]
-	ref.Rotary(out, in.floats[0], in.ints[1], width, 2*k.Heads, width/(3*k.Heads), k.Base, k.Inverse)
+	ref.Rotary(out, in.floats[0], in.ints[1], width, k.Turned(), k.HeadDim(width), k.Base, k.Inverse)
 }
 
 func (Rotary) overwrites() []int { return []int{0} }

@@ -211,11 +211,12 @@ func Rotary[F Float](dst, x []F, positions []int32, width, heads, headDim int, b
 	}
 }
 
-// Attention is causal multi-head attention inside each sequence (Vaswani et al. 2017, equation 1). A row of
-// qkv [rows, 3C] holds query, key and value, each of C = heads·headDim columns, head after head. For row i of a sequence
-// and each head: out_i = Σ_{j≤i} p_ij·v_j with p_ij = exp(q_i·k_j/√headDim - lse_i) and lse_i the log of the sum that
-// makes them a distribution. out is [rows, C], lse [heads, rows]; rows of no sequence are zero in both.
-func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, headDim int) {
+// Attention is causal attention with grouped heads inside each sequence (Vaswani et al. 2017, equation 1; Ainslie et al. 2023). A row of
+// qkv [rows, (heads + 2·kvHeads)·headDim] holds the queries of a token, head after head, then its keys, then its values. There are kvHeads
+// heads of keys and values, and kvHeads divides heads: heads/kvHeads neighbouring heads of queries share one, k and v below. For row i of
+// a sequence and each head: out_i = Σ_{j≤i} p_ij·v_j with p_ij = exp(q_i·k_j/√headDim - lse_i) and lse_i the log of the sum that makes
+// them a distribution. out is [rows, heads·headDim], lse [heads, rows]; rows of no sequence are zero in both.
+func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, kvHeads, headDim int) {
 	c := heads * headDim
 	scale := 1 / math.Sqrt(float64(headDim))
 	clear(out[:rows*c])
@@ -223,11 +224,12 @@ func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, headDim
 	for s := range len(offsets) - 1 {
 		for i := int(offsets[s]); i < int(offsets[s+1]); i++ {
 			for h := range heads {
-				q := qkv[i*3*c+h*headDim:][:headDim]
+				query, key, value := qkvColumns(h, heads, kvHeads, headDim)
+				q := headOf(qkv, i, query)
 				scores := make([]float64, 0, i+1)
 				largest := math.Inf(-1)
 				for j := int(offsets[s]); j <= i; j++ {
-					score := scale * float64dot(q, qkv[j*3*c+c+h*headDim:][:headDim])
+					score := scale * float64dot(q, headOf(qkv, j, key))
 					scores = append(scores, score)
 					largest = max(largest, score)
 				}
@@ -240,7 +242,7 @@ func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, headDim
 				for d := range headDim {
 					var o float64
 					for j, score := range scores {
-						o += math.Exp(score-logSum) * float64(qkv[(int(offsets[s])+j)*3*c+2*c+h*headDim+d])
+						o += math.Exp(score-logSum) * float64(headOf(qkv, int(offsets[s])+j, value)[d])
 					}
 					out[i*c+h*headDim+d] = F(o)
 				}
@@ -249,28 +251,29 @@ func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, headDim
 	}
 }
 
-// AttentionGrad computes dqkv [rows, 3C] from qkv, the results out and lse of Attention, and dout [rows, C] (Dao et al. 2022,
-// appendix B): with D_i = dout_i·out_i and ds_ij = p_ij·(dout_i·v_j - D_i)/√headDim,
-// dq_i = Σ_j ds_ij·k_j, dk_j = Σ_i ds_ij·q_i, dv_j = Σ_i p_ij·dout_i. Rows of no sequence are zero.
-func AttentionGrad[F Float](dqkv, qkv, out, lse, dout []F, offsets []int32, rows, heads, headDim int) {
-	c := heads * headDim
+// AttentionGrad computes dqkv, of the shape of qkv, from qkv, the results out and lse of Attention, and dout of the shape of out (Dao et
+// al. 2022, appendix B): with D_i = dout_i·out_i and ds_ij = p_ij·(dout_i·v_j - D_i)/√headDim,
+// dq_i = Σ_j ds_ij·k_j, dk_j = Σ_i ds_ij·q_i, dv_j = Σ_i p_ij·dout_i, the last two summed over all heads that share k and v. Rows of no
+// sequence are zero.
+func AttentionGrad[F Float](dqkv, qkv, out, lse, dout []F, offsets []int32, rows, heads, kvHeads, headDim int) {
 	scale := 1 / math.Sqrt(float64(headDim))
-	sum := make([]float64, rows*3*c)
+	sum := make([]float64, rows*(heads+2*kvHeads)*headDim)
 	for s := range len(offsets) - 1 {
 		for i := int(offsets[s]); i < int(offsets[s+1]); i++ {
 			for h := range heads {
-				q := qkv[i*3*c+h*headDim:][:headDim]
-				do := dout[i*c+h*headDim:][:headDim]
-				d := float64dot(do, out[i*c+h*headDim:][:headDim])
+				query, key, value := qkvColumns(h, heads, kvHeads, headDim)
+				row := columns{h * headDim, headDim, heads * headDim}
+				q, do := headOf(qkv, i, query), headOf(dout, i, row)
+				d := float64dot(do, headOf(out, i, row))
+				dq := headOf(sum, i, query)
 				for j := int(offsets[s]); j <= i; j++ {
-					k := qkv[j*3*c+c+h*headDim:][:headDim]
-					v := qkv[j*3*c+2*c+h*headDim:][:headDim]
+					k, dk, dv := headOf(qkv, j, key), headOf(sum, j, key), headOf(sum, j, value)
 					p := math.Exp(scale*float64dot(q, k) - float64(lse[h*rows+i]))
-					ds := p * (float64dot(do, v) - d) * scale
+					ds := p * (float64dot(do, headOf(qkv, j, value)) - d) * scale
 					for e := range headDim {
-						sum[i*3*c+h*headDim+e] += ds * float64(k[e])
-						sum[j*3*c+c+h*headDim+e] += ds * float64(q[e])
-						sum[j*3*c+2*c+h*headDim+e] += p * float64(do[e])
+						dq[e] += ds * float64(k[e])
+						dk[e] += ds * float64(q[e])
+						dv[e] += p * float64(do[e])
 					}
 				}
 			}
@@ -279,6 +282,19 @@ func AttentionGrad[F Float](dqkv, qkv, out, lse, dout []F, offsets []int32, rows
 	for i, v := range sum {
 		dqkv[i] = F(v)
 	}
+}
+
+// columns are `count` columns of a matrix of the given width, from `first` on.
+type columns struct{ first, count, width int }
+
+// headOf returns those columns of row i.
+func headOf[F Float](matrix []F, i int, c columns) []F { return matrix[i*c.width+c.first:][:c.count] }
+
+// qkvColumns says where a row of qkv holds the query of a head, and the key and the value that it shares.
+func qkvColumns(head, heads, kvHeads, headDim int) (query, key, value columns) {
+	at := func(n int) columns { return columns{n * headDim, headDim, (heads + 2*kvHeads) * headDim} }
+	shared := head / (heads / kvHeads)
+	return at(head), at(heads + shared), at(heads + kvHeads + shared)
 }
 
 func float64dot[F Float](x, y []F) float64 {

@@ -5,22 +5,21 @@ import (
 	"math"
 )
 
-// check panics unless the slices have the lengths that the shape asks for, 0 ≤ lo ≤ hi ≤ pairs, and the sequences of those
-// pairs lie inside the rows. It returns the longest of these sequences.
-func (a *Attention) check(lo, hi int) (longest int) {
-	c := a.Heads * a.HeadDim
-	if a.Heads < 1 || a.HeadDim < 1 || len(a.Offsets) < 1 ||
-		len(a.QKV) < a.Rows*3*c || len(a.Out) < a.Rows*c || len(a.LSE) < a.Rows*a.Heads {
-		panic(fmt.Sprintf("kernel: attention of %d rows, %d heads of %d: qkv has %d, out %d, lse %d and offsets %d elements",
-			a.Rows, a.Heads, a.HeadDim, len(a.QKV), len(a.Out), len(a.LSE), len(a.Offsets)))
+// check panics unless the slices have the lengths that the shape asks for, 0 ≤ lo ≤ hi ≤ pairs of a sequence and one of `heads` heads,
+// and the sequences of those pairs lie inside the rows. It returns the longest of these sequences.
+func (a *Attention) check(lo, hi, heads int) (longest int) {
+	if a.KVHeads < 1 || a.Heads < 1 || a.Heads%a.KVHeads != 0 || a.HeadDim < 1 || len(a.Offsets) < 1 ||
+		len(a.QKV) < a.Rows*a.stride() || len(a.Out) < a.Rows*a.width() || len(a.LSE) < a.Rows*a.Heads {
+		panic(fmt.Sprintf("kernel: attention of %d rows, %d heads of %d, %d of keys and values: qkv has %d, out %d, lse %d and offsets %d elements",
+			a.Rows, a.Heads, a.HeadDim, a.KVHeads, len(a.QKV), len(a.Out), len(a.LSE), len(a.Offsets)))
 	}
-	if sequences := len(a.Offsets) - 1; lo < 0 || lo > hi || hi > sequences*a.Heads {
-		panic(fmt.Sprintf("kernel: attention pairs %d to %d of %d sequences by %d heads", lo, hi, sequences, a.Heads))
+	if sequences := len(a.Offsets) - 1; lo < 0 || lo > hi || hi > sequences*heads {
+		panic(fmt.Sprintf("kernel: attention pairs %d to %d of %d sequences by %d heads", lo, hi, sequences, heads))
 	}
 	if lo == hi {
 		return 0
 	}
-	for s := lo / a.Heads; s <= (hi-1)/a.Heads; s++ {
+	for s := lo / heads; s <= (hi-1)/heads; s++ {
 		first, end := int(a.Offsets[s]), int(a.Offsets[s+1])
 		if first < 0 || first > end || end > a.Rows {
 			panic(fmt.Sprintf("kernel: attention sequence %d is rows %d to %d of %d", s, first, end, a.Rows))
@@ -30,20 +29,33 @@ func (a *Attention) check(lo, hi int) (longest int) {
 	return longest
 }
 
-// check does the same for the gradient's own slices too.
+// check does the same for the gradient's own slices too, and for its pairs.
 func (a *AttentionGrad) check(lo, hi int) (longest int) {
-	if c := a.Heads * a.HeadDim; len(a.DOut) < a.Rows*c || len(a.DQKV) < a.Rows*3*c {
-		panic(fmt.Sprintf("kernel: attention gradient of %d rows, %d heads of %d: dout has %d and dqkv %d elements",
-			a.Rows, a.Heads, a.HeadDim, len(a.DOut), len(a.DQKV)))
+	if len(a.DOut) < a.Rows*a.width() || len(a.DQKV) < a.Rows*a.stride() {
+		panic(fmt.Sprintf("kernel: attention gradient of %d rows, %d heads of %d, %d of keys and values: dout has %d and dqkv %d elements",
+			a.Rows, a.Heads, a.HeadDim, a.KVHeads, len(a.DOut), len(a.DQKV)))
 	}
-	return a.Attention.check(lo, hi)
+	return a.Attention.check(lo, hi, a.KVHeads)
 }
 
-// pair returns the first row, the length and the head of pair p = sequence·Heads + head.
-func (a *Attention) pair(p int) (first, length, head int) {
-	s := p / a.Heads
+// width is the number of columns of out, stride that of qkv.
+func (a *Attention) width() int  { return a.Heads * a.HeadDim }
+func (a *Attention) stride() int { return (a.Heads + 2*a.KVHeads) * a.HeadDim }
+
+// group is the number of neighbouring heads of queries that share keys and values.
+func (a *Attention) group() int { return a.Heads / a.KVHeads }
+
+// shared returns how many columns lie between the query of a head and the key, and the value, that it shares.
+func (a *Attention) shared(head int) (key, value int) {
+	key = (a.Heads + head/a.group() - head) * a.HeadDim
+	return key, key + a.KVHeads*a.HeadDim
+}
+
+// pair returns the first row, the length and the head of pair p = sequence·heads + head.
+func (a *Attention) pair(p, heads int) (first, length, head int) {
+	s := p / heads
 	first = int(a.Offsets[s])
-	return first, int(a.Offsets[s+1]) - first, p - s*a.Heads
+	return first, int(a.Offsets[s+1]) - first, p - s*heads
 }
 
 // scale is the factor on the scores, 1/√HeadDim.

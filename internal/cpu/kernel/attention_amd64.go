@@ -9,8 +9,10 @@ type attentionISA struct {
 	multiple int // headDim must be a multiple of it; others are left to the kernels in Go
 
 	// block and blockGrad take whole blocks; short and shortGrad, those of at most 8 queries.
-	block, short         func(out, lse, qkv *float32, first, queries, width, headDim int, scale float32, scratch *float32)
-	blockGrad, shortGrad func(dqkv, dout, lse, qkv *float32, first, queries, width, headDim int, scale float32, scratch *float32)
+	block, short func(out, lse, qkv *float32, first, queries, width, stride, keys, values, headDim int,
+		scale float32, scratch *float32)
+	blockGrad, shortGrad func(dqkv, dout, lse, qkv *float32, first, queries, width, stride, keys, values, headDim, more int,
+		scale float32, scratch *float32)
 }
 
 var attentionISA512 = attentionISA{
@@ -59,17 +61,18 @@ func (isa *attentionISA) forward(a *Attention, lo, hi int, scratch []float32) {
 		attentionGo(a, lo, hi, scratch)
 		return
 	}
-	checkScratch(scratch, isa.scratch(a.check(lo, hi), a.HeadDim))
-	width, scale := a.Heads*a.HeadDim, a.scale()
+	checkScratch(scratch, isa.scratch(a.check(lo, hi, a.Heads), a.HeadDim))
+	width, stride, scale := a.width(), a.stride(), a.scale()
 	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
+		first, length, head := a.pair(p, a.Heads)
+		keys, values := a.shared(head)
 		for i := 0; i < length; i += isa.queries {
 			queries, block := min(isa.queries, length-i), isa.block
 			if queries <= 8 {
 				block = isa.short
 			}
-			block(&a.Out[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i], &a.QKV[first*3*width+head*a.HeadDim],
-				i, queries, width, a.HeadDim, scale, &scratch[0])
+			block(&a.Out[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i], &a.QKV[first*stride+head*a.HeadDim],
+				i, queries, width, stride, keys, values, a.HeadDim, scale, &scratch[0])
 		}
 	}
 }
@@ -80,17 +83,25 @@ func (isa *attentionISA) backward(a *AttentionGrad, lo, hi int, scratch []float3
 		return
 	}
 	checkScratch(scratch, isa.scratch(a.check(lo, hi), a.HeadDim))
-	width, scale := a.Heads*a.HeadDim, a.scale()
 	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
-		qkv := first*3*width + head*a.HeadDim
-		for i := 0; i < length; i += isa.queries {
-			queries, block := min(isa.queries, length-i), isa.blockGrad
-			if queries <= 8 {
-				block = isa.shortGrad
-			}
-			block(&a.DQKV[qkv], &a.DOut[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i], &a.QKV[qkv],
-				i, queries, width, a.HeadDim, scale, &scratch[0])
+		first, length, shared := a.pair(p, a.KVHeads)
+		for more := range a.group() {
+			isa.backwardHead(a, first, length, shared*a.group()+more, more, scratch)
 		}
+	}
+}
+
+// backwardHead computes what flows through one head of queries; more is not 0 where an earlier head shares its keys and values.
+func (isa *attentionISA) backwardHead(a *AttentionGrad, first, length, head, more int, scratch []float32) {
+	width, stride, scale := a.width(), a.stride(), a.scale()
+	keys, values := a.shared(head)
+	qkv := first*stride + head*a.HeadDim
+	for i := 0; i < length; i += isa.queries {
+		queries, block := min(isa.queries, length-i), isa.blockGrad
+		if queries <= 8 {
+			block = isa.shortGrad
+		}
+		block(&a.DQKV[qkv], &a.DOut[first*width+head*a.HeadDim], &a.LSE[head*a.Rows+first+i], &a.QKV[qkv],
+			i, queries, width, stride, keys, values, a.HeadDim, more, scale, &scratch[0])
 	}
 }

@@ -50,13 +50,13 @@ DATA key_minus_query_16_16<>+56(SB)/4, $0xfffffff1
 DATA key_minus_query_16_16<>+60(SB)/4, $0xfffffff0
 GLOBL key_minus_query_16_16<>(SB), RODATA|NOPTR, $64
 
-// func attentionBlock8AVX2(out *float32, lse *float32, qkv *float32, first int, queries int, width int, headDim int, scale float32, scratch *float32)
+// func attentionBlock8AVX2(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·attentionBlock8AVX2(SB), NOSPLIT, $0-72
-	MOVQ         width+40(FP), AX
-	IMUL3Q       $+12, AX, AX
-	MOVQ         width+40(FP), CX
-	IMUL3Q       $+12, CX, CX
+TEXT ·attentionBlock8AVX2(SB), NOSPLIT, $0-96
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         stride+48(FP), CX
+	SHLQ         $0x02, CX
 	IMULQ        first+24(FP), CX
 	ADDQ         qkv+16(FP), CX
 	MOVQ         CX, DX
@@ -87,10 +87,10 @@ TEXT ·attentionBlock8AVX2(SB), NOSPLIT, $0-72
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+32(FP), $+7
 	CMOVQGT      AX, R10
-	MOVQ         scratch+64(FP), AX
-	MOVQ         headDim+48(FP), R11
+	MOVQ         scratch+88(FP), AX
+	MOVQ         headDim+72(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+56(FP), Y0
+	VBROADCASTSS scale+80(FP), Y0
 
 transpose1:
 	VMOVUPS    (CX)(R12*4), Y1
@@ -145,17 +145,17 @@ transpose1:
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose1
-	MOVQ       headDim+48(FP), AX
+	MOVQ       headDim+72(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+32, AX, AX
-	ADDQ       scratch+64(FP), AX
+	ADDQ       scratch+88(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       width+40(FP), CX
-	IMUL3Q     $+4, CX, CX
+	MOVQ       keys+56(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+16(FP), CX
-	MOVQ       width+40(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+48(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+24(FP), BX
 	ADDQ       queries+32(FP), BX
 
@@ -176,12 +176,12 @@ keys2:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	MOVQ    scratch+64(FP), R9
+	MOVQ    scratch+88(FP), R9
 	XORQ    R10, R10
 
 whole3:
 	LEAQ         8(R10), R11
-	CMPQ         R11, headDim+48(FP)
+	CMPQ         R11, headDim+72(FP)
 	JG           rest4
 	VMOVUPS      64(R9), Y4
 	VBROADCASTSS (CX)(R10*4), Y5
@@ -268,11 +268,11 @@ rest4:
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
 	JG           keys2
-	MOVQ         headDim+48(FP), AX
+	MOVQ         headDim+72(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+64(FP), AX
+	ADDQ         scratch+88(FP), AX
 	ADDQ         $+64, AX
 	VMOVUPS      lanes_00000001<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
@@ -343,7 +343,7 @@ columns8:
 	JG           columns8
 	VMOVUPS      lanes_3f800000<>+0(SB), Y0
 	VDIVPS       Y3, Y0, Y0
-	MOVQ         scratch+64(FP), AX
+	MOVQ         scratch+88(FP), AX
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      lanes_3f3504f3<>+0(SB), Y0
 	VPSUBD       Y0, Y3, Y1
@@ -374,23 +374,23 @@ columns8:
 	NEGQ         CX
 	VMOVUPS      32(DX)(CX*4), Y0
 	VMASKMOVPS   Y4, Y0, (AX)
-	MOVQ         headDim+48(FP), AX
+	MOVQ         headDim+72(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+64(FP), AX
+	ADDQ         scratch+88(FP), AX
 	ADDQ         $+64, AX
-	MOVQ         width+40(FP), CX
-	IMUL3Q       $+8, CX, CX
+	MOVQ         values+64(FP), CX
+	SHLQ         $0x02, CX
 	ADDQ         qkv+16(FP), CX
-	MOVQ         scratch+64(FP), DX
-	MOVQ         width+40(FP), BX
-	IMUL3Q       $+12, BX, BX
+	MOVQ         scratch+88(FP), DX
+	MOVQ         stride+48(FP), BX
+	SHLQ         $0x02, BX
 	MOVQ         width+40(FP), SI
-	IMUL3Q       $+4, SI, SI
+	SHLQ         $0x02, SI
 	IMULQ        first+24(FP), SI
 	ADDQ         out+0(FP), SI
-	MOVQ         headDim+48(FP), DI
+	MOVQ         headDim+72(FP), DI
 
 chunk9:
 	VXORPS Y0, Y0, Y0
@@ -537,7 +537,7 @@ repeated2:
 block_done10:
 	MOVQ         SI, R8
 	MOVQ         width+40(FP), R9
-	IMUL3Q       $+4, R9, R9
+	SHLQ         $0x02, R9
 	VBROADCASTSS (DX), Y8
 	VMULPS       Y8, Y0, Y0
 	VMOVUPS      Y0, (R8)
@@ -811,13 +811,13 @@ DATA lanes_3f317218<>+24(SB)/4, $0x3f317218
 DATA lanes_3f317218<>+28(SB)/4, $0x3f317218
 GLOBL lanes_3f317218<>(SB), RODATA|NOPTR, $32
 
-// func attentionGradBlock8AVX2(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, headDim int, scale float32, scratch *float32)
+// func attentionGradBlock8AVX2(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, more int, scale float32, scratch *float32)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·attentionGradBlock8AVX2(SB), NOSPLIT, $0-80
-	MOVQ         width+48(FP), AX
-	IMUL3Q       $+12, AX, AX
-	MOVQ         width+48(FP), CX
-	IMUL3Q       $+12, CX, CX
+TEXT ·attentionGradBlock8AVX2(SB), NOSPLIT, $0-112
+	MOVQ         stride+56(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         stride+56(FP), CX
+	SHLQ         $0x02, CX
 	IMULQ        first+32(FP), CX
 	ADDQ         qkv+24(FP), CX
 	MOVQ         CX, DX
@@ -848,10 +848,10 @@ TEXT ·attentionGradBlock8AVX2(SB), NOSPLIT, $0-80
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      AX, R10
-	MOVQ         scratch+72(FP), AX
-	MOVQ         headDim+56(FP), R11
+	MOVQ         scratch+104(FP), AX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
 transpose12:
 	VMOVUPS    (CX)(R12*4), Y1
@@ -906,17 +906,17 @@ transpose12:
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose12
-	MOVQ       headDim+56(FP), AX
+	MOVQ       headDim+80(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+32, AX, AX
-	ADDQ       scratch+72(FP), AX
+	ADDQ       scratch+104(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       width+48(FP), CX
-	IMUL3Q     $+4, CX, CX
+	MOVQ       keys+64(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+24(FP), CX
-	MOVQ       width+48(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+56(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+32(FP), BX
 	ADDQ       queries+40(FP), BX
 
@@ -937,12 +937,12 @@ keys13:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	MOVQ    scratch+72(FP), R9
+	MOVQ    scratch+104(FP), R9
 	XORQ    R10, R10
 
 whole14:
 	LEAQ         8(R10), R11
-	CMPQ         R11, headDim+56(FP)
+	CMPQ         R11, headDim+80(FP)
 	JG           rest15
 	VMOVUPS      64(R9), Y4
 	VBROADCASTSS (CX)(R10*4), Y5
@@ -1030,9 +1030,9 @@ rest15:
 	SUBQ         $+4, BX
 	JG           keys13
 	MOVQ         width+48(FP), AX
-	IMUL3Q       $+4, AX, AX
+	SHLQ         $0x02, AX
 	MOVQ         width+48(FP), CX
-	IMUL3Q       $+4, CX, CX
+	SHLQ         $0x02, CX
 	IMULQ        first+32(FP), CX
 	ADDQ         dout+8(FP), CX
 	MOVQ         CX, DX
@@ -1063,10 +1063,10 @@ rest15:
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      AX, R10
-	MOVQ         scratch+72(FP), AX
-	MOVQ         headDim+56(FP), R11
+	MOVQ         scratch+104(FP), AX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
 transpose18:
 	VMOVUPS    (CX)(R12*4), Y1
@@ -1126,18 +1126,18 @@ transpose18:
 	ADDQ       $+3, AX
 	ANDQ       $-4, AX
 	IMUL3Q     $+32, AX, AX
-	MOVQ       headDim+56(FP), CX
+	MOVQ       headDim+80(FP), CX
 	ADDQ       $+7, CX
 	ANDQ       $-8, CX
 	IMUL3Q     $+32, CX, CX
-	ADDQ       scratch+72(FP), CX
+	ADDQ       scratch+104(FP), CX
 	ADDQ       $+64, CX
 	ADDQ       CX, AX
-	MOVQ       width+48(FP), CX
-	IMUL3Q     $+8, CX, CX
+	MOVQ       values+72(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+24(FP), CX
-	MOVQ       width+48(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+56(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+32(FP), BX
 	ADDQ       queries+40(FP), BX
 
@@ -1158,12 +1158,12 @@ keys19:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	MOVQ    scratch+72(FP), R9
+	MOVQ    scratch+104(FP), R9
 	XORQ    R10, R10
 
 whole20:
 	LEAQ         8(R10), R11
-	CMPQ         R11, headDim+56(FP)
+	CMPQ         R11, headDim+80(FP)
 	JG           rest21
 	VMOVUPS      64(R9), Y4
 	VBROADCASTSS (CX)(R10*4), Y5
@@ -1250,22 +1250,22 @@ rest21:
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
 	JG           keys19
-	MOVQ         headDim+56(FP), AX
+	MOVQ         headDim+80(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+72(FP), AX
+	ADDQ         scratch+104(FP), AX
 	ADDQ         $+64, AX
 	MOVQ         first+32(FP), CX
 	ADDQ         queries+40(FP), CX
 	ADDQ         $+3, CX
 	ANDQ         $-4, CX
 	IMUL3Q       $+32, CX, CX
-	MOVQ         headDim+56(FP), DX
+	MOVQ         headDim+80(FP), DX
 	ADDQ         $+7, DX
 	ANDQ         $-8, DX
 	IMUL3Q       $+32, DX, DX
-	ADDQ         scratch+72(FP), DX
+	ADDQ         scratch+104(FP), DX
 	ADDQ         $+64, DX
 	ADDQ         DX, CX
 	VMOVUPS      lanes_00000001<>+0(SB), Y1
@@ -1351,23 +1351,23 @@ columns25:
 	ADDQ    $+3, AX
 	ANDQ    $-4, AX
 	IMUL3Q  $+32, AX, AX
-	MOVQ    headDim+56(FP), CX
+	MOVQ    headDim+80(FP), CX
 	ADDQ    $+7, CX
 	ANDQ    $-8, CX
 	IMUL3Q  $+32, CX, CX
-	ADDQ    scratch+72(FP), CX
+	ADDQ    scratch+104(FP), CX
 	ADDQ    $+64, CX
 	ADDQ    CX, AX
-	MOVQ    width+48(FP), CX
-	IMUL3Q  $+4, CX, CX
+	MOVQ    keys+64(FP), CX
+	SHLQ    $0x02, CX
 	ADDQ    qkv+24(FP), CX
-	MOVQ    width+48(FP), DX
-	IMUL3Q  $+12, DX, DX
-	MOVQ    width+48(FP), BX
-	IMUL3Q  $+12, BX, BX
+	MOVQ    stride+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    stride+56(FP), BX
+	SHLQ    $0x02, BX
 	IMULQ   first+32(FP), BX
 	ADDQ    dqkv+0(FP), BX
-	MOVQ    headDim+56(FP), SI
+	MOVQ    headDim+80(FP), SI
 
 chunk26:
 	VXORPS Y0, Y0, Y0
@@ -1513,8 +1513,8 @@ repeated4:
 
 block_done27:
 	MOVQ    BX, DI
-	MOVQ    width+48(FP), R8
-	IMUL3Q  $+12, R8, R8
+	MOVQ    stride+56(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS Y0, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+1
@@ -1551,32 +1551,32 @@ block_done28:
 	ADDQ   $+32, CX
 	SUBQ   $+8, SI
 	JG     chunk26
-	MOVQ   width+48(FP), AX
-	IMUL3Q $+4, AX, AX
+	MOVQ   keys+64(FP), AX
+	SHLQ   $0x02, AX
 	ADDQ   dqkv+0(FP), AX
 	MOVQ   first+32(FP), CX
 	ADDQ   queries+40(FP), CX
 	ADDQ   $+3, CX
 	ANDQ   $-4, CX
 	IMUL3Q $+32, CX, CX
-	MOVQ   headDim+56(FP), DX
+	MOVQ   headDim+80(FP), DX
 	ADDQ   $+7, DX
 	ANDQ   $-8, DX
 	IMUL3Q $+32, DX, DX
-	ADDQ   scratch+72(FP), DX
+	ADDQ   scratch+104(FP), DX
 	ADDQ   $+64, DX
 	ADDQ   DX, CX
-	MOVQ   width+48(FP), DX
-	IMUL3Q $+12, DX, DX
-	MOVQ   width+48(FP), BX
-	IMUL3Q $+12, BX, BX
+	MOVQ   stride+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   stride+56(FP), BX
+	SHLQ   $0x02, BX
 	IMULQ  first+32(FP), BX
 	ADDQ   qkv+24(FP), BX
-	MOVQ   headDim+56(FP), SI
+	MOVQ   headDim+80(FP), SI
 
 chunk29:
-	MOVQ    width+48(FP), DI
-	IMUL3Q  $+12, DI, DI
+	MOVQ    stride+56(FP), DI
+	SHLQ    $0x02, DI
 	VMOVUPS (BX), Y0
 	MOVQ    BX, R8
 	LEAQ    (BX)(DI*1), R9
@@ -1645,28 +1645,42 @@ repeat5:
 	JNZ          repeat5
 
 repeated6:
-	VBROADCASTSS (DI), Y8
-	VMULPS       Y8, Y0, Y0
-	VBROADCASTSS 4(DI), Y8
-	VFMADD231PS  Y8, Y1, Y0
-	VBROADCASTSS 8(DI), Y8
-	VFMADD231PS  Y8, Y2, Y0
-	VBROADCASTSS 12(DI), Y8
-	VFMADD231PS  Y8, Y3, Y0
-	VBROADCASTSS 16(DI), Y8
-	VFMADD231PS  Y8, Y4, Y0
-	VBROADCASTSS 20(DI), Y8
-	VFMADD231PS  Y8, Y5, Y0
-	VBROADCASTSS 24(DI), Y8
-	VFMADD231PS  Y8, Y6, Y0
-	VBROADCASTSS 28(DI), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VMOVUPS      Y0, (R8)
+	VMOVUPS lanes_80000000<>+0(SB), Y8
+	CMPQ    more+88(FP), $+0
+	JE      fresh31
+	VMOVUPS (R8), Y9
+	VADDPS  Y9, Y8, Y8
+
+fresh31:
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y0, Y8
+	VBROADCASTSS 4(DI), Y0
+	VFMADD231PS  Y0, Y1, Y8
+	VBROADCASTSS 8(DI), Y0
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 12(DI), Y0
+	VFMADD231PS  Y0, Y3, Y8
+	VBROADCASTSS 16(DI), Y0
+	VFMADD231PS  Y0, Y4, Y8
+	VBROADCASTSS 20(DI), Y0
+	VFMADD231PS  Y0, Y5, Y8
+	VBROADCASTSS 24(DI), Y0
+	VFMADD231PS  Y0, Y6, Y8
+	VBROADCASTSS 28(DI), Y0
+	VFMADD231PS  Y0, Y7, Y8
+	VMOVUPS      Y8, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+1
 	JLE          block_done30
-	VBROADCASTSS 36(DI), Y0
-	VMULPS       Y0, Y1, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh32
+	VMOVUPS      (R8), Y8
+	VADDPS       Y8, Y0, Y0
+
+fresh32:
+	VBROADCASTSS 36(DI), Y8
+	VFMADD231PS  Y8, Y1, Y0
 	VBROADCASTSS 40(DI), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	VBROADCASTSS 44(DI), Y1
@@ -1683,8 +1697,15 @@ repeated6:
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+2
 	JLE          block_done30
-	VBROADCASTSS 72(DI), Y0
-	VMULPS       Y0, Y2, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh33
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh33:
+	VBROADCASTSS 72(DI), Y1
+	VFMADD231PS  Y1, Y2, Y0
 	VBROADCASTSS 76(DI), Y1
 	VFMADD231PS  Y1, Y3, Y0
 	VBROADCASTSS 80(DI), Y1
@@ -1699,8 +1720,15 @@ repeated6:
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+3
 	JLE          block_done30
-	VBROADCASTSS 108(DI), Y0
-	VMULPS       Y0, Y3, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh34
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh34:
+	VBROADCASTSS 108(DI), Y1
+	VFMADD231PS  Y1, Y3, Y0
 	VBROADCASTSS 112(DI), Y1
 	VFMADD231PS  Y1, Y4, Y0
 	VBROADCASTSS 116(DI), Y1
@@ -1713,8 +1741,15 @@ repeated6:
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+4
 	JLE          block_done30
-	VBROADCASTSS 144(DI), Y0
-	VMULPS       Y0, Y4, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh35
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh35:
+	VBROADCASTSS 144(DI), Y1
+	VFMADD231PS  Y1, Y4, Y0
 	VBROADCASTSS 148(DI), Y1
 	VFMADD231PS  Y1, Y5, Y0
 	VBROADCASTSS 152(DI), Y1
@@ -1725,8 +1760,15 @@ repeated6:
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+5
 	JLE          block_done30
-	VBROADCASTSS 180(DI), Y0
-	VMULPS       Y0, Y5, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh36
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh36:
+	VBROADCASTSS 180(DI), Y1
+	VFMADD231PS  Y1, Y5, Y0
 	VBROADCASTSS 184(DI), Y1
 	VFMADD231PS  Y1, Y6, Y0
 	VBROADCASTSS 188(DI), Y1
@@ -1735,16 +1777,30 @@ repeated6:
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+6
 	JLE          block_done30
-	VBROADCASTSS 216(DI), Y0
-	VMULPS       Y0, Y6, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh37
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh37:
+	VBROADCASTSS 216(DI), Y1
+	VFMADD231PS  Y1, Y6, Y0
 	VBROADCASTSS 220(DI), Y1
 	VFMADD231PS  Y1, Y7, Y0
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+7
 	JLE          block_done30
-	VBROADCASTSS 252(DI), Y0
-	VMULPS       Y0, Y7, Y0
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh38
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh38:
+	VBROADCASTSS 252(DI), Y1
+	VFMADD231PS  Y1, Y7, Y0
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 
@@ -1753,26 +1809,26 @@ block_done30:
 	ADDQ   $+32, BX
 	SUBQ   $+8, SI
 	JG     chunk29
-	MOVQ   width+48(FP), AX
-	IMUL3Q $+8, AX, AX
+	MOVQ   values+72(FP), AX
+	SHLQ   $0x02, AX
 	ADDQ   dqkv+0(FP), AX
-	MOVQ   headDim+56(FP), CX
+	MOVQ   headDim+80(FP), CX
 	ADDQ   $+7, CX
 	ANDQ   $-8, CX
 	IMUL3Q $+32, CX, CX
-	ADDQ   scratch+72(FP), CX
+	ADDQ   scratch+104(FP), CX
 	ADDQ   $+64, CX
-	MOVQ   width+48(FP), DX
-	IMUL3Q $+12, DX, DX
+	MOVQ   stride+56(FP), DX
+	SHLQ   $0x02, DX
 	MOVQ   width+48(FP), BX
-	IMUL3Q $+4, BX, BX
+	SHLQ   $0x02, BX
 	IMULQ  first+32(FP), BX
 	ADDQ   dout+8(FP), BX
-	MOVQ   headDim+56(FP), SI
+	MOVQ   headDim+80(FP), SI
 
-chunk31:
+chunk39:
 	MOVQ    width+48(FP), DI
-	IMUL3Q  $+4, DI, DI
+	SHLQ    $0x02, DI
 	VMOVUPS (BX), Y0
 	MOVQ    BX, R8
 	LEAQ    (BX)(DI*1), R9
@@ -1841,28 +1897,42 @@ repeat7:
 	JNZ          repeat7
 
 repeated8:
-	VBROADCASTSS (DI), Y8
-	VMULPS       Y8, Y0, Y0
-	VBROADCASTSS 4(DI), Y8
-	VFMADD231PS  Y8, Y1, Y0
-	VBROADCASTSS 8(DI), Y8
-	VFMADD231PS  Y8, Y2, Y0
-	VBROADCASTSS 12(DI), Y8
-	VFMADD231PS  Y8, Y3, Y0
-	VBROADCASTSS 16(DI), Y8
-	VFMADD231PS  Y8, Y4, Y0
-	VBROADCASTSS 20(DI), Y8
-	VFMADD231PS  Y8, Y5, Y0
-	VBROADCASTSS 24(DI), Y8
-	VFMADD231PS  Y8, Y6, Y0
-	VBROADCASTSS 28(DI), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VMOVUPS      Y0, (R8)
+	VMOVUPS lanes_80000000<>+0(SB), Y8
+	CMPQ    more+88(FP), $+0
+	JE      fresh41
+	VMOVUPS (R8), Y9
+	VADDPS  Y9, Y8, Y8
+
+fresh41:
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y9, Y0, Y8
+	VBROADCASTSS 4(DI), Y0
+	VFMADD231PS  Y0, Y1, Y8
+	VBROADCASTSS 8(DI), Y0
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 12(DI), Y0
+	VFMADD231PS  Y0, Y3, Y8
+	VBROADCASTSS 16(DI), Y0
+	VFMADD231PS  Y0, Y4, Y8
+	VBROADCASTSS 20(DI), Y0
+	VFMADD231PS  Y0, Y5, Y8
+	VBROADCASTSS 24(DI), Y0
+	VFMADD231PS  Y0, Y6, Y8
+	VBROADCASTSS 28(DI), Y0
+	VFMADD231PS  Y0, Y7, Y8
+	VMOVUPS      Y8, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+1
-	JLE          block_done32
-	VBROADCASTSS 36(DI), Y0
-	VMULPS       Y0, Y1, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh42
+	VMOVUPS      (R8), Y8
+	VADDPS       Y8, Y0, Y0
+
+fresh42:
+	VBROADCASTSS 36(DI), Y8
+	VFMADD231PS  Y8, Y1, Y0
 	VBROADCASTSS 40(DI), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	VBROADCASTSS 44(DI), Y1
@@ -1878,9 +1948,16 @@ repeated8:
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+2
-	JLE          block_done32
-	VBROADCASTSS 72(DI), Y0
-	VMULPS       Y0, Y2, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh43
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh43:
+	VBROADCASTSS 72(DI), Y1
+	VFMADD231PS  Y1, Y2, Y0
 	VBROADCASTSS 76(DI), Y1
 	VFMADD231PS  Y1, Y3, Y0
 	VBROADCASTSS 80(DI), Y1
@@ -1894,9 +1971,16 @@ repeated8:
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+3
-	JLE          block_done32
-	VBROADCASTSS 108(DI), Y0
-	VMULPS       Y0, Y3, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh44
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh44:
+	VBROADCASTSS 108(DI), Y1
+	VFMADD231PS  Y1, Y3, Y0
 	VBROADCASTSS 112(DI), Y1
 	VFMADD231PS  Y1, Y4, Y0
 	VBROADCASTSS 116(DI), Y1
@@ -1908,9 +1992,16 @@ repeated8:
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+4
-	JLE          block_done32
-	VBROADCASTSS 144(DI), Y0
-	VMULPS       Y0, Y4, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh45
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh45:
+	VBROADCASTSS 144(DI), Y1
+	VFMADD231PS  Y1, Y4, Y0
 	VBROADCASTSS 148(DI), Y1
 	VFMADD231PS  Y1, Y5, Y0
 	VBROADCASTSS 152(DI), Y1
@@ -1920,9 +2011,16 @@ repeated8:
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+5
-	JLE          block_done32
-	VBROADCASTSS 180(DI), Y0
-	VMULPS       Y0, Y5, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh46
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh46:
+	VBROADCASTSS 180(DI), Y1
+	VFMADD231PS  Y1, Y5, Y0
 	VBROADCASTSS 184(DI), Y1
 	VFMADD231PS  Y1, Y6, Y0
 	VBROADCASTSS 188(DI), Y1
@@ -1930,25 +2028,39 @@ repeated8:
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+6
-	JLE          block_done32
-	VBROADCASTSS 216(DI), Y0
-	VMULPS       Y0, Y6, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh47
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh47:
+	VBROADCASTSS 216(DI), Y1
+	VFMADD231PS  Y1, Y6, Y0
 	VBROADCASTSS 220(DI), Y1
 	VFMADD231PS  Y1, Y7, Y0
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 	CMPQ         queries+40(FP), $+7
-	JLE          block_done32
-	VBROADCASTSS 252(DI), Y0
-	VMULPS       Y0, Y7, Y0
+	JLE          block_done40
+	VMOVUPS      lanes_80000000<>+0(SB), Y0
+	CMPQ         more+88(FP), $+0
+	JE           fresh48
+	VMOVUPS      (R8), Y1
+	VADDPS       Y1, Y0, Y0
+
+fresh48:
+	VBROADCASTSS 252(DI), Y1
+	VFMADD231PS  Y1, Y7, Y0
 	VMOVUPS      Y0, (R8)
 	ADDQ         DX, R8
 
-block_done32:
+block_done40:
 	ADDQ $+32, AX
 	ADDQ $+32, BX
 	SUBQ $+8, SI
-	JG   chunk31
+	JG   chunk39
 	VZEROUPPER
 	RET
 
@@ -1962,13 +2074,23 @@ DATA lanes_3f000000<>+24(SB)/4, $0x3f000000
 DATA lanes_3f000000<>+28(SB)/4, $0x3f000000
 GLOBL lanes_3f000000<>(SB), RODATA|NOPTR, $32
 
-// func attentionBlock8AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, headDim int, scale float32, scratch *float32)
+DATA lanes_80000000<>+0(SB)/4, $0x80000000
+DATA lanes_80000000<>+4(SB)/4, $0x80000000
+DATA lanes_80000000<>+8(SB)/4, $0x80000000
+DATA lanes_80000000<>+12(SB)/4, $0x80000000
+DATA lanes_80000000<>+16(SB)/4, $0x80000000
+DATA lanes_80000000<>+20(SB)/4, $0x80000000
+DATA lanes_80000000<>+24(SB)/4, $0x80000000
+DATA lanes_80000000<>+28(SB)/4, $0x80000000
+GLOBL lanes_80000000<>(SB), RODATA|NOPTR, $32
+
+// func attentionBlock8AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·attentionBlock8AVX512(SB), NOSPLIT, $0-72
-	MOVQ         width+40(FP), AX
-	IMUL3Q       $+12, AX, AX
-	MOVQ         width+40(FP), CX
-	IMUL3Q       $+12, CX, CX
+TEXT ·attentionBlock8AVX512(SB), NOSPLIT, $0-96
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         stride+48(FP), CX
+	SHLQ         $0x02, CX
 	IMULQ        first+24(FP), CX
 	ADDQ         qkv+16(FP), CX
 	MOVQ         CX, DX
@@ -1999,12 +2121,12 @@ TEXT ·attentionBlock8AVX512(SB), NOSPLIT, $0-72
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+32(FP), $+7
 	CMOVQGT      AX, R10
-	MOVQ         scratch+64(FP), AX
-	MOVQ         headDim+48(FP), R11
+	MOVQ         scratch+88(FP), AX
+	MOVQ         headDim+72(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+56(FP), Y0
+	VBROADCASTSS scale+80(FP), Y0
 
-transpose33:
+transpose49:
 	MOVQ       $+8, R13
 	CMPQ       R11, R13
 	CMOVQLT    R11, R13
@@ -2062,22 +2184,22 @@ transpose33:
 	ADDQ       $+256, AX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
-	JG         transpose33
-	MOVQ       headDim+48(FP), AX
+	JG         transpose49
+	MOVQ       headDim+72(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+32, AX, AX
-	ADDQ       scratch+64(FP), AX
+	ADDQ       scratch+88(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       width+40(FP), CX
-	IMUL3Q     $+4, CX, CX
+	MOVQ       keys+56(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+16(FP), CX
-	MOVQ       width+40(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+48(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+24(FP), BX
 	ADDQ       queries+32(FP), BX
 
-keys34:
+keys50:
 	MOVQ    CX, SI
 	LEAQ    (CX)(DX*1), DI
 	CMPQ    BX, $+1
@@ -2094,13 +2216,13 @@ keys34:
 	VPXORD  Y12, Y12, Y12
 	VPXORD  Y13, Y13, Y13
 	VPXORD  Y14, Y14, Y14
-	MOVQ    scratch+64(FP), R9
+	MOVQ    scratch+88(FP), R9
 	XORQ    R10, R10
 
-whole35:
+whole51:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+48(FP)
-	JG               rest36
+	CMPQ             R11, headDim+72(FP)
+	JG               rest52
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y11
 	VFMADD231PS.BCST (SI)(R10*4), Y0, Y12
@@ -2143,12 +2265,12 @@ whole35:
 	VFMADD231PS.BCST 28(R8)(R10*4), Y0, Y14
 	ADDQ             $+256, R9
 	MOVQ             R11, R10
-	JMP              whole35
+	JMP              whole51
 
-rest36:
-single37:
-	CMPQ             R10, headDim+48(FP)
-	JGE              summed38
+rest52:
+single53:
+	CMPQ             R10, headDim+72(FP)
+	JGE              summed54
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y11
 	VFMADD231PS.BCST (SI)(R10*4), Y0, Y12
@@ -2156,9 +2278,9 @@ single37:
 	VFMADD231PS.BCST (R8)(R10*4), Y0, Y14
 	ADDQ             $+32, R9
 	INCQ             R10
-	JMP              single37
+	JMP              single53
 
-summed38:
+summed54:
 	VMOVUPS      Y11, (AX)
 	VMOVUPS      Y12, 32(AX)
 	VMOVUPS      Y13, 64(AX)
@@ -2166,12 +2288,12 @@ summed38:
 	ADDQ         $+128, AX
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
-	JG           keys34
-	MOVQ         headDim+48(FP), AX
+	JG           keys50
+	MOVQ         headDim+72(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+64(FP), AX
+	ADDQ         scratch+88(FP), AX
 	ADDQ         $+64, AX
 	VBROADCASTSS lanes_00000002<>+0(SB), Z1
 	VXORPS       Z2, Z2, Z2
@@ -2192,7 +2314,7 @@ summed38:
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z4
 
-columns39:
+columns55:
 	VMOVUPS      (AX)(DX*4), Z5
 	VPMOVD2M     Z4, K1
 	VBLENDMPS    Z5, Z3, K1, Z15
@@ -2200,7 +2322,7 @@ columns39:
 	VPADDD       Z1, Z4, Z4
 	ADDQ         $+16, DX
 	SUBQ         $+2, CX
-	JG           columns39
+	JG           columns55
 	VSHUFF64X2   $0x4e, Z2, Z2, Z3
 	VMAXPS       Z3, Z2, Z2
 	VBROADCASTSS lanes_42b20000<>+0(SB), Z3
@@ -2221,7 +2343,7 @@ columns39:
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z0
 
-columns40:
+columns56:
 	VMOVUPS      (AX)(DX*4), Z17
 	VSUBPS       Z2, Z17, Z17
 	VMINPS       Z17, Z3, Z17
@@ -2245,12 +2367,12 @@ columns40:
 	VPADDD       Z1, Z0, Z0
 	ADDQ         $+16, DX
 	SUBQ         $+2, CX
-	JG           columns40
+	JG           columns56
 	VSHUFF64X2   $0x4e, Z14, Z14, Z0
 	VADDPS       Z0, Z14, Z14
 	VBROADCASTSS lanes_3f800000<>+0(SB), Z0
 	VDIVPS       Z14, Z0, Z0
-	MOVQ         scratch+64(FP), AX
+	MOVQ         scratch+88(FP), AX
 	VMOVUPS      Z0, (AX)
 	VBROADCASTSS lanes_3f3504f3<>+0(SB), Z0
 	VPSUBD       Z0, Z14, Z1
@@ -2286,25 +2408,25 @@ columns40:
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VMOVUPS      Z3, K1, (AX)
-	MOVQ         headDim+48(FP), AX
+	MOVQ         headDim+72(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+64(FP), AX
+	ADDQ         scratch+88(FP), AX
 	ADDQ         $+64, AX
-	MOVQ         width+40(FP), CX
-	IMUL3Q       $+8, CX, CX
+	MOVQ         values+64(FP), CX
+	SHLQ         $0x02, CX
 	ADDQ         qkv+16(FP), CX
-	MOVQ         scratch+64(FP), DX
-	MOVQ         width+40(FP), BX
-	IMUL3Q       $+12, BX, BX
+	MOVQ         scratch+88(FP), DX
+	MOVQ         stride+48(FP), BX
+	SHLQ         $0x02, BX
 	MOVQ         width+40(FP), SI
-	IMUL3Q       $+4, SI, SI
+	SHLQ         $0x02, SI
 	IMULQ        first+24(FP), SI
 	ADDQ         out+0(FP), SI
-	MOVQ         headDim+48(FP), DI
+	MOVQ         headDim+72(FP), DI
 
-chunk41:
+chunk57:
 	MOVQ    $+16, R8
 	CMPQ    DI, R8
 	CMOVQLT DI, R8
@@ -2352,7 +2474,7 @@ repeated10:
 	VFMADD231PS.BCST 28(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+1
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 36(R8), Z8, Z1
 	VFMADD231PS.BCST 40(R8), Z8, Z2
@@ -2363,7 +2485,7 @@ repeated10:
 	VFMADD231PS.BCST 60(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+2
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 72(R8), Z8, Z2
 	VFMADD231PS.BCST 76(R8), Z8, Z3
@@ -2373,7 +2495,7 @@ repeated10:
 	VFMADD231PS.BCST 92(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+3
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 108(R8), Z8, Z3
 	VFMADD231PS.BCST 112(R8), Z8, Z4
@@ -2382,7 +2504,7 @@ repeated10:
 	VFMADD231PS.BCST 124(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+4
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 144(R8), Z8, Z4
 	VFMADD231PS.BCST 148(R8), Z8, Z5
@@ -2390,72 +2512,72 @@ repeated10:
 	VFMADD231PS.BCST 156(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+5
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 180(R8), Z8, Z5
 	VFMADD231PS.BCST 184(R8), Z8, Z6
 	VFMADD231PS.BCST 188(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+6
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 216(R8), Z8, Z6
 	VFMADD231PS.BCST 220(R8), Z8, Z7
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+7
-	JLE              block_done42
+	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 252(R8), Z8, Z7
 	ADDQ             BX, R9
 
-block_done42:
+block_done58:
 	MOVQ        SI, R8
 	MOVQ        width+40(FP), R9
-	IMUL3Q      $+4, R9, R9
+	SHLQ        $0x02, R9
 	VMULPS.BCST (DX), Z0, Z0
 	VMOVUPS     Z0, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+1
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 4(DX), Z1, Z1
 	VMOVUPS     Z1, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+2
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 8(DX), Z2, Z2
 	VMOVUPS     Z2, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+3
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 12(DX), Z3, Z3
 	VMOVUPS     Z3, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+4
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 16(DX), Z4, Z4
 	VMOVUPS     Z4, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+5
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 20(DX), Z5, Z5
 	VMOVUPS     Z5, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+6
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 24(DX), Z6, Z6
 	VMOVUPS     Z6, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+7
-	JLE         block_done43
+	JLE         block_done59
 	VMULPS.BCST 28(DX), Z7, Z7
 	VMOVUPS     Z7, K1, (R8)
 	ADDQ        R9, R8
 
-block_done43:
+block_done59:
 	ADDQ $+64, SI
 	ADDQ $+64, CX
 	SUBQ $+16, DI
-	JG   chunk41
+	JG   chunk57
 	VZEROUPPER
 	RET
 
@@ -2469,13 +2591,13 @@ DATA lanes_00000002<>+24(SB)/4, $0x00000002
 DATA lanes_00000002<>+28(SB)/4, $0x00000002
 GLOBL lanes_00000002<>(SB), RODATA|NOPTR, $32
 
-// func attentionGradBlock8AVX512(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, headDim int, scale float32, scratch *float32)
+// func attentionGradBlock8AVX512(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, more int, scale float32, scratch *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·attentionGradBlock8AVX512(SB), NOSPLIT, $0-80
-	MOVQ         width+48(FP), AX
-	IMUL3Q       $+12, AX, AX
-	MOVQ         width+48(FP), CX
-	IMUL3Q       $+12, CX, CX
+TEXT ·attentionGradBlock8AVX512(SB), NOSPLIT, $0-112
+	MOVQ         stride+56(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         stride+56(FP), CX
+	SHLQ         $0x02, CX
 	IMULQ        first+32(FP), CX
 	ADDQ         qkv+24(FP), CX
 	MOVQ         CX, DX
@@ -2506,12 +2628,12 @@ TEXT ·attentionGradBlock8AVX512(SB), NOSPLIT, $0-80
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      AX, R10
-	MOVQ         scratch+72(FP), AX
-	MOVQ         headDim+56(FP), R11
+	MOVQ         scratch+104(FP), AX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
-transpose44:
+transpose60:
 	MOVQ       $+8, R13
 	CMPQ       R11, R13
 	CMOVQLT    R11, R13
@@ -2569,22 +2691,22 @@ transpose44:
 	ADDQ       $+256, AX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
-	JG         transpose44
-	MOVQ       headDim+56(FP), AX
+	JG         transpose60
+	MOVQ       headDim+80(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+32, AX, AX
-	ADDQ       scratch+72(FP), AX
+	ADDQ       scratch+104(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       width+48(FP), CX
-	IMUL3Q     $+4, CX, CX
+	MOVQ       keys+64(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+24(FP), CX
-	MOVQ       width+48(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+56(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+32(FP), BX
 	ADDQ       queries+40(FP), BX
 
-keys45:
+keys61:
 	MOVQ    CX, SI
 	LEAQ    (CX)(DX*1), DI
 	CMPQ    BX, $+1
@@ -2601,13 +2723,13 @@ keys45:
 	VPXORD  Y12, Y12, Y12
 	VPXORD  Y13, Y13, Y13
 	VPXORD  Y14, Y14, Y14
-	MOVQ    scratch+72(FP), R9
+	MOVQ    scratch+104(FP), R9
 	XORQ    R10, R10
 
-whole46:
+whole62:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+56(FP)
-	JG               rest47
+	CMPQ             R11, headDim+80(FP)
+	JG               rest63
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y11
 	VFMADD231PS.BCST (SI)(R10*4), Y0, Y12
@@ -2650,12 +2772,12 @@ whole46:
 	VFMADD231PS.BCST 28(R8)(R10*4), Y0, Y14
 	ADDQ             $+256, R9
 	MOVQ             R11, R10
-	JMP              whole46
+	JMP              whole62
 
-rest47:
-single48:
-	CMPQ             R10, headDim+56(FP)
-	JGE              summed49
+rest63:
+single64:
+	CMPQ             R10, headDim+80(FP)
+	JGE              summed65
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y11
 	VFMADD231PS.BCST (SI)(R10*4), Y0, Y12
@@ -2663,9 +2785,9 @@ single48:
 	VFMADD231PS.BCST (R8)(R10*4), Y0, Y14
 	ADDQ             $+32, R9
 	INCQ             R10
-	JMP              single48
+	JMP              single64
 
-summed49:
+summed65:
 	VMOVUPS      Y11, (AX)
 	VMOVUPS      Y12, 32(AX)
 	VMOVUPS      Y13, 64(AX)
@@ -2673,11 +2795,11 @@ summed49:
 	ADDQ         $+128, AX
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
-	JG           keys45
+	JG           keys61
 	MOVQ         width+48(FP), AX
-	IMUL3Q       $+4, AX, AX
+	SHLQ         $0x02, AX
 	MOVQ         width+48(FP), CX
-	IMUL3Q       $+4, CX, CX
+	SHLQ         $0x02, CX
 	IMULQ        first+32(FP), CX
 	ADDQ         dout+8(FP), CX
 	MOVQ         CX, DX
@@ -2708,12 +2830,12 @@ summed49:
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      AX, R10
-	MOVQ         scratch+72(FP), AX
-	MOVQ         headDim+56(FP), R11
+	MOVQ         scratch+104(FP), AX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
-transpose50:
+transpose66:
 	MOVQ       $+8, R13
 	CMPQ       R11, R13
 	CMOVQLT    R11, R13
@@ -2771,28 +2893,28 @@ transpose50:
 	ADDQ       $+256, AX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
-	JG         transpose50
+	JG         transpose66
 	MOVQ       first+32(FP), AX
 	ADDQ       queries+40(FP), AX
 	ADDQ       $+3, AX
 	ANDQ       $-4, AX
 	IMUL3Q     $+32, AX, AX
-	MOVQ       headDim+56(FP), CX
+	MOVQ       headDim+80(FP), CX
 	ADDQ       $+7, CX
 	ANDQ       $-8, CX
 	IMUL3Q     $+32, CX, CX
-	ADDQ       scratch+72(FP), CX
+	ADDQ       scratch+104(FP), CX
 	ADDQ       $+64, CX
 	ADDQ       CX, AX
-	MOVQ       width+48(FP), CX
-	IMUL3Q     $+8, CX, CX
+	MOVQ       values+72(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+24(FP), CX
-	MOVQ       width+48(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+56(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+32(FP), BX
 	ADDQ       queries+40(FP), BX
 
-keys51:
+keys67:
 	MOVQ    CX, SI
 	LEAQ    (CX)(DX*1), DI
 	CMPQ    BX, $+1
@@ -2809,13 +2931,13 @@ keys51:
 	VPXORD  Y16, Y16, Y16
 	VPXORD  Y17, Y17, Y17
 	VPXORD  Y18, Y18, Y18
-	MOVQ    scratch+72(FP), R9
+	MOVQ    scratch+104(FP), R9
 	XORQ    R10, R10
 
-whole52:
+whole68:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+56(FP)
-	JG               rest53
+	CMPQ             R11, headDim+80(FP)
+	JG               rest69
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y15
 	VFMADD231PS.BCST (SI)(R10*4), Y0, Y16
@@ -2858,12 +2980,12 @@ whole52:
 	VFMADD231PS.BCST 28(R8)(R10*4), Y0, Y18
 	ADDQ             $+256, R9
 	MOVQ             R11, R10
-	JMP              whole52
+	JMP              whole68
 
-rest53:
-single54:
-	CMPQ             R10, headDim+56(FP)
-	JGE              summed55
+rest69:
+single70:
+	CMPQ             R10, headDim+80(FP)
+	JGE              summed71
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y15
 	VFMADD231PS.BCST (SI)(R10*4), Y0, Y16
@@ -2871,9 +2993,9 @@ single54:
 	VFMADD231PS.BCST (R8)(R10*4), Y0, Y18
 	ADDQ             $+32, R9
 	INCQ             R10
-	JMP              single54
+	JMP              single70
 
-summed55:
+summed71:
 	VMOVUPS      Y15, (AX)
 	VMOVUPS      Y16, 32(AX)
 	VMOVUPS      Y17, 64(AX)
@@ -2881,23 +3003,23 @@ summed55:
 	ADDQ         $+128, AX
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
-	JG           keys51
-	MOVQ         headDim+56(FP), AX
+	JG           keys67
+	MOVQ         headDim+80(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+72(FP), AX
+	ADDQ         scratch+104(FP), AX
 	ADDQ         $+64, AX
 	MOVQ         first+32(FP), CX
 	ADDQ         queries+40(FP), CX
 	ADDQ         $+3, CX
 	ANDQ         $-4, CX
 	IMUL3Q       $+32, CX, CX
-	MOVQ         headDim+56(FP), DX
+	MOVQ         headDim+80(FP), DX
 	ADDQ         $+7, DX
 	ANDQ         $-8, DX
 	IMUL3Q       $+32, DX, DX
-	ADDQ         scratch+72(FP), DX
+	ADDQ         scratch+104(FP), DX
 	ADDQ         $+64, DX
 	ADDQ         DX, CX
 	VBROADCASTSS lanes_00000002<>+0(SB), Z1
@@ -2938,7 +3060,7 @@ summed55:
 	XORQ         BX, BX
 	VMOVAPS      Z0, Z17
 
-columns56:
+columns72:
 	VMOVUPS      (AX)(BX*4), Z18
 	VSUBPS       Z2, Z18, Z18
 	VMINPS       Z18, Z3, Z18
@@ -2964,7 +3086,7 @@ columns56:
 	VPADDD       Z1, Z17, Z17
 	ADDQ         $+16, BX
 	SUBQ         $+2, DX
-	JG           columns56
+	JG           columns72
 	VSHUFF64X2   $0x4e, Z14, Z14, Z2
 	VADDPS       Z2, Z14, Z14
 	VSHUFF64X2   $0x4e, Z15, Z15, Z2
@@ -2977,7 +3099,7 @@ columns56:
 	XORQ         BX, BX
 	VMOVAPS      Z0, Z0
 
-columns57:
+columns73:
 	VMOVUPS (CX)(BX*4), Z2
 	VSUBPS  Z14, Z2, Z2
 	VMULPS  (AX)(BX*4), Z2, Z2
@@ -2985,31 +3107,31 @@ columns57:
 	VPADDD  Z1, Z0, Z0
 	ADDQ    $+16, BX
 	SUBQ    $+2, DX
-	JG      columns57
+	JG      columns73
 	MOVQ    first+32(FP), AX
 	ADDQ    queries+40(FP), AX
 	ADDQ    $+3, AX
 	ANDQ    $-4, AX
 	IMUL3Q  $+32, AX, AX
-	MOVQ    headDim+56(FP), CX
+	MOVQ    headDim+80(FP), CX
 	ADDQ    $+7, CX
 	ANDQ    $-8, CX
 	IMUL3Q  $+32, CX, CX
-	ADDQ    scratch+72(FP), CX
+	ADDQ    scratch+104(FP), CX
 	ADDQ    $+64, CX
 	ADDQ    CX, AX
-	MOVQ    width+48(FP), CX
-	IMUL3Q  $+4, CX, CX
+	MOVQ    keys+64(FP), CX
+	SHLQ    $0x02, CX
 	ADDQ    qkv+24(FP), CX
-	MOVQ    width+48(FP), DX
-	IMUL3Q  $+12, DX, DX
-	MOVQ    width+48(FP), BX
-	IMUL3Q  $+12, BX, BX
+	MOVQ    stride+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    stride+56(FP), BX
+	SHLQ    $0x02, BX
 	IMULQ   first+32(FP), BX
 	ADDQ    dqkv+0(FP), BX
-	MOVQ    headDim+56(FP), SI
+	MOVQ    headDim+80(FP), SI
 
-chunk58:
+chunk74:
 	MOVQ    $+16, DI
 	CMPQ    SI, DI
 	CMOVQLT SI, DI
@@ -3057,7 +3179,7 @@ repeated12:
 	VFMADD231PS.BCST 28(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+1
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 36(DI), Z8, Z1
 	VFMADD231PS.BCST 40(DI), Z8, Z2
@@ -3068,7 +3190,7 @@ repeated12:
 	VFMADD231PS.BCST 60(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+2
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 72(DI), Z8, Z2
 	VFMADD231PS.BCST 76(DI), Z8, Z3
@@ -3078,7 +3200,7 @@ repeated12:
 	VFMADD231PS.BCST 92(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+3
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 108(DI), Z8, Z3
 	VFMADD231PS.BCST 112(DI), Z8, Z4
@@ -3087,7 +3209,7 @@ repeated12:
 	VFMADD231PS.BCST 124(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+4
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 144(DI), Z8, Z4
 	VFMADD231PS.BCST 148(DI), Z8, Z5
@@ -3095,96 +3217,96 @@ repeated12:
 	VFMADD231PS.BCST 156(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+5
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 180(DI), Z8, Z5
 	VFMADD231PS.BCST 184(DI), Z8, Z6
 	VFMADD231PS.BCST 188(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+6
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 216(DI), Z8, Z6
 	VFMADD231PS.BCST 220(DI), Z8, Z7
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+7
-	JLE              block_done59
+	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 252(DI), Z8, Z7
 	ADDQ             DX, R8
 
-block_done59:
+block_done75:
 	MOVQ    BX, DI
-	MOVQ    width+48(FP), R8
-	IMUL3Q  $+12, R8, R8
+	MOVQ    stride+56(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+1
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z1, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+2
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z2, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+3
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z3, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+4
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z4, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+5
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z5, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+6
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z6, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+7
-	JLE     block_done60
+	JLE     block_done76
 	VMOVUPS Z7, K1, (DI)
 	ADDQ    R8, DI
 
-block_done60:
+block_done76:
 	ADDQ   $+64, BX
 	ADDQ   $+64, CX
 	SUBQ   $+16, SI
-	JG     chunk58
-	MOVQ   width+48(FP), AX
-	IMUL3Q $+4, AX, AX
+	JG     chunk74
+	MOVQ   keys+64(FP), AX
+	SHLQ   $0x02, AX
 	ADDQ   dqkv+0(FP), AX
 	MOVQ   first+32(FP), CX
 	ADDQ   queries+40(FP), CX
 	ADDQ   $+3, CX
 	ANDQ   $-4, CX
 	IMUL3Q $+32, CX, CX
-	MOVQ   headDim+56(FP), DX
+	MOVQ   headDim+80(FP), DX
 	ADDQ   $+7, DX
 	ANDQ   $-8, DX
 	IMUL3Q $+32, DX, DX
-	ADDQ   scratch+72(FP), DX
+	ADDQ   scratch+104(FP), DX
 	ADDQ   $+64, DX
 	ADDQ   DX, CX
-	MOVQ   width+48(FP), DX
-	IMUL3Q $+12, DX, DX
-	MOVQ   width+48(FP), BX
-	IMUL3Q $+12, BX, BX
+	MOVQ   stride+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   stride+56(FP), BX
+	SHLQ   $0x02, BX
 	IMULQ  first+32(FP), BX
 	ADDQ   qkv+24(FP), BX
-	MOVQ   headDim+56(FP), SI
+	MOVQ   headDim+80(FP), SI
 
-chunk61:
+chunk77:
 	MOVQ      $+16, DI
 	CMPQ      SI, DI
 	CMOVQLT   SI, DI
 	MOVQ      $-1, R8
 	BZHIQ     DI, R8, R8
 	KMOVW     R8, K1
-	MOVQ      width+48(FP), DI
-	IMUL3Q    $+12, DI, DI
+	MOVQ      stride+56(FP), DI
+	SHLQ      $0x02, DI
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      BX, R8
 	LEAQ      (BX)(DI*1), R9
@@ -3245,19 +3367,33 @@ repeat13:
 	JNZ              repeat13
 
 repeated14:
-	VMULPS.BCST      (DI), Z0, Z0
-	VFMADD231PS.BCST 4(DI), Z1, Z0
-	VFMADD231PS.BCST 8(DI), Z2, Z0
-	VFMADD231PS.BCST 12(DI), Z3, Z0
-	VFMADD231PS.BCST 16(DI), Z4, Z0
-	VFMADD231PS.BCST 20(DI), Z5, Z0
-	VFMADD231PS.BCST 24(DI), Z6, Z0
-	VFMADD231PS.BCST 28(DI), Z7, Z0
-	VMOVUPS          Z0, K1, (R8)
+	VBROADCASTSS lanes_80000000<>+0(SB), Z8
+	CMPQ         more+88(FP), $+0
+	JE           fresh79
+	VMOVUPS.Z    (R8), K1, Z9
+	VADDPS       Z9, Z8, Z8
+
+fresh79:
+	VFMADD231PS.BCST (DI), Z0, Z8
+	VFMADD231PS.BCST 4(DI), Z1, Z8
+	VFMADD231PS.BCST 8(DI), Z2, Z8
+	VFMADD231PS.BCST 12(DI), Z3, Z8
+	VFMADD231PS.BCST 16(DI), Z4, Z8
+	VFMADD231PS.BCST 20(DI), Z5, Z8
+	VFMADD231PS.BCST 24(DI), Z6, Z8
+	VFMADD231PS.BCST 28(DI), Z7, Z8
+	VMOVUPS          Z8, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+1
-	JLE              block_done62
-	VMULPS.BCST      36(DI), Z1, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh80
+	VMOVUPS.Z        (R8), K1, Z8
+	VADDPS           Z8, Z0, Z0
+
+fresh80:
+	VFMADD231PS.BCST 36(DI), Z1, Z0
 	VFMADD231PS.BCST 40(DI), Z2, Z0
 	VFMADD231PS.BCST 44(DI), Z3, Z0
 	VFMADD231PS.BCST 48(DI), Z4, Z0
@@ -3267,8 +3403,15 @@ repeated14:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+2
-	JLE              block_done62
-	VMULPS.BCST      72(DI), Z2, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh81
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh81:
+	VFMADD231PS.BCST 72(DI), Z2, Z0
 	VFMADD231PS.BCST 76(DI), Z3, Z0
 	VFMADD231PS.BCST 80(DI), Z4, Z0
 	VFMADD231PS.BCST 84(DI), Z5, Z0
@@ -3277,8 +3420,15 @@ repeated14:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+3
-	JLE              block_done62
-	VMULPS.BCST      108(DI), Z3, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh82
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh82:
+	VFMADD231PS.BCST 108(DI), Z3, Z0
 	VFMADD231PS.BCST 112(DI), Z4, Z0
 	VFMADD231PS.BCST 116(DI), Z5, Z0
 	VFMADD231PS.BCST 120(DI), Z6, Z0
@@ -3286,55 +3436,83 @@ repeated14:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+4
-	JLE              block_done62
-	VMULPS.BCST      144(DI), Z4, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh83
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh83:
+	VFMADD231PS.BCST 144(DI), Z4, Z0
 	VFMADD231PS.BCST 148(DI), Z5, Z0
 	VFMADD231PS.BCST 152(DI), Z6, Z0
 	VFMADD231PS.BCST 156(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+5
-	JLE              block_done62
-	VMULPS.BCST      180(DI), Z5, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh84
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh84:
+	VFMADD231PS.BCST 180(DI), Z5, Z0
 	VFMADD231PS.BCST 184(DI), Z6, Z0
 	VFMADD231PS.BCST 188(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+6
-	JLE              block_done62
-	VMULPS.BCST      216(DI), Z6, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh85
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh85:
+	VFMADD231PS.BCST 216(DI), Z6, Z0
 	VFMADD231PS.BCST 220(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+7
-	JLE              block_done62
-	VMULPS.BCST      252(DI), Z7, Z0
+	JLE              block_done78
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh86
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh86:
+	VFMADD231PS.BCST 252(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 
-block_done62:
+block_done78:
 	ADDQ   $+64, AX
 	ADDQ   $+64, BX
 	SUBQ   $+16, SI
-	JG     chunk61
-	MOVQ   width+48(FP), AX
-	IMUL3Q $+8, AX, AX
+	JG     chunk77
+	MOVQ   values+72(FP), AX
+	SHLQ   $0x02, AX
 	ADDQ   dqkv+0(FP), AX
-	MOVQ   headDim+56(FP), CX
+	MOVQ   headDim+80(FP), CX
 	ADDQ   $+7, CX
 	ANDQ   $-8, CX
 	IMUL3Q $+32, CX, CX
-	ADDQ   scratch+72(FP), CX
+	ADDQ   scratch+104(FP), CX
 	ADDQ   $+64, CX
-	MOVQ   width+48(FP), DX
-	IMUL3Q $+12, DX, DX
+	MOVQ   stride+56(FP), DX
+	SHLQ   $0x02, DX
 	MOVQ   width+48(FP), BX
-	IMUL3Q $+4, BX, BX
+	SHLQ   $0x02, BX
 	IMULQ  first+32(FP), BX
 	ADDQ   dout+8(FP), BX
-	MOVQ   headDim+56(FP), SI
+	MOVQ   headDim+80(FP), SI
 
-chunk63:
+chunk87:
 	MOVQ      $+16, DI
 	CMPQ      SI, DI
 	CMOVQLT   SI, DI
@@ -3342,7 +3520,7 @@ chunk63:
 	BZHIQ     DI, R8, R8
 	KMOVW     R8, K1
 	MOVQ      width+48(FP), DI
-	IMUL3Q    $+4, DI, DI
+	SHLQ      $0x02, DI
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      BX, R8
 	LEAQ      (BX)(DI*1), R9
@@ -3403,19 +3581,33 @@ repeat15:
 	JNZ              repeat15
 
 repeated16:
-	VMULPS.BCST      (DI), Z0, Z0
-	VFMADD231PS.BCST 4(DI), Z1, Z0
-	VFMADD231PS.BCST 8(DI), Z2, Z0
-	VFMADD231PS.BCST 12(DI), Z3, Z0
-	VFMADD231PS.BCST 16(DI), Z4, Z0
-	VFMADD231PS.BCST 20(DI), Z5, Z0
-	VFMADD231PS.BCST 24(DI), Z6, Z0
-	VFMADD231PS.BCST 28(DI), Z7, Z0
-	VMOVUPS          Z0, K1, (R8)
+	VBROADCASTSS lanes_80000000<>+0(SB), Z8
+	CMPQ         more+88(FP), $+0
+	JE           fresh89
+	VMOVUPS.Z    (R8), K1, Z9
+	VADDPS       Z9, Z8, Z8
+
+fresh89:
+	VFMADD231PS.BCST (DI), Z0, Z8
+	VFMADD231PS.BCST 4(DI), Z1, Z8
+	VFMADD231PS.BCST 8(DI), Z2, Z8
+	VFMADD231PS.BCST 12(DI), Z3, Z8
+	VFMADD231PS.BCST 16(DI), Z4, Z8
+	VFMADD231PS.BCST 20(DI), Z5, Z8
+	VFMADD231PS.BCST 24(DI), Z6, Z8
+	VFMADD231PS.BCST 28(DI), Z7, Z8
+	VMOVUPS          Z8, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+1
-	JLE              block_done64
-	VMULPS.BCST      36(DI), Z1, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh90
+	VMOVUPS.Z        (R8), K1, Z8
+	VADDPS           Z8, Z0, Z0
+
+fresh90:
+	VFMADD231PS.BCST 36(DI), Z1, Z0
 	VFMADD231PS.BCST 40(DI), Z2, Z0
 	VFMADD231PS.BCST 44(DI), Z3, Z0
 	VFMADD231PS.BCST 48(DI), Z4, Z0
@@ -3425,8 +3617,15 @@ repeated16:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+2
-	JLE              block_done64
-	VMULPS.BCST      72(DI), Z2, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh91
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh91:
+	VFMADD231PS.BCST 72(DI), Z2, Z0
 	VFMADD231PS.BCST 76(DI), Z3, Z0
 	VFMADD231PS.BCST 80(DI), Z4, Z0
 	VFMADD231PS.BCST 84(DI), Z5, Z0
@@ -3435,8 +3634,15 @@ repeated16:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+3
-	JLE              block_done64
-	VMULPS.BCST      108(DI), Z3, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh92
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh92:
+	VFMADD231PS.BCST 108(DI), Z3, Z0
 	VFMADD231PS.BCST 112(DI), Z4, Z0
 	VFMADD231PS.BCST 116(DI), Z5, Z0
 	VFMADD231PS.BCST 120(DI), Z6, Z0
@@ -3444,47 +3650,75 @@ repeated16:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+4
-	JLE              block_done64
-	VMULPS.BCST      144(DI), Z4, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh93
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh93:
+	VFMADD231PS.BCST 144(DI), Z4, Z0
 	VFMADD231PS.BCST 148(DI), Z5, Z0
 	VFMADD231PS.BCST 152(DI), Z6, Z0
 	VFMADD231PS.BCST 156(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+5
-	JLE              block_done64
-	VMULPS.BCST      180(DI), Z5, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh94
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh94:
+	VFMADD231PS.BCST 180(DI), Z5, Z0
 	VFMADD231PS.BCST 184(DI), Z6, Z0
 	VFMADD231PS.BCST 188(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+6
-	JLE              block_done64
-	VMULPS.BCST      216(DI), Z6, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh95
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh95:
+	VFMADD231PS.BCST 216(DI), Z6, Z0
 	VFMADD231PS.BCST 220(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+7
-	JLE              block_done64
-	VMULPS.BCST      252(DI), Z7, Z0
+	JLE              block_done88
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh96
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh96:
+	VFMADD231PS.BCST 252(DI), Z7, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 
-block_done64:
+block_done88:
 	ADDQ $+64, AX
 	ADDQ $+64, BX
 	SUBQ $+16, SI
-	JG   chunk63
+	JG   chunk87
 	VZEROUPPER
 	RET
 
-// func attentionBlock16AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, headDim int, scale float32, scratch *float32)
+// func attentionBlock16AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·attentionBlock16AVX512(SB), NOSPLIT, $0-72
-	MOVQ         width+40(FP), AX
-	IMUL3Q       $+12, AX, AX
-	MOVQ         width+40(FP), CX
-	IMUL3Q       $+12, CX, CX
+TEXT ·attentionBlock16AVX512(SB), NOSPLIT, $0-96
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         stride+48(FP), CX
+	SHLQ         $0x02, CX
 	IMULQ        first+24(FP), CX
 	ADDQ         qkv+16(FP), CX
 	MOVQ         CX, DX
@@ -3515,12 +3749,12 @@ TEXT ·attentionBlock16AVX512(SB), NOSPLIT, $0-72
 	LEAQ         (R9)(AX*1), R11
 	CMPQ         queries+32(FP), $+7
 	CMOVQGT      R11, R10
-	MOVQ         scratch+64(FP), R11
-	MOVQ         headDim+48(FP), R12
+	MOVQ         scratch+88(FP), R11
+	MOVQ         headDim+72(FP), R12
 	XORQ         R13, R13
-	VBROADCASTSS scale+56(FP), Y0
+	VBROADCASTSS scale+80(FP), Y0
 
-transpose65:
+transpose97:
 	MOVQ         $+8, R14
 	CMPQ         R12, R14
 	CMOVQLT      R12, R14
@@ -3578,7 +3812,7 @@ transpose65:
 	ADDQ         $+512, R11
 	ADDQ         $+8, R13
 	SUBQ         $+8, R12
-	JG           transpose65
+	JG           transpose97
 	MOVQ         R10, CX
 	LEAQ         (R10)(AX*1), DX
 	CMPQ         queries+32(FP), $+8
@@ -3611,12 +3845,12 @@ transpose65:
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+32(FP), $+15
 	CMOVQGT      AX, R10
-	MOVQ         scratch+64(FP), AX
-	MOVQ         headDim+48(FP), R11
+	MOVQ         scratch+88(FP), AX
+	MOVQ         headDim+72(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+56(FP), Y0
+	VBROADCASTSS scale+80(FP), Y0
 
-transpose66:
+transpose98:
 	MOVQ       $+8, R13
 	CMPQ       R11, R13
 	CMOVQLT    R11, R13
@@ -3674,22 +3908,22 @@ transpose66:
 	ADDQ       $+512, AX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
-	JG         transpose66
-	MOVQ       headDim+48(FP), AX
+	JG         transpose98
+	MOVQ       headDim+72(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+64, AX, AX
-	ADDQ       scratch+64(FP), AX
+	ADDQ       scratch+88(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       width+40(FP), CX
-	IMUL3Q     $+4, CX, CX
+	MOVQ       keys+56(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+16(FP), CX
-	MOVQ       width+40(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+48(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+24(FP), BX
 	ADDQ       queries+32(FP), BX
 
-keys67:
+keys99:
 	MOVQ    CX, SI
 	LEAQ    (CX)(DX*1), DI
 	CMPQ    BX, $+1
@@ -3706,13 +3940,13 @@ keys67:
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
-	MOVQ    scratch+64(FP), R9
+	MOVQ    scratch+88(FP), R9
 	XORQ    R10, R10
 
-whole68:
+whole100:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+48(FP)
-	JG               rest69
+	CMPQ             R11, headDim+72(FP)
+	JG               rest101
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z11
 	VFMADD231PS.BCST (SI)(R10*4), Z0, Z12
@@ -3755,12 +3989,12 @@ whole68:
 	VFMADD231PS.BCST 28(R8)(R10*4), Z0, Z14
 	ADDQ             $+512, R9
 	MOVQ             R11, R10
-	JMP              whole68
+	JMP              whole100
 
-rest69:
-single70:
-	CMPQ             R10, headDim+48(FP)
-	JGE              summed71
+rest101:
+single102:
+	CMPQ             R10, headDim+72(FP)
+	JGE              summed103
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z11
 	VFMADD231PS.BCST (SI)(R10*4), Z0, Z12
@@ -3768,9 +4002,9 @@ single70:
 	VFMADD231PS.BCST (R8)(R10*4), Z0, Z14
 	ADDQ             $+64, R9
 	INCQ             R10
-	JMP              single70
+	JMP              single102
 
-summed71:
+summed103:
 	VMOVUPS      Z11, (AX)
 	VMOVUPS      Z12, 64(AX)
 	VMOVUPS      Z13, 128(AX)
@@ -3778,12 +4012,12 @@ summed71:
 	ADDQ         $+256, AX
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
-	JG           keys67
-	MOVQ         headDim+48(FP), AX
+	JG           keys99
+	MOVQ         headDim+72(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+64, AX, AX
-	ADDQ         scratch+64(FP), AX
+	ADDQ         scratch+88(FP), AX
 	ADDQ         $+64, AX
 	VBROADCASTSS lanes_00000001<>+0(SB), Z1
 	VXORPS       Z2, Z2, Z2
@@ -3803,7 +4037,7 @@ summed71:
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z4
 
-columns72:
+columns104:
 	VMOVUPS      (AX)(DX*4), Z5
 	VPMOVD2M     Z4, K1
 	VBLENDMPS    Z5, Z3, K1, Z15
@@ -3811,7 +4045,7 @@ columns72:
 	VPADDD       Z1, Z4, Z4
 	ADDQ         $+16, DX
 	SUBQ         $+1, CX
-	JG           columns72
+	JG           columns104
 	VBROADCASTSS lanes_42b20000<>+0(SB), Z3
 	VBROADCASTSS lanes_c2d00000<>+0(SB), Z4
 	VBROADCASTSS lanes_3fb8aa3b<>+0(SB), Z5
@@ -3830,7 +4064,7 @@ columns72:
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z0
 
-columns73:
+columns105:
 	VMOVUPS      (AX)(DX*4), Z17
 	VSUBPS       Z2, Z17, Z17
 	VMINPS       Z17, Z3, Z17
@@ -3854,10 +4088,10 @@ columns73:
 	VPADDD       Z1, Z0, Z0
 	ADDQ         $+16, DX
 	SUBQ         $+1, CX
-	JG           columns73
+	JG           columns105
 	VBROADCASTSS lanes_3f800000<>+0(SB), Z0
 	VDIVPS       Z14, Z0, Z0
-	MOVQ         scratch+64(FP), AX
+	MOVQ         scratch+88(FP), AX
 	VMOVUPS      Z0, (AX)
 	VBROADCASTSS lanes_3f3504f3<>+0(SB), Z0
 	VPSUBD       Z0, Z14, Z1
@@ -3893,25 +4127,25 @@ columns73:
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VMOVUPS      Z3, K1, (AX)
-	MOVQ         headDim+48(FP), AX
+	MOVQ         headDim+72(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+64, AX, AX
-	ADDQ         scratch+64(FP), AX
+	ADDQ         scratch+88(FP), AX
 	ADDQ         $+64, AX
-	MOVQ         width+40(FP), CX
-	IMUL3Q       $+8, CX, CX
+	MOVQ         values+64(FP), CX
+	SHLQ         $0x02, CX
 	ADDQ         qkv+16(FP), CX
-	MOVQ         scratch+64(FP), DX
-	MOVQ         width+40(FP), BX
-	IMUL3Q       $+12, BX, BX
+	MOVQ         scratch+88(FP), DX
+	MOVQ         stride+48(FP), BX
+	SHLQ         $0x02, BX
 	MOVQ         width+40(FP), SI
-	IMUL3Q       $+4, SI, SI
+	SHLQ         $0x02, SI
 	IMULQ        first+24(FP), SI
 	ADDQ         out+0(FP), SI
-	MOVQ         headDim+48(FP), DI
+	MOVQ         headDim+72(FP), DI
 
-chunk74:
+chunk106:
 	MOVQ    $+16, R8
 	CMPQ    DI, R8
 	CMOVQLT DI, R8
@@ -3983,7 +4217,7 @@ repeated18:
 	VFMADD231PS.BCST 60(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+1
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 68(R8), Z16, Z1
 	VFMADD231PS.BCST 72(R8), Z16, Z2
@@ -4002,7 +4236,7 @@ repeated18:
 	VFMADD231PS.BCST 124(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+2
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 136(R8), Z16, Z2
 	VFMADD231PS.BCST 140(R8), Z16, Z3
@@ -4020,7 +4254,7 @@ repeated18:
 	VFMADD231PS.BCST 188(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+3
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 204(R8), Z16, Z3
 	VFMADD231PS.BCST 208(R8), Z16, Z4
@@ -4037,7 +4271,7 @@ repeated18:
 	VFMADD231PS.BCST 252(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+4
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 272(R8), Z16, Z4
 	VFMADD231PS.BCST 276(R8), Z16, Z5
@@ -4053,7 +4287,7 @@ repeated18:
 	VFMADD231PS.BCST 316(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+5
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 340(R8), Z16, Z5
 	VFMADD231PS.BCST 344(R8), Z16, Z6
@@ -4068,7 +4302,7 @@ repeated18:
 	VFMADD231PS.BCST 380(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+6
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 408(R8), Z16, Z6
 	VFMADD231PS.BCST 412(R8), Z16, Z7
@@ -4082,7 +4316,7 @@ repeated18:
 	VFMADD231PS.BCST 444(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+7
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 476(R8), Z16, Z7
 	VFMADD231PS.BCST 480(R8), Z16, Z8
@@ -4095,7 +4329,7 @@ repeated18:
 	VFMADD231PS.BCST 508(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+8
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 544(R8), Z16, Z8
 	VFMADD231PS.BCST 548(R8), Z16, Z9
@@ -4107,7 +4341,7 @@ repeated18:
 	VFMADD231PS.BCST 572(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+9
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 612(R8), Z16, Z9
 	VFMADD231PS.BCST 616(R8), Z16, Z10
@@ -4118,7 +4352,7 @@ repeated18:
 	VFMADD231PS.BCST 636(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+10
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 680(R8), Z16, Z10
 	VFMADD231PS.BCST 684(R8), Z16, Z11
@@ -4128,7 +4362,7 @@ repeated18:
 	VFMADD231PS.BCST 700(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+11
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 748(R8), Z16, Z11
 	VFMADD231PS.BCST 752(R8), Z16, Z12
@@ -4137,7 +4371,7 @@ repeated18:
 	VFMADD231PS.BCST 764(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+12
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 816(R8), Z16, Z12
 	VFMADD231PS.BCST 820(R8), Z16, Z13
@@ -4145,122 +4379,122 @@ repeated18:
 	VFMADD231PS.BCST 828(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+13
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 884(R8), Z16, Z13
 	VFMADD231PS.BCST 888(R8), Z16, Z14
 	VFMADD231PS.BCST 892(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+14
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 952(R8), Z16, Z14
 	VFMADD231PS.BCST 956(R8), Z16, Z15
 	ADDQ             BX, R9
 	CMPQ             queries+32(FP), $+15
-	JLE              block_done75
+	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 1020(R8), Z16, Z15
 	ADDQ             BX, R9
 
-block_done75:
+block_done107:
 	MOVQ        SI, R8
 	MOVQ        width+40(FP), R9
-	IMUL3Q      $+4, R9, R9
+	SHLQ        $0x02, R9
 	VMULPS.BCST (DX), Z0, Z0
 	VMOVUPS     Z0, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+1
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 4(DX), Z1, Z1
 	VMOVUPS     Z1, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+2
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 8(DX), Z2, Z2
 	VMOVUPS     Z2, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+3
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 12(DX), Z3, Z3
 	VMOVUPS     Z3, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+4
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 16(DX), Z4, Z4
 	VMOVUPS     Z4, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+5
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 20(DX), Z5, Z5
 	VMOVUPS     Z5, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+6
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 24(DX), Z6, Z6
 	VMOVUPS     Z6, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+7
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 28(DX), Z7, Z7
 	VMOVUPS     Z7, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+8
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 32(DX), Z8, Z8
 	VMOVUPS     Z8, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+9
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 36(DX), Z9, Z9
 	VMOVUPS     Z9, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+10
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 40(DX), Z10, Z10
 	VMOVUPS     Z10, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+11
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 44(DX), Z11, Z11
 	VMOVUPS     Z11, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+12
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 48(DX), Z12, Z12
 	VMOVUPS     Z12, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+13
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 52(DX), Z13, Z13
 	VMOVUPS     Z13, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+14
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 56(DX), Z14, Z14
 	VMOVUPS     Z14, K1, (R8)
 	ADDQ        R9, R8
 	CMPQ        queries+32(FP), $+15
-	JLE         block_done76
+	JLE         block_done108
 	VMULPS.BCST 60(DX), Z15, Z15
 	VMOVUPS     Z15, K1, (R8)
 	ADDQ        R9, R8
 
-block_done76:
+block_done108:
 	ADDQ $+64, SI
 	ADDQ $+64, CX
 	SUBQ $+16, DI
-	JG   chunk74
+	JG   chunk106
 	VZEROUPPER
 	RET
 
-// func attentionGradBlock16AVX512(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, headDim int, scale float32, scratch *float32)
+// func attentionGradBlock16AVX512(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, more int, scale float32, scratch *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·attentionGradBlock16AVX512(SB), NOSPLIT, $0-80
-	MOVQ         width+48(FP), AX
-	IMUL3Q       $+12, AX, AX
-	MOVQ         width+48(FP), CX
-	IMUL3Q       $+12, CX, CX
+TEXT ·attentionGradBlock16AVX512(SB), NOSPLIT, $0-112
+	MOVQ         stride+56(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         stride+56(FP), CX
+	SHLQ         $0x02, CX
 	IMULQ        first+32(FP), CX
 	ADDQ         qkv+24(FP), CX
 	MOVQ         CX, DX
@@ -4291,12 +4525,12 @@ TEXT ·attentionGradBlock16AVX512(SB), NOSPLIT, $0-80
 	LEAQ         (R9)(AX*1), R11
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      R11, R10
-	MOVQ         scratch+72(FP), R11
-	MOVQ         headDim+56(FP), R12
+	MOVQ         scratch+104(FP), R11
+	MOVQ         headDim+80(FP), R12
 	XORQ         R13, R13
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
-transpose77:
+transpose109:
 	MOVQ         $+8, R14
 	CMPQ         R12, R14
 	CMOVQLT      R12, R14
@@ -4354,7 +4588,7 @@ transpose77:
 	ADDQ         $+512, R11
 	ADDQ         $+8, R13
 	SUBQ         $+8, R12
-	JG           transpose77
+	JG           transpose109
 	MOVQ         R10, CX
 	LEAQ         (R10)(AX*1), DX
 	CMPQ         queries+40(FP), $+8
@@ -4387,12 +4621,12 @@ transpose77:
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+40(FP), $+15
 	CMOVQGT      AX, R10
-	MOVQ         scratch+72(FP), AX
-	MOVQ         headDim+56(FP), R11
+	MOVQ         scratch+104(FP), AX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
-transpose78:
+transpose110:
 	MOVQ       $+8, R13
 	CMPQ       R11, R13
 	CMOVQLT    R11, R13
@@ -4450,22 +4684,22 @@ transpose78:
 	ADDQ       $+512, AX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
-	JG         transpose78
-	MOVQ       headDim+56(FP), AX
+	JG         transpose110
+	MOVQ       headDim+80(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+64, AX, AX
-	ADDQ       scratch+72(FP), AX
+	ADDQ       scratch+104(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       width+48(FP), CX
-	IMUL3Q     $+4, CX, CX
+	MOVQ       keys+64(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+24(FP), CX
-	MOVQ       width+48(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+56(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+32(FP), BX
 	ADDQ       queries+40(FP), BX
 
-keys79:
+keys111:
 	MOVQ    CX, SI
 	LEAQ    (CX)(DX*1), DI
 	CMPQ    BX, $+1
@@ -4482,13 +4716,13 @@ keys79:
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
-	MOVQ    scratch+72(FP), R9
+	MOVQ    scratch+104(FP), R9
 	XORQ    R10, R10
 
-whole80:
+whole112:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+56(FP)
-	JG               rest81
+	CMPQ             R11, headDim+80(FP)
+	JG               rest113
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z11
 	VFMADD231PS.BCST (SI)(R10*4), Z0, Z12
@@ -4531,12 +4765,12 @@ whole80:
 	VFMADD231PS.BCST 28(R8)(R10*4), Z0, Z14
 	ADDQ             $+512, R9
 	MOVQ             R11, R10
-	JMP              whole80
+	JMP              whole112
 
-rest81:
-single82:
-	CMPQ             R10, headDim+56(FP)
-	JGE              summed83
+rest113:
+single114:
+	CMPQ             R10, headDim+80(FP)
+	JGE              summed115
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z11
 	VFMADD231PS.BCST (SI)(R10*4), Z0, Z12
@@ -4544,9 +4778,9 @@ single82:
 	VFMADD231PS.BCST (R8)(R10*4), Z0, Z14
 	ADDQ             $+64, R9
 	INCQ             R10
-	JMP              single82
+	JMP              single114
 
-summed83:
+summed115:
 	VMOVUPS      Z11, (AX)
 	VMOVUPS      Z12, 64(AX)
 	VMOVUPS      Z13, 128(AX)
@@ -4554,11 +4788,11 @@ summed83:
 	ADDQ         $+256, AX
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
-	JG           keys79
+	JG           keys111
 	MOVQ         width+48(FP), AX
-	IMUL3Q       $+4, AX, AX
+	SHLQ         $0x02, AX
 	MOVQ         width+48(FP), CX
-	IMUL3Q       $+4, CX, CX
+	SHLQ         $0x02, CX
 	IMULQ        first+32(FP), CX
 	ADDQ         dout+8(FP), CX
 	MOVQ         CX, DX
@@ -4589,12 +4823,12 @@ summed83:
 	LEAQ         (R9)(AX*1), R11
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      R11, R10
-	MOVQ         scratch+72(FP), R11
-	MOVQ         headDim+56(FP), R12
+	MOVQ         scratch+104(FP), R11
+	MOVQ         headDim+80(FP), R12
 	XORQ         R13, R13
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
-transpose84:
+transpose116:
 	MOVQ         $+8, R14
 	CMPQ         R12, R14
 	CMOVQLT      R12, R14
@@ -4652,7 +4886,7 @@ transpose84:
 	ADDQ         $+512, R11
 	ADDQ         $+8, R13
 	SUBQ         $+8, R12
-	JG           transpose84
+	JG           transpose116
 	MOVQ         R10, CX
 	LEAQ         (R10)(AX*1), DX
 	CMPQ         queries+40(FP), $+8
@@ -4685,12 +4919,12 @@ transpose84:
 	LEAQ         (R9)(AX*1), AX
 	CMPQ         queries+40(FP), $+15
 	CMOVQGT      AX, R10
-	MOVQ         scratch+72(FP), AX
-	MOVQ         headDim+56(FP), R11
+	MOVQ         scratch+104(FP), AX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+96(FP), Y0
 
-transpose85:
+transpose117:
 	MOVQ       $+8, R13
 	CMPQ       R11, R13
 	CMOVQLT    R11, R13
@@ -4748,28 +4982,28 @@ transpose85:
 	ADDQ       $+512, AX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
-	JG         transpose85
+	JG         transpose117
 	MOVQ       first+32(FP), AX
 	ADDQ       queries+40(FP), AX
 	ADDQ       $+3, AX
 	ANDQ       $-4, AX
 	IMUL3Q     $+64, AX, AX
-	MOVQ       headDim+56(FP), CX
+	MOVQ       headDim+80(FP), CX
 	ADDQ       $+7, CX
 	ANDQ       $-8, CX
 	IMUL3Q     $+64, CX, CX
-	ADDQ       scratch+72(FP), CX
+	ADDQ       scratch+104(FP), CX
 	ADDQ       $+64, CX
 	ADDQ       CX, AX
-	MOVQ       width+48(FP), CX
-	IMUL3Q     $+8, CX, CX
+	MOVQ       values+72(FP), CX
+	SHLQ       $0x02, CX
 	ADDQ       qkv+24(FP), CX
-	MOVQ       width+48(FP), DX
-	IMUL3Q     $+12, DX, DX
+	MOVQ       stride+56(FP), DX
+	SHLQ       $0x02, DX
 	MOVQ       first+32(FP), BX
 	ADDQ       queries+40(FP), BX
 
-keys86:
+keys118:
 	MOVQ    CX, SI
 	LEAQ    (CX)(DX*1), DI
 	CMPQ    BX, $+1
@@ -4786,13 +5020,13 @@ keys86:
 	VPXORD  Z16, Z16, Z16
 	VPXORD  Z17, Z17, Z17
 	VPXORD  Z18, Z18, Z18
-	MOVQ    scratch+72(FP), R9
+	MOVQ    scratch+104(FP), R9
 	XORQ    R10, R10
 
-whole87:
+whole119:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+56(FP)
-	JG               rest88
+	CMPQ             R11, headDim+80(FP)
+	JG               rest120
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z15
 	VFMADD231PS.BCST (SI)(R10*4), Z0, Z16
@@ -4835,12 +5069,12 @@ whole87:
 	VFMADD231PS.BCST 28(R8)(R10*4), Z0, Z18
 	ADDQ             $+512, R9
 	MOVQ             R11, R10
-	JMP              whole87
+	JMP              whole119
 
-rest88:
-single89:
-	CMPQ             R10, headDim+56(FP)
-	JGE              summed90
+rest120:
+single121:
+	CMPQ             R10, headDim+80(FP)
+	JGE              summed122
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z15
 	VFMADD231PS.BCST (SI)(R10*4), Z0, Z16
@@ -4848,9 +5082,9 @@ single89:
 	VFMADD231PS.BCST (R8)(R10*4), Z0, Z18
 	ADDQ             $+64, R9
 	INCQ             R10
-	JMP              single89
+	JMP              single121
 
-summed90:
+summed122:
 	VMOVUPS      Z15, (AX)
 	VMOVUPS      Z16, 64(AX)
 	VMOVUPS      Z17, 128(AX)
@@ -4858,23 +5092,23 @@ summed90:
 	ADDQ         $+256, AX
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
-	JG           keys86
-	MOVQ         headDim+56(FP), AX
+	JG           keys118
+	MOVQ         headDim+80(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+64, AX, AX
-	ADDQ         scratch+72(FP), AX
+	ADDQ         scratch+104(FP), AX
 	ADDQ         $+64, AX
 	MOVQ         first+32(FP), CX
 	ADDQ         queries+40(FP), CX
 	ADDQ         $+3, CX
 	ANDQ         $-4, CX
 	IMUL3Q       $+64, CX, CX
-	MOVQ         headDim+56(FP), DX
+	MOVQ         headDim+80(FP), DX
 	ADDQ         $+7, DX
 	ANDQ         $-8, DX
 	IMUL3Q       $+64, DX, DX
-	ADDQ         scratch+72(FP), DX
+	ADDQ         scratch+104(FP), DX
 	ADDQ         $+64, DX
 	ADDQ         DX, CX
 	VBROADCASTSS lanes_00000001<>+0(SB), Z1
@@ -4913,7 +5147,7 @@ summed90:
 	XORQ         BX, BX
 	VMOVAPS      Z0, Z17
 
-columns91:
+columns123:
 	VMOVUPS      (AX)(BX*4), Z18
 	VSUBPS       Z2, Z18, Z18
 	VMINPS       Z18, Z3, Z18
@@ -4939,7 +5173,7 @@ columns91:
 	VPADDD       Z1, Z17, Z17
 	ADDQ         $+16, BX
 	SUBQ         $+1, DX
-	JG           columns91
+	JG           columns123
 	VBROADCASTSS lanes_3f000000<>+0(SB), Z2
 	VMAXPS       Z2, Z15, Z15
 	VDIVPS       Z15, Z14, Z14
@@ -4948,7 +5182,7 @@ columns91:
 	XORQ         BX, BX
 	VMOVAPS      Z0, Z0
 
-columns92:
+columns124:
 	VMOVUPS (CX)(BX*4), Z2
 	VSUBPS  Z14, Z2, Z2
 	VMULPS  (AX)(BX*4), Z2, Z2
@@ -4956,31 +5190,31 @@ columns92:
 	VPADDD  Z1, Z0, Z0
 	ADDQ    $+16, BX
 	SUBQ    $+1, DX
-	JG      columns92
+	JG      columns124
 	MOVQ    first+32(FP), AX
 	ADDQ    queries+40(FP), AX
 	ADDQ    $+3, AX
 	ANDQ    $-4, AX
 	IMUL3Q  $+64, AX, AX
-	MOVQ    headDim+56(FP), CX
+	MOVQ    headDim+80(FP), CX
 	ADDQ    $+7, CX
 	ANDQ    $-8, CX
 	IMUL3Q  $+64, CX, CX
-	ADDQ    scratch+72(FP), CX
+	ADDQ    scratch+104(FP), CX
 	ADDQ    $+64, CX
 	ADDQ    CX, AX
-	MOVQ    width+48(FP), CX
-	IMUL3Q  $+4, CX, CX
+	MOVQ    keys+64(FP), CX
+	SHLQ    $0x02, CX
 	ADDQ    qkv+24(FP), CX
-	MOVQ    width+48(FP), DX
-	IMUL3Q  $+12, DX, DX
-	MOVQ    width+48(FP), BX
-	IMUL3Q  $+12, BX, BX
+	MOVQ    stride+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    stride+56(FP), BX
+	SHLQ    $0x02, BX
 	IMULQ   first+32(FP), BX
 	ADDQ    dqkv+0(FP), BX
-	MOVQ    headDim+56(FP), SI
+	MOVQ    headDim+80(FP), SI
 
-chunk93:
+chunk125:
 	MOVQ    $+16, DI
 	CMPQ    SI, DI
 	CMOVQLT SI, DI
@@ -5052,7 +5286,7 @@ repeated20:
 	VFMADD231PS.BCST 60(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+1
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 68(DI), Z16, Z1
 	VFMADD231PS.BCST 72(DI), Z16, Z2
@@ -5071,7 +5305,7 @@ repeated20:
 	VFMADD231PS.BCST 124(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+2
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 136(DI), Z16, Z2
 	VFMADD231PS.BCST 140(DI), Z16, Z3
@@ -5089,7 +5323,7 @@ repeated20:
 	VFMADD231PS.BCST 188(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+3
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 204(DI), Z16, Z3
 	VFMADD231PS.BCST 208(DI), Z16, Z4
@@ -5106,7 +5340,7 @@ repeated20:
 	VFMADD231PS.BCST 252(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+4
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 272(DI), Z16, Z4
 	VFMADD231PS.BCST 276(DI), Z16, Z5
@@ -5122,7 +5356,7 @@ repeated20:
 	VFMADD231PS.BCST 316(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+5
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 340(DI), Z16, Z5
 	VFMADD231PS.BCST 344(DI), Z16, Z6
@@ -5137,7 +5371,7 @@ repeated20:
 	VFMADD231PS.BCST 380(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+6
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 408(DI), Z16, Z6
 	VFMADD231PS.BCST 412(DI), Z16, Z7
@@ -5151,7 +5385,7 @@ repeated20:
 	VFMADD231PS.BCST 444(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+7
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 476(DI), Z16, Z7
 	VFMADD231PS.BCST 480(DI), Z16, Z8
@@ -5164,7 +5398,7 @@ repeated20:
 	VFMADD231PS.BCST 508(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+8
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 544(DI), Z16, Z8
 	VFMADD231PS.BCST 548(DI), Z16, Z9
@@ -5176,7 +5410,7 @@ repeated20:
 	VFMADD231PS.BCST 572(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+9
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 612(DI), Z16, Z9
 	VFMADD231PS.BCST 616(DI), Z16, Z10
@@ -5187,7 +5421,7 @@ repeated20:
 	VFMADD231PS.BCST 636(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+10
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 680(DI), Z16, Z10
 	VFMADD231PS.BCST 684(DI), Z16, Z11
@@ -5197,7 +5431,7 @@ repeated20:
 	VFMADD231PS.BCST 700(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+11
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 748(DI), Z16, Z11
 	VFMADD231PS.BCST 752(DI), Z16, Z12
@@ -5206,7 +5440,7 @@ repeated20:
 	VFMADD231PS.BCST 764(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+12
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 816(DI), Z16, Z12
 	VFMADD231PS.BCST 820(DI), Z16, Z13
@@ -5214,128 +5448,128 @@ repeated20:
 	VFMADD231PS.BCST 828(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+13
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 884(DI), Z16, Z13
 	VFMADD231PS.BCST 888(DI), Z16, Z14
 	VFMADD231PS.BCST 892(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+14
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 952(DI), Z16, Z14
 	VFMADD231PS.BCST 956(DI), Z16, Z15
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+15
-	JLE              block_done94
+	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 1020(DI), Z16, Z15
 	ADDQ             DX, R8
 
-block_done94:
+block_done126:
 	MOVQ    BX, DI
-	MOVQ    width+48(FP), R8
-	IMUL3Q  $+12, R8, R8
+	MOVQ    stride+56(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+1
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z1, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+2
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z2, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+3
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z3, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+4
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z4, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+5
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z5, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+6
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z6, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+7
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z7, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+8
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z8, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+9
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z9, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+10
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z10, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+11
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z11, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+12
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z12, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+13
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z13, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+14
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z14, K1, (DI)
 	ADDQ    R8, DI
 	CMPQ    queries+40(FP), $+15
-	JLE     block_done95
+	JLE     block_done127
 	VMOVUPS Z15, K1, (DI)
 	ADDQ    R8, DI
 
-block_done95:
+block_done127:
 	ADDQ   $+64, BX
 	ADDQ   $+64, CX
 	SUBQ   $+16, SI
-	JG     chunk93
-	MOVQ   width+48(FP), AX
-	IMUL3Q $+4, AX, AX
+	JG     chunk125
+	MOVQ   keys+64(FP), AX
+	SHLQ   $0x02, AX
 	ADDQ   dqkv+0(FP), AX
 	MOVQ   first+32(FP), CX
 	ADDQ   queries+40(FP), CX
 	ADDQ   $+3, CX
 	ANDQ   $-4, CX
 	IMUL3Q $+64, CX, CX
-	MOVQ   headDim+56(FP), DX
+	MOVQ   headDim+80(FP), DX
 	ADDQ   $+7, DX
 	ANDQ   $-8, DX
 	IMUL3Q $+64, DX, DX
-	ADDQ   scratch+72(FP), DX
+	ADDQ   scratch+104(FP), DX
 	ADDQ   $+64, DX
 	ADDQ   DX, CX
-	MOVQ   width+48(FP), DX
-	IMUL3Q $+12, DX, DX
-	MOVQ   width+48(FP), BX
-	IMUL3Q $+12, BX, BX
+	MOVQ   stride+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   stride+56(FP), BX
+	SHLQ   $0x02, BX
 	IMULQ  first+32(FP), BX
 	ADDQ   qkv+24(FP), BX
-	MOVQ   headDim+56(FP), SI
+	MOVQ   headDim+80(FP), SI
 
-chunk96:
+chunk128:
 	MOVQ      $+16, DI
 	CMPQ      SI, DI
 	CMOVQLT   SI, DI
 	MOVQ      $-1, R8
 	BZHIQ     DI, R8, R8
 	KMOVW     R8, K1
-	MOVQ      width+48(FP), DI
-	IMUL3Q    $+12, DI, DI
+	MOVQ      stride+56(FP), DI
+	SHLQ      $0x02, DI
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      BX, R8
 	LEAQ      (BX)(DI*1), R9
@@ -5444,27 +5678,41 @@ repeat21:
 	JNZ              repeat21
 
 repeated22:
-	VMULPS.BCST      (DI), Z0, Z0
-	VFMADD231PS.BCST 4(DI), Z1, Z0
-	VFMADD231PS.BCST 8(DI), Z2, Z0
-	VFMADD231PS.BCST 12(DI), Z3, Z0
-	VFMADD231PS.BCST 16(DI), Z4, Z0
-	VFMADD231PS.BCST 20(DI), Z5, Z0
-	VFMADD231PS.BCST 24(DI), Z6, Z0
-	VFMADD231PS.BCST 28(DI), Z7, Z0
-	VFMADD231PS.BCST 32(DI), Z8, Z0
-	VFMADD231PS.BCST 36(DI), Z9, Z0
-	VFMADD231PS.BCST 40(DI), Z10, Z0
-	VFMADD231PS.BCST 44(DI), Z11, Z0
-	VFMADD231PS.BCST 48(DI), Z12, Z0
-	VFMADD231PS.BCST 52(DI), Z13, Z0
-	VFMADD231PS.BCST 56(DI), Z14, Z0
-	VFMADD231PS.BCST 60(DI), Z15, Z0
-	VMOVUPS          Z0, K1, (R8)
+	VBROADCASTSS lanes_80000000<>+0(SB), Z16
+	CMPQ         more+88(FP), $+0
+	JE           fresh130
+	VMOVUPS.Z    (R8), K1, Z17
+	VADDPS       Z17, Z16, Z16
+
+fresh130:
+	VFMADD231PS.BCST (DI), Z0, Z16
+	VFMADD231PS.BCST 4(DI), Z1, Z16
+	VFMADD231PS.BCST 8(DI), Z2, Z16
+	VFMADD231PS.BCST 12(DI), Z3, Z16
+	VFMADD231PS.BCST 16(DI), Z4, Z16
+	VFMADD231PS.BCST 20(DI), Z5, Z16
+	VFMADD231PS.BCST 24(DI), Z6, Z16
+	VFMADD231PS.BCST 28(DI), Z7, Z16
+	VFMADD231PS.BCST 32(DI), Z8, Z16
+	VFMADD231PS.BCST 36(DI), Z9, Z16
+	VFMADD231PS.BCST 40(DI), Z10, Z16
+	VFMADD231PS.BCST 44(DI), Z11, Z16
+	VFMADD231PS.BCST 48(DI), Z12, Z16
+	VFMADD231PS.BCST 52(DI), Z13, Z16
+	VFMADD231PS.BCST 56(DI), Z14, Z16
+	VFMADD231PS.BCST 60(DI), Z15, Z16
+	VMOVUPS          Z16, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+1
-	JLE              block_done97
-	VMULPS.BCST      68(DI), Z1, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh131
+	VMOVUPS.Z        (R8), K1, Z16
+	VADDPS           Z16, Z0, Z0
+
+fresh131:
+	VFMADD231PS.BCST 68(DI), Z1, Z0
 	VFMADD231PS.BCST 72(DI), Z2, Z0
 	VFMADD231PS.BCST 76(DI), Z3, Z0
 	VFMADD231PS.BCST 80(DI), Z4, Z0
@@ -5482,8 +5730,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+2
-	JLE              block_done97
-	VMULPS.BCST      136(DI), Z2, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh132
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh132:
+	VFMADD231PS.BCST 136(DI), Z2, Z0
 	VFMADD231PS.BCST 140(DI), Z3, Z0
 	VFMADD231PS.BCST 144(DI), Z4, Z0
 	VFMADD231PS.BCST 148(DI), Z5, Z0
@@ -5500,8 +5755,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+3
-	JLE              block_done97
-	VMULPS.BCST      204(DI), Z3, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh133
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh133:
+	VFMADD231PS.BCST 204(DI), Z3, Z0
 	VFMADD231PS.BCST 208(DI), Z4, Z0
 	VFMADD231PS.BCST 212(DI), Z5, Z0
 	VFMADD231PS.BCST 216(DI), Z6, Z0
@@ -5517,8 +5779,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+4
-	JLE              block_done97
-	VMULPS.BCST      272(DI), Z4, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh134
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh134:
+	VFMADD231PS.BCST 272(DI), Z4, Z0
 	VFMADD231PS.BCST 276(DI), Z5, Z0
 	VFMADD231PS.BCST 280(DI), Z6, Z0
 	VFMADD231PS.BCST 284(DI), Z7, Z0
@@ -5533,8 +5802,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+5
-	JLE              block_done97
-	VMULPS.BCST      340(DI), Z5, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh135
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh135:
+	VFMADD231PS.BCST 340(DI), Z5, Z0
 	VFMADD231PS.BCST 344(DI), Z6, Z0
 	VFMADD231PS.BCST 348(DI), Z7, Z0
 	VFMADD231PS.BCST 352(DI), Z8, Z0
@@ -5548,8 +5824,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+6
-	JLE              block_done97
-	VMULPS.BCST      408(DI), Z6, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh136
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh136:
+	VFMADD231PS.BCST 408(DI), Z6, Z0
 	VFMADD231PS.BCST 412(DI), Z7, Z0
 	VFMADD231PS.BCST 416(DI), Z8, Z0
 	VFMADD231PS.BCST 420(DI), Z9, Z0
@@ -5562,8 +5845,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+7
-	JLE              block_done97
-	VMULPS.BCST      476(DI), Z7, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh137
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh137:
+	VFMADD231PS.BCST 476(DI), Z7, Z0
 	VFMADD231PS.BCST 480(DI), Z8, Z0
 	VFMADD231PS.BCST 484(DI), Z9, Z0
 	VFMADD231PS.BCST 488(DI), Z10, Z0
@@ -5575,8 +5865,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+8
-	JLE              block_done97
-	VMULPS.BCST      544(DI), Z8, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh138
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh138:
+	VFMADD231PS.BCST 544(DI), Z8, Z0
 	VFMADD231PS.BCST 548(DI), Z9, Z0
 	VFMADD231PS.BCST 552(DI), Z10, Z0
 	VFMADD231PS.BCST 556(DI), Z11, Z0
@@ -5587,8 +5884,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+9
-	JLE              block_done97
-	VMULPS.BCST      612(DI), Z9, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh139
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh139:
+	VFMADD231PS.BCST 612(DI), Z9, Z0
 	VFMADD231PS.BCST 616(DI), Z10, Z0
 	VFMADD231PS.BCST 620(DI), Z11, Z0
 	VFMADD231PS.BCST 624(DI), Z12, Z0
@@ -5598,8 +5902,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+10
-	JLE              block_done97
-	VMULPS.BCST      680(DI), Z10, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh140
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh140:
+	VFMADD231PS.BCST 680(DI), Z10, Z0
 	VFMADD231PS.BCST 684(DI), Z11, Z0
 	VFMADD231PS.BCST 688(DI), Z12, Z0
 	VFMADD231PS.BCST 692(DI), Z13, Z0
@@ -5608,8 +5919,15 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+11
-	JLE              block_done97
-	VMULPS.BCST      748(DI), Z11, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh141
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh141:
+	VFMADD231PS.BCST 748(DI), Z11, Z0
 	VFMADD231PS.BCST 752(DI), Z12, Z0
 	VFMADD231PS.BCST 756(DI), Z13, Z0
 	VFMADD231PS.BCST 760(DI), Z14, Z0
@@ -5617,55 +5935,83 @@ repeated22:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+12
-	JLE              block_done97
-	VMULPS.BCST      816(DI), Z12, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh142
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh142:
+	VFMADD231PS.BCST 816(DI), Z12, Z0
 	VFMADD231PS.BCST 820(DI), Z13, Z0
 	VFMADD231PS.BCST 824(DI), Z14, Z0
 	VFMADD231PS.BCST 828(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+13
-	JLE              block_done97
-	VMULPS.BCST      884(DI), Z13, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh143
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh143:
+	VFMADD231PS.BCST 884(DI), Z13, Z0
 	VFMADD231PS.BCST 888(DI), Z14, Z0
 	VFMADD231PS.BCST 892(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+14
-	JLE              block_done97
-	VMULPS.BCST      952(DI), Z14, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh144
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh144:
+	VFMADD231PS.BCST 952(DI), Z14, Z0
 	VFMADD231PS.BCST 956(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+15
-	JLE              block_done97
-	VMULPS.BCST      1020(DI), Z15, Z0
+	JLE              block_done129
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh145
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh145:
+	VFMADD231PS.BCST 1020(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 
-block_done97:
+block_done129:
 	ADDQ   $+64, AX
 	ADDQ   $+64, BX
 	SUBQ   $+16, SI
-	JG     chunk96
-	MOVQ   width+48(FP), AX
-	IMUL3Q $+8, AX, AX
+	JG     chunk128
+	MOVQ   values+72(FP), AX
+	SHLQ   $0x02, AX
 	ADDQ   dqkv+0(FP), AX
-	MOVQ   headDim+56(FP), CX
+	MOVQ   headDim+80(FP), CX
 	ADDQ   $+7, CX
 	ANDQ   $-8, CX
 	IMUL3Q $+64, CX, CX
-	ADDQ   scratch+72(FP), CX
+	ADDQ   scratch+104(FP), CX
 	ADDQ   $+64, CX
-	MOVQ   width+48(FP), DX
-	IMUL3Q $+12, DX, DX
+	MOVQ   stride+56(FP), DX
+	SHLQ   $0x02, DX
 	MOVQ   width+48(FP), BX
-	IMUL3Q $+4, BX, BX
+	SHLQ   $0x02, BX
 	IMULQ  first+32(FP), BX
 	ADDQ   dout+8(FP), BX
-	MOVQ   headDim+56(FP), SI
+	MOVQ   headDim+80(FP), SI
 
-chunk98:
+chunk146:
 	MOVQ      $+16, DI
 	CMPQ      SI, DI
 	CMOVQLT   SI, DI
@@ -5673,7 +6019,7 @@ chunk98:
 	BZHIQ     DI, R8, R8
 	KMOVW     R8, K1
 	MOVQ      width+48(FP), DI
-	IMUL3Q    $+4, DI, DI
+	SHLQ      $0x02, DI
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      BX, R8
 	LEAQ      (BX)(DI*1), R9
@@ -5782,27 +6128,41 @@ repeat23:
 	JNZ              repeat23
 
 repeated24:
-	VMULPS.BCST      (DI), Z0, Z0
-	VFMADD231PS.BCST 4(DI), Z1, Z0
-	VFMADD231PS.BCST 8(DI), Z2, Z0
-	VFMADD231PS.BCST 12(DI), Z3, Z0
-	VFMADD231PS.BCST 16(DI), Z4, Z0
-	VFMADD231PS.BCST 20(DI), Z5, Z0
-	VFMADD231PS.BCST 24(DI), Z6, Z0
-	VFMADD231PS.BCST 28(DI), Z7, Z0
-	VFMADD231PS.BCST 32(DI), Z8, Z0
-	VFMADD231PS.BCST 36(DI), Z9, Z0
-	VFMADD231PS.BCST 40(DI), Z10, Z0
-	VFMADD231PS.BCST 44(DI), Z11, Z0
-	VFMADD231PS.BCST 48(DI), Z12, Z0
-	VFMADD231PS.BCST 52(DI), Z13, Z0
-	VFMADD231PS.BCST 56(DI), Z14, Z0
-	VFMADD231PS.BCST 60(DI), Z15, Z0
-	VMOVUPS          Z0, K1, (R8)
+	VBROADCASTSS lanes_80000000<>+0(SB), Z16
+	CMPQ         more+88(FP), $+0
+	JE           fresh148
+	VMOVUPS.Z    (R8), K1, Z17
+	VADDPS       Z17, Z16, Z16
+
+fresh148:
+	VFMADD231PS.BCST (DI), Z0, Z16
+	VFMADD231PS.BCST 4(DI), Z1, Z16
+	VFMADD231PS.BCST 8(DI), Z2, Z16
+	VFMADD231PS.BCST 12(DI), Z3, Z16
+	VFMADD231PS.BCST 16(DI), Z4, Z16
+	VFMADD231PS.BCST 20(DI), Z5, Z16
+	VFMADD231PS.BCST 24(DI), Z6, Z16
+	VFMADD231PS.BCST 28(DI), Z7, Z16
+	VFMADD231PS.BCST 32(DI), Z8, Z16
+	VFMADD231PS.BCST 36(DI), Z9, Z16
+	VFMADD231PS.BCST 40(DI), Z10, Z16
+	VFMADD231PS.BCST 44(DI), Z11, Z16
+	VFMADD231PS.BCST 48(DI), Z12, Z16
+	VFMADD231PS.BCST 52(DI), Z13, Z16
+	VFMADD231PS.BCST 56(DI), Z14, Z16
+	VFMADD231PS.BCST 60(DI), Z15, Z16
+	VMOVUPS          Z16, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+1
-	JLE              block_done99
-	VMULPS.BCST      68(DI), Z1, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh149
+	VMOVUPS.Z        (R8), K1, Z16
+	VADDPS           Z16, Z0, Z0
+
+fresh149:
+	VFMADD231PS.BCST 68(DI), Z1, Z0
 	VFMADD231PS.BCST 72(DI), Z2, Z0
 	VFMADD231PS.BCST 76(DI), Z3, Z0
 	VFMADD231PS.BCST 80(DI), Z4, Z0
@@ -5820,8 +6180,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+2
-	JLE              block_done99
-	VMULPS.BCST      136(DI), Z2, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh150
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh150:
+	VFMADD231PS.BCST 136(DI), Z2, Z0
 	VFMADD231PS.BCST 140(DI), Z3, Z0
 	VFMADD231PS.BCST 144(DI), Z4, Z0
 	VFMADD231PS.BCST 148(DI), Z5, Z0
@@ -5838,8 +6205,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+3
-	JLE              block_done99
-	VMULPS.BCST      204(DI), Z3, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh151
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh151:
+	VFMADD231PS.BCST 204(DI), Z3, Z0
 	VFMADD231PS.BCST 208(DI), Z4, Z0
 	VFMADD231PS.BCST 212(DI), Z5, Z0
 	VFMADD231PS.BCST 216(DI), Z6, Z0
@@ -5855,8 +6229,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+4
-	JLE              block_done99
-	VMULPS.BCST      272(DI), Z4, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh152
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh152:
+	VFMADD231PS.BCST 272(DI), Z4, Z0
 	VFMADD231PS.BCST 276(DI), Z5, Z0
 	VFMADD231PS.BCST 280(DI), Z6, Z0
 	VFMADD231PS.BCST 284(DI), Z7, Z0
@@ -5871,8 +6252,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+5
-	JLE              block_done99
-	VMULPS.BCST      340(DI), Z5, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh153
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh153:
+	VFMADD231PS.BCST 340(DI), Z5, Z0
 	VFMADD231PS.BCST 344(DI), Z6, Z0
 	VFMADD231PS.BCST 348(DI), Z7, Z0
 	VFMADD231PS.BCST 352(DI), Z8, Z0
@@ -5886,8 +6274,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+6
-	JLE              block_done99
-	VMULPS.BCST      408(DI), Z6, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh154
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh154:
+	VFMADD231PS.BCST 408(DI), Z6, Z0
 	VFMADD231PS.BCST 412(DI), Z7, Z0
 	VFMADD231PS.BCST 416(DI), Z8, Z0
 	VFMADD231PS.BCST 420(DI), Z9, Z0
@@ -5900,8 +6295,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+7
-	JLE              block_done99
-	VMULPS.BCST      476(DI), Z7, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh155
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh155:
+	VFMADD231PS.BCST 476(DI), Z7, Z0
 	VFMADD231PS.BCST 480(DI), Z8, Z0
 	VFMADD231PS.BCST 484(DI), Z9, Z0
 	VFMADD231PS.BCST 488(DI), Z10, Z0
@@ -5913,8 +6315,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+8
-	JLE              block_done99
-	VMULPS.BCST      544(DI), Z8, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh156
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh156:
+	VFMADD231PS.BCST 544(DI), Z8, Z0
 	VFMADD231PS.BCST 548(DI), Z9, Z0
 	VFMADD231PS.BCST 552(DI), Z10, Z0
 	VFMADD231PS.BCST 556(DI), Z11, Z0
@@ -5925,8 +6334,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+9
-	JLE              block_done99
-	VMULPS.BCST      612(DI), Z9, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh157
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh157:
+	VFMADD231PS.BCST 612(DI), Z9, Z0
 	VFMADD231PS.BCST 616(DI), Z10, Z0
 	VFMADD231PS.BCST 620(DI), Z11, Z0
 	VFMADD231PS.BCST 624(DI), Z12, Z0
@@ -5936,8 +6352,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+10
-	JLE              block_done99
-	VMULPS.BCST      680(DI), Z10, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh158
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh158:
+	VFMADD231PS.BCST 680(DI), Z10, Z0
 	VFMADD231PS.BCST 684(DI), Z11, Z0
 	VFMADD231PS.BCST 688(DI), Z12, Z0
 	VFMADD231PS.BCST 692(DI), Z13, Z0
@@ -5946,8 +6369,15 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+11
-	JLE              block_done99
-	VMULPS.BCST      748(DI), Z11, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh159
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh159:
+	VFMADD231PS.BCST 748(DI), Z11, Z0
 	VFMADD231PS.BCST 752(DI), Z12, Z0
 	VFMADD231PS.BCST 756(DI), Z13, Z0
 	VFMADD231PS.BCST 760(DI), Z14, Z0
@@ -5955,36 +6385,64 @@ repeated24:
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+12
-	JLE              block_done99
-	VMULPS.BCST      816(DI), Z12, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh160
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh160:
+	VFMADD231PS.BCST 816(DI), Z12, Z0
 	VFMADD231PS.BCST 820(DI), Z13, Z0
 	VFMADD231PS.BCST 824(DI), Z14, Z0
 	VFMADD231PS.BCST 828(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+13
-	JLE              block_done99
-	VMULPS.BCST      884(DI), Z13, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh161
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh161:
+	VFMADD231PS.BCST 884(DI), Z13, Z0
 	VFMADD231PS.BCST 888(DI), Z14, Z0
 	VFMADD231PS.BCST 892(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+14
-	JLE              block_done99
-	VMULPS.BCST      952(DI), Z14, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh162
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh162:
+	VFMADD231PS.BCST 952(DI), Z14, Z0
 	VFMADD231PS.BCST 956(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 	CMPQ             queries+40(FP), $+15
-	JLE              block_done99
-	VMULPS.BCST      1020(DI), Z15, Z0
+	JLE              block_done147
+	VBROADCASTSS     lanes_80000000<>+0(SB), Z0
+	CMPQ             more+88(FP), $+0
+	JE               fresh163
+	VMOVUPS.Z        (R8), K1, Z1
+	VADDPS           Z1, Z0, Z0
+
+fresh163:
+	VFMADD231PS.BCST 1020(DI), Z15, Z0
 	VMOVUPS          Z0, K1, (R8)
 	ADDQ             DX, R8
 
-block_done99:
+block_done147:
 	ADDQ $+64, AX
 	ADDQ $+64, BX
 	SUBQ $+16, SI
-	JG   chunk98
+	JG   chunk146
 	VZEROUPPER
 	RET

@@ -7,9 +7,9 @@ func attentionScratchGo(length, headDim int) int { return length }
 
 // attentionGo is ref.Attention in float32, one query after the other.
 func attentionGo(a *Attention, lo, hi int, scratch []float32) {
-	checkScratch(scratch, attentionScratchGo(a.check(lo, hi), a.HeadDim))
+	checkScratch(scratch, attentionScratchGo(a.check(lo, hi, a.Heads), a.HeadDim))
 	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
+		first, length, head := a.pair(p, a.Heads)
 		for i := range length {
 			a.attendGo(first, i, head, scratch[:i+1])
 		}
@@ -18,12 +18,13 @@ func attentionGo(a *Attention, lo, hi int, scratch []float32) {
 
 // attendGo computes the output row of query i of the sequence that starts at row first; scores [i+1] is scratch.
 func (a *Attention) attendGo(first, i, head int, scores []float32) {
-	c := a.Heads * a.HeadDim
-	scale := a.scale()
-	q := a.QKV[(first+i)*3*c+head*a.HeadDim:][:a.HeadDim]
+	stride, scale := a.stride(), a.scale()
+	key, value := a.shared(head)
+	query := first*stride + head*a.HeadDim // of the sequence's first row
+	q := a.QKV[query+i*stride:][:a.HeadDim]
 	largest := float32(math.Inf(-1))
 	for j := range scores {
-		scores[j] = scale * dotRow(q, a.QKV[(first+j)*3*c+c+head*a.HeadDim:])
+		scores[j] = scale * dotRow(q, a.QKV[query+j*stride+key:])
 		largest = max(largest, scores[j])
 	}
 	var sum float32
@@ -32,40 +33,50 @@ func (a *Attention) attendGo(first, i, head int, scores []float32) {
 		sum += scores[j]
 	}
 	a.LSE[head*a.Rows+first+i] = largest + float32(math.Log(float64(sum)))
-	out := a.Out[(first+i)*c+head*a.HeadDim:][:a.HeadDim]
+	out := a.Out[(first+i)*a.width()+head*a.HeadDim:][:a.HeadDim]
 	clear(out)
 	for j, weight := range scores {
-		addScaledRow(out, weight/sum, a.QKV[(first+j)*3*c+2*c+head*a.HeadDim:])
+		addScaledRow(out, weight/sum, a.QKV[query+j*stride+value:])
 	}
 }
 
 // attentionGradGo is ref.AttentionGrad in float32. It needs no scratch: the probabilities come back from LSE one by one.
 func attentionGradGo(a *AttentionGrad, lo, hi int, _ []float32) {
 	a.check(lo, hi)
-	c := a.Heads * a.HeadDim
-	scale := a.scale()
 	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p)
-		for i := range length {
-			row := (first + i) * 3 * c
-			q := a.QKV[row+head*a.HeadDim:][:a.HeadDim]
-			dout := a.DOut[(first+i)*c+head*a.HeadDim:][:a.HeadDim]
-			d := dotRow(dout, a.Out[(first+i)*c+head*a.HeadDim:])
-			lse := a.LSE[head*a.Rows+first+i]
+		first, length, shared := a.pair(p, a.KVHeads)
+		for more := range a.group() {
+			a.backwardGo(first, length, shared*a.group()+more, more)
+		}
+	}
+}
 
-			dq := a.DQKV[row+head*a.HeadDim:][:a.HeadDim]
-			clear(dq)
-			clear(a.DQKV[row+c+head*a.HeadDim:][:a.HeadDim])
-			clear(a.DQKV[row+2*c+head*a.HeadDim:][:a.HeadDim])
-			for j := range i + 1 {
-				key := (first+j)*3*c + c + head*a.HeadDim
-				value := key + c
-				prob := float32(math.Exp(float64(scale*dotRow(q, a.QKV[key:]) - lse)))
-				dscore := prob * (dotRow(dout, a.QKV[value:]) - d) * scale
-				addScaledRow(dq, dscore, a.QKV[key:])
-				addScaledRow(a.DQKV[key:][:a.HeadDim], dscore, q)
-				addScaledRow(a.DQKV[value:][:a.HeadDim], prob, dout)
-			}
+// backwardGo computes what flows through one head of queries; more is not 0 where an earlier head shares its keys and values.
+func (a *AttentionGrad) backwardGo(first, length, head, more int) {
+	width, stride, scale := a.width(), a.stride(), a.scale()
+	key, value := a.shared(head)
+	query := first*stride + head*a.HeadDim
+	for i := range length {
+		row := query + i*stride
+		q := a.QKV[row:][:a.HeadDim]
+		dout := a.DOut[(first+i)*width+head*a.HeadDim:][:a.HeadDim]
+		d := dotRow(dout, a.Out[(first+i)*width+head*a.HeadDim:])
+		lse := a.LSE[head*a.Rows+first+i]
+
+		dq := a.DQKV[row:][:a.HeadDim]
+		clear(dq)
+		if more == 0 {
+			clear(a.DQKV[row+key:][:a.HeadDim])
+			clear(a.DQKV[row+value:][:a.HeadDim])
+		}
+		for j := range i + 1 {
+			earlier := query + j*stride
+			k, v := a.QKV[earlier+key:], a.QKV[earlier+value:]
+			prob := float32(math.Exp(float64(scale*dotRow(q, k) - lse)))
+			dscore := prob * (dotRow(dout, v) - d) * scale
+			addScaledRow(dq, dscore, k)
+			addScaledRow(a.DQKV[earlier+key:][:a.HeadDim], dscore, q)
+			addScaledRow(a.DQKV[earlier+value:][:a.HeadDim], prob, dout)
 		}
 	}
 }

@@ -9,7 +9,7 @@ func TestAttentionStaysInsideItsSlices(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
 		for _, headDim := range []int{1, 5, 8, 16, 20, 24, 64} {
 			for _, length := range []int{1, 5, 8, 12, 17, 33} {
-				attentionCase{2, headDim, []int{length}, 1, 0}.check(t, s, gemmGuarded(t))
+				attentionCase{2, 1, headDim, []int{length}, 1, 0}.check(t, s, gemmGuarded(t))
 			}
 		}
 	})

@@ -16,14 +16,14 @@ const untouched = 12345
 
 // attentionCase is a batch: sequences of those lengths, with rows of no sequence in front of them and behind.
 type attentionCase struct {
-	heads, headDim int
-	lengths        []int
-	spread         float32 // standard deviation of the queries, keys and values
-	around         int     // rows of no sequence on either side
+	heads, kvHeads, headDim int
+	lengths                 []int
+	spread                  float32 // standard deviation of the queries, keys and values
+	around                  int     // rows of no sequence on either side
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("heads=%d/headDim=%d/lengths=%v", c.heads, c.headDim, c.lengths)
+	return fmt.Sprintf("heads=%d/kvHeads=%d/headDim=%d/lengths=%v", c.heads, c.kvHeads, c.headDim, c.lengths)
 }
 
 // build returns the batch in slices of allocate. Rows of no sequence hold NaN where kernels read, untouched where they write.
@@ -34,7 +34,7 @@ func (c attentionCase) build(allocate gemmAlloc) *AttentionGrad {
 		offsets = append(offsets, offsets[len(offsets)-1]+int32(n))
 	}
 	end := int(offsets[len(offsets)-1])
-	rows, width := end+c.around, c.heads*c.headDim
+	rows, width, stride := end+c.around, c.heads*c.headDim, (c.heads+2*c.kvHeads)*c.headDim
 	filled := func(n int, v float32) []float32 {
 		x := allocate(n)
 		for i := range x {
@@ -51,23 +51,22 @@ func (c attentionCase) build(allocate gemmAlloc) *AttentionGrad {
 	}
 	return &AttentionGrad{
 		Attention: Attention{
-			Rows: rows, Heads: c.heads, HeadDim: c.headDim, Offsets: offsets,
-			QKV: random(3*width, c.spread),
+			Rows: rows, Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Offsets: offsets,
+			QKV: random(stride, c.spread),
 			Out: filled(rows*width, untouched),
 			LSE: filled(rows*c.heads, untouched),
 		},
 		DOut: random(width, 1),
-		DQKV: filled(rows*3*width, untouched),
+		DQKV: filled(rows*stride, untouched),
 	}
 }
 
 // run computes the batch forward and backward in one call each.
 func (c attentionCase) run(s *Set, allocate gemmAlloc) *AttentionGrad {
 	a := c.build(allocate)
-	pairs := len(c.lengths) * c.heads
 	scratch := attentionScratch(s, c, allocate)
-	s.Attention(&a.Attention, 0, pairs, scratch)
-	s.AttentionGrad(a, 0, pairs, scratch)
+	s.Attention(&a.Attention, 0, len(c.lengths)*c.heads, scratch)
+	s.AttentionGrad(a, 0, len(c.lengths)*c.kvHeads, scratch)
 	return a
 }
 
@@ -87,8 +86,8 @@ func (c attentionCase) check(t *testing.T, s *Set, allocate gemmAlloc) {
 		return w
 	}
 	qkv, out, lse, dqkv := widen(a.QKV), make([]float64, len(a.Out)), make([]float64, len(a.LSE)), make([]float64, len(a.QKV))
-	ref.Attention(out, lse, qkv, a.Offsets, a.Rows, a.Heads, a.HeadDim)
-	ref.AttentionGrad(dqkv, qkv, out, lse, widen(a.DOut), a.Offsets, a.Rows, a.Heads, a.HeadDim)
+	ref.Attention(out, lse, qkv, a.Offsets, a.Rows, a.Heads, a.KVHeads, a.HeadDim)
+	ref.AttentionGrad(dqkv, qkv, out, lse, widen(a.DOut), a.Offsets, a.Rows, a.Heads, a.KVHeads, a.HeadDim)
 
 	end := int(a.Offsets[len(a.Offsets)-1])
 	compare := func(what string, got []float32, want []float64, rows, columns, stride int) {
@@ -117,14 +116,14 @@ func (c attentionCase) check(t *testing.T, s *Set, allocate gemmAlloc) {
 	for h := range a.Heads {
 		compare("lse", a.LSE[h*a.Rows:], lse[h*a.Rows:], a.Rows, 1, 1)
 	}
-	compare("dqkv", a.DQKV, dqkv, a.Rows, 3*width, 3*width)
+	compare("dqkv", a.DQKV, dqkv, a.Rows, a.stride(), a.stride())
 }
 
 func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
 		for _, heads := range []int{1, 2, 3, 4} {
 			for _, headDim := range []int{1, 3, 8, 16, 20, 24, 32, 64} {
-				c := attentionCase{heads, headDim, []int{5, 1, 0, 12, 2, 15, 9, 8, 16, 17, 0, 31, 33}, 1, 2}
+				c := attentionCase{heads, heads, headDim, []int{5, 1, 0, 12, 2, 15, 9, 8, 16, 17, 0, 31, 33}, 1, 2}
 				if heads == 2 {
 					c.lengths = append(c.lengths, 64, 100)
 				}
@@ -134,9 +133,19 @@ func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 	})
 }
 
+func TestAttentionOfHeadsThatShareKeysAndValuesMatchesTheReference(t *testing.T) {
+	eachSet(t, func(t *testing.T, s *Set) {
+		for _, heads := range [][2]int{{2, 1}, {4, 2}, {6, 2}, {5, 1}} {
+			for _, headDim := range []int{1, 8, 16, 20, 64} {
+				attentionCase{heads[0], heads[1], headDim, []int{5, 1, 0, 12, 16, 17, 40}, 1, 2}.check(t, s, gemmHeap)
+			}
+		}
+	})
+}
+
 func TestAttentionOfSequencesFarApartInLengthMatchesTheReference(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
-		attentionCase{1, 64, []int{300, 1, 0, 7}, 1, 0}.check(t, s, gemmHeap)
+		attentionCase{1, 1, 64, []int{300, 1, 0, 7}, 1, 0}.check(t, s, gemmHeap)
 	})
 }
 
@@ -145,7 +154,7 @@ func TestAttentionOfLargeScoresStaysFinite(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
 		for _, headDim := range []int{1, 8, 16} {
 			for _, spread := range []float32{3, 7} {
-				attentionCase{2, headDim, []int{12, 7, 40, 3}, spread, 1}.check(t, s, gemmHeap)
+				attentionCase{2, 2, headDim, []int{12, 7, 40, 3}, spread, 1}.check(t, s, gemmHeap)
 			}
 		}
 	})
@@ -154,9 +163,9 @@ func TestAttentionOfLargeScoresStaysFinite(t *testing.T) {
 func TestAttentionOfAnySplitIntoPairsGivesTheSameBits(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
 		for _, headDim := range []int{3, 16, 64} {
-			c := attentionCase{3, headDim, []int{5, 0, 12, 21, 7}, 1, 1}
+			c := attentionCase{4, 2, headDim, []int{5, 0, 12, 21, 7}, 1, 1}
 			want := c.run(s, gemmHeap)
-			pairs := len(c.lengths) * c.heads
+			pairs := len(c.lengths) * c.kvHeads
 			for cut := range pairs + 1 {
 				got := c.build(gemmHeap)
 				for _, part := range [][2]int{{cut, pairs}, {0, cut}} {
@@ -164,7 +173,7 @@ func TestAttentionOfAnySplitIntoPairsGivesTheSameBits(t *testing.T) {
 					for i := range scratch {
 						scratch[i] = float32(math.NaN())
 					}
-					s.Attention(&got.Attention, part[0], part[1], scratch)
+					s.Attention(&got.Attention, 2*part[0], 2*part[1], scratch)
 					s.AttentionGrad(got, part[0], part[1], scratch)
 				}
 				if !slices.Equal(got.Out, want.Out) || !slices.Equal(got.LSE, want.LSE) || !slices.Equal(got.DQKV, want.DQKV) {
@@ -179,7 +188,7 @@ func TestAttentionOfAnySplitIntoPairsGivesTheSameBits(t *testing.T) {
 func TestAttentionBringsNaNToTheOutputsThatDependOnIt(t *testing.T) {
 	const at = 4 // of the sequence
 	eachSet(t, func(t *testing.T, s *Set) {
-		for _, c := range []attentionCase{{2, 16, []int{3, 7, 6}, 1, 2}, {2, 16, []int{3, 20, 6}, 1, 2}, {2, 5, []int{3, 7, 6}, 1, 2}} {
+		for _, c := range []attentionCase{{2, 2, 16, []int{3, 7, 6}, 1, 2}, {2, 2, 16, []int{3, 20, 6}, 1, 2}, {2, 2, 5, []int{3, 7, 6}, 1, 2}} {
 			for section, what := range []string{"query", "key", "value"} {
 				a := c.build(gemmHeap)
 				width, first, end := c.heads*c.headDim, int(a.Offsets[1]), int(a.Offsets[2])
@@ -201,7 +210,7 @@ func TestAttentionBringsNaNToTheOutputsThatDependOnIt(t *testing.T) {
 
 func TestAttentionAllocatesNothing(t *testing.T) {
 	eachSet(t, func(t *testing.T, s *Set) {
-		c := attentionCase{2, 16, []int{5, 20}, 1, 2}
+		c := attentionCase{2, 2, 16, []int{5, 20}, 1, 2}
 		a, scratch := c.build(gemmHeap), attentionScratch(s, c, gemmHeap)
 		if n := testing.AllocsPerRun(10, func() {
 			s.Attention(&a.Attention, 0, 4, scratch)
@@ -213,7 +222,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 }
 
 func TestAttentionRefusesSlicesThatAreTooShort(t *testing.T) {
-	c := attentionCase{2, 16, []int{5, 20}, 1, 2}
+	c := attentionCase{2, 2, 16, []int{5, 20}, 1, 2}
 	breaks := map[string]func(a *AttentionGrad, scratch *[]float32){
 		"qkv has 2783":   func(a *AttentionGrad, _ *[]float32) { a.QKV = a.QKV[:len(a.QKV)-1] },
 		"out 927":        func(a *AttentionGrad, _ *[]float32) { a.Out = a.Out[:len(a.Out)-1] },
@@ -243,7 +252,7 @@ func TestAttentionRefusesSlicesThatAreTooShort(t *testing.T) {
 // calculator is a step of a small model: 64 short sums, of 6.5 tokens in the mean.
 func calculator() attentionCase {
 	rng := rand.New(rand.NewPCG(3, 4))
-	c := attentionCase{heads: 4, headDim: 16, spread: 1}
+	c := attentionCase{heads: 4, kvHeads: 4, headDim: 16, spread: 1}
 	lengths := []int{5, 6, 6, 7, 5, 6, 8, 5, 7, 6, 12, 5}
 	for range 64 {
 		c.lengths = append(c.lengths, lengths[rng.IntN(len(lengths))])
@@ -258,8 +267,8 @@ func BenchmarkAttention(b *testing.B) {
 		c    attentionCase
 	}{
 		{"calculator", calculator()},
-		{"gpt2/length=256", attentionCase{12, 64, []int{256}, 1, 2}},
-		{"gpt2/length=1024", attentionCase{12, 64, []int{1024}, 1, 0}},
+		{"gpt2/length=256", attentionCase{12, 12, 64, []int{256}, 1, 2}},
+		{"gpt2/length=1024", attentionCase{12, 12, 64, []int{1024}, 1, 0}},
 	} {
 		c := batch.c
 		var dots float64

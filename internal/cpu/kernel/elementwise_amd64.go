@@ -22,6 +22,10 @@ type elementwise struct {
 	geluGrad      func(dst, x, dy *float32, n int)
 	layerNorm     func(dst, x, gamma, beta *float32, rows, c int, epsilon, inverse float32)
 	layerNormGrad func(dx, dgamma, dbeta, x, gamma, dy *float32, rows, c int, epsilon, inverse float32)
+	rmsNorm       func(dst, x, gamma *float32, rows, c int, epsilon, inverse float32)
+	rmsNormGrad   func(dx, dgamma, x, gamma, dy *float32, rows, c int, epsilon, inverse float32)
+	swiGLU        func(dst, gate, up *float32, n int)
+	swiGLUGrad    func(dgate, dup, gate, up, dy *float32, n int)
 	rotary        func(dst, x, cos, sin *float32, heads, half int, direction float32)
 	maximum       func(x *float32, n int) float32
 	sumExp        func(x *float32, n int, shift float32) float32
@@ -32,13 +36,15 @@ type elementwise struct {
 
 var elementwiseAVX512 = elementwise{
 	add: addAVX512, scale: scaleAVX512, dot: dotAVX512, sumRows: sumRowsAVX512, gelu: geluAVX512, geluGrad: geluGradAVX512,
-	layerNorm: layerNormAVX512, layerNormGrad: layerNormGradAVX512, rotary: rotaryAVX512,
+	layerNorm: layerNormAVX512, layerNormGrad: layerNormGradAVX512, rmsNorm: rmsNormAVX512, rmsNormGrad: rmsNormGradAVX512,
+	swiGLU: swiGLUAVX512, swiGLUGrad: swiGLUGradAVX512, rotary: rotaryAVX512,
 	maximum: maximumAVX512, sumExp: sumExpAVX512, scaledExp: scaledExpAVX512, adamW: adamWAVX512, sgd: sgdAVX512,
 }
 
 var elementwiseAVX2 = elementwise{
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, sumRows: sumRowsAVX2, gelu: geluAVX2, geluGrad: geluGradAVX2,
-	layerNorm: layerNormAVX2, layerNormGrad: layerNormGradAVX2, rotary: rotaryAVX2,
+	layerNorm: layerNormAVX2, layerNormGrad: layerNormGradAVX2, rmsNorm: rmsNormAVX2, rmsNormGrad: rmsNormGradAVX2,
+	swiGLU: swiGLUAVX2, swiGLUGrad: swiGLUGradAVX2, rotary: rotaryAVX2,
 	maximum: maximumAVX2, sumExp: sumExpAVX2, scaledExp: scaledExpAVX2, adamW: adamWAVX2, sgd: sgdAVX2,
 }
 
@@ -46,7 +52,9 @@ var elementwiseAVX2 = elementwise{
 func (e *elementwise) fill(s *Set) {
 	s.Add, s.Scale, s.Dot, s.SumSquares, s.SumRows, s.ScatterAdd = e.Add, e.Scale, e.Dot, e.SumSquares, e.SumRows, e.ScatterAdd
 	s.GELU, s.GELUGrad = e.GELU, e.GELUGrad
+	s.SwiGLU, s.SwiGLUGrad = e.SwiGLU, e.SwiGLUGrad
 	s.LayerNorm, s.LayerNormGrad = e.LayerNorm, e.LayerNormGrad
+	s.RMSNorm, s.RMSNormGrad = e.RMSNorm, e.RMSNormGrad
 	s.Rotary = e.Rotary
 	s.CrossEntropy, s.CrossEntropyGrad = e.CrossEntropy, e.CrossEntropyGrad
 	s.AdamW, s.SGD = e.AdamW, e.SGD
@@ -127,6 +135,36 @@ func (e *elementwise) LayerNormGrad(dx, dgamma, dbeta, x, gamma, dy []float32, r
 	match("LayerNormGrad", rows*c, dx, x, dy)
 	match("LayerNormGrad of dgamma, dbeta and gamma", c, dgamma, dbeta, gamma)
 	e.layerNormGrad(at(dx), at(dgamma), at(dbeta), at(x), at(gamma), at(dy), rows, c, eps, 1/float32(c))
+}
+
+func (e *elementwise) RMSNorm(dst, x, gamma []float32, rows, c int, eps float32) {
+	match("RMSNorm", rows*c, dst, x)
+	match("RMSNorm of gamma", c, gamma)
+	e.rmsNorm(at(dst), at(x), at(gamma), rows, c, eps, 1/float32(c))
+}
+
+func (e *elementwise) RMSNormGrad(dx, dgamma, x, gamma, dy []float32, rows, c int, eps float32) {
+	match("RMSNormGrad", rows*c, dx, x, dy)
+	match("RMSNormGrad of dgamma and gamma", c, dgamma, gamma)
+	e.rmsNormGrad(at(dx), at(dgamma), at(x), at(gamma), at(dy), rows, c, eps, 1/float32(c))
+}
+
+func (e *elementwise) SwiGLU(dst, x []float32, rows, hidden int) {
+	match("SwiGLU", rows*hidden, dst)
+	match("SwiGLU of x", 2*rows*hidden, x)
+	for i := range rows {
+		gate, up := x[2*i*hidden:], x[(2*i+1)*hidden:]
+		e.swiGLU(at(dst[i*hidden:]), at(gate), at(up), hidden)
+	}
+}
+
+func (e *elementwise) SwiGLUGrad(dx, x, dy []float32, rows, hidden int) {
+	match("SwiGLUGrad of dy", rows*hidden, dy)
+	match("SwiGLUGrad", 2*rows*hidden, dx, x)
+	for i := range rows {
+		gate, up := 2*i*hidden, (2*i+1)*hidden
+		e.swiGLUGrad(at(dx[gate:]), at(dx[up:]), at(x[gate:]), at(x[up:]), at(dy[i*hidden:]), hidden)
+	}
 }
 
 func (e *elementwise) Rotary(dst, x, cos, sin []float32, positions []int32, width, heads, headDim int, inverse bool) {

@@ -1043,6 +1043,482 @@ repeated44:
 	VZEROUPPER
 	RET
 
+// func rmsNormAVX2(dst *float32, x *float32, gamma *float32, rows int, c int, epsilon float32, inverse float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rmsNormAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         gamma+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS epsilon+40(FP), Y0
+	VBROADCASTSS inverse+44(FP), Y1
+	MOVQ         SI, DI
+	ANDQ         $-8, DI
+	MOVQ         SI, R8
+	SUBQ         DI, R8
+	LEAQ         sliding_mask<>+0(SB), R9
+	NEGQ         R8
+	VMOVUPS      32(R9)(R8*4), Y2
+	TESTQ        BX, BX
+	JLE          repeated62
+
+repeat61:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	XORQ   R8, R8
+
+group63:
+	LEAQ        32(R8), R9
+	CMPQ        R9, SI
+	JG          groups_done64
+	VMOVUPS     (CX)(R8*4), Y7
+	VFMADD231PS Y7, Y7, Y3
+	VMOVUPS     32(CX)(R8*4), Y7
+	VFMADD231PS Y7, Y7, Y4
+	VMOVUPS     64(CX)(R8*4), Y7
+	VFMADD231PS Y7, Y7, Y5
+	VMOVUPS     96(CX)(R8*4), Y7
+	VFMADD231PS Y7, Y7, Y6
+	MOVQ        R9, R8
+	JMP         group63
+
+groups_done64:
+	CMPQ R8, DI
+	JGE  tail66
+
+vector65:
+	VMOVUPS     (CX)(R8*4), Y7
+	VFMADD231PS Y7, Y7, Y3
+	ADDQ        $+8, R8
+	CMPQ        R8, DI
+	JL          vector65
+
+tail66:
+	CMPQ        R8, SI
+	JGE         done67
+	VMASKMOVPS  (CX)(R8*4), Y2, Y7
+	VFMADD231PS Y7, Y7, Y3
+
+done67:
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X3, X4, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VFMADD213SS  X0, X1, X3
+	VSQRTSS      X3, X3, X3
+	VMOVUPS      lanes_3f800000<>+0(SB), Y4
+	VDIVSS       X3, X4, X3
+	VBROADCASTSS X3, Y3
+	XORQ         R8, R8
+	CMPQ         R8, DI
+	JGE          tail69
+
+vector68:
+	VMOVUPS (CX)(R8*4), Y4
+	VMULPS  Y3, Y4, Y4
+	VMOVUPS (DX)(R8*4), Y5
+	VMULPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R8*4)
+	ADDQ    $+8, R8
+	CMPQ    R8, DI
+	JL      vector68
+
+tail69:
+	CMPQ       R8, SI
+	JGE        done70
+	VMASKMOVPS (CX)(R8*4), Y2, Y4
+	VMULPS     Y3, Y4, Y4
+	VMASKMOVPS (DX)(R8*4), Y2, Y3
+	VMULPS     Y3, Y4, Y4
+	VMASKMOVPS Y4, Y2, (AX)(R8*4)
+
+done70:
+	LEAQ (CX)(SI*4), CX
+	LEAQ (AX)(SI*4), AX
+	DECQ BX
+	JNZ  repeat61
+
+repeated62:
+	VZEROUPPER
+	RET
+
+// func rmsNormGradAVX2(dx *float32, dgamma *float32, x *float32, gamma *float32, dy *float32, rows int, c int, epsilon float32, inverse float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rmsNormGradAVX2(SB), NOSPLIT, $0-64
+	MOVQ         dx+0(FP), AX
+	MOVQ         dgamma+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         gamma+24(FP), BX
+	MOVQ         dy+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	MOVQ         c+48(FP), R8
+	VBROADCASTSS epsilon+56(FP), Y0
+	VBROADCASTSS inverse+60(FP), Y1
+	MOVQ         R8, R9
+	ANDQ         $-8, R9
+	MOVQ         R8, R10
+	SUBQ         R9, R10
+	LEAQ         sliding_mask<>+0(SB), R11
+	NEGQ         R10
+	VMOVUPS      32(R11)(R10*4), Y2
+	TESTQ        DI, DI
+	JLE          repeated72
+
+repeat71:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	XORQ   R10, R10
+
+group73:
+	LEAQ        32(R10), R11
+	CMPQ        R11, R8
+	JG          groups_done74
+	VMOVUPS     (DX)(R10*4), Y7
+	VFMADD231PS Y7, Y7, Y3
+	VMOVUPS     32(DX)(R10*4), Y7
+	VFMADD231PS Y7, Y7, Y4
+	VMOVUPS     64(DX)(R10*4), Y7
+	VFMADD231PS Y7, Y7, Y5
+	VMOVUPS     96(DX)(R10*4), Y7
+	VFMADD231PS Y7, Y7, Y6
+	MOVQ        R11, R10
+	JMP         group73
+
+groups_done74:
+	CMPQ R10, R9
+	JGE  tail76
+
+vector75:
+	VMOVUPS     (DX)(R10*4), Y7
+	VFMADD231PS Y7, Y7, Y3
+	ADDQ        $+8, R10
+	CMPQ        R10, R9
+	JL          vector75
+
+tail76:
+	CMPQ        R10, R8
+	JGE         done77
+	VMASKMOVPS  (DX)(R10*4), Y2, Y7
+	VFMADD231PS Y7, Y7, Y3
+
+done77:
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X3, X4, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VFMADD213SS  X0, X1, X3
+	VSQRTSS      X3, X3, X3
+	VMOVUPS      lanes_3f800000<>+0(SB), Y4
+	VDIVSS       X3, X4, X3
+	VBROADCASTSS X3, Y3
+	VXORPS       Y4, Y4, Y4
+	XORQ         R10, R10
+	CMPQ         R10, R9
+	JGE          tail79
+
+vector78:
+	VMOVUPS     (DX)(R10*4), Y5
+	VMULPS      Y3, Y5, Y5
+	VMOVUPS     (SI)(R10*4), Y6
+	VMOVUPS     (CX)(R10*4), Y7
+	VFMADD231PS Y6, Y5, Y7
+	VMOVUPS     Y7, (CX)(R10*4)
+	VMOVUPS     (BX)(R10*4), Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+8, R10
+	CMPQ        R10, R9
+	JL          vector78
+
+tail79:
+	CMPQ        R10, R8
+	JGE         done80
+	VMASKMOVPS  (DX)(R10*4), Y2, Y5
+	VMULPS      Y3, Y5, Y5
+	VMASKMOVPS  (SI)(R10*4), Y2, Y6
+	VMASKMOVPS  (CX)(R10*4), Y2, Y7
+	VFMADD231PS Y6, Y5, Y7
+	VMASKMOVPS  Y7, Y2, (CX)(R10*4)
+	VMASKMOVPS  (BX)(R10*4), Y2, Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y6, Y5, Y4
+
+done80:
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPS       X4, X5, X4
+	VPERMILPS    $0x4e, X4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0xb1, X4, X5
+	VADDPS       X5, X4, X4
+	VMULSS       X1, X4, X4
+	VBROADCASTSS X4, Y4
+	XORQ         R10, R10
+	CMPQ         R10, R9
+	JGE          tail82
+
+vector81:
+	VMOVUPS      (DX)(R10*4), Y5
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      (SI)(R10*4), Y6
+	VMOVUPS      (BX)(R10*4), Y7
+	VMULPS       Y7, Y6, Y6
+	VFNMADD231PS Y5, Y4, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      Y6, (AX)(R10*4)
+	ADDQ         $+8, R10
+	CMPQ         R10, R9
+	JL           vector81
+
+tail82:
+	CMPQ         R10, R8
+	JGE          done83
+	VMASKMOVPS   (DX)(R10*4), Y2, Y5
+	VMULPS       Y3, Y5, Y5
+	VMASKMOVPS   (SI)(R10*4), Y2, Y6
+	VMASKMOVPS   (BX)(R10*4), Y2, Y7
+	VMULPS       Y7, Y6, Y6
+	VFNMADD231PS Y5, Y4, Y6
+	VMULPS       Y3, Y6, Y6
+	VMASKMOVPS   Y6, Y2, (AX)(R10*4)
+
+done83:
+	LEAQ (DX)(R8*4), DX
+	LEAQ (SI)(R8*4), SI
+	LEAQ (AX)(R8*4), AX
+	DECQ DI
+	JNZ  repeat71
+
+repeated72:
+	VZEROUPPER
+	RET
+
+// func swiGLUAVX2(dst *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    gate+8(FP), CX
+	MOVQ    up+16(FP), DX
+	VXORPS  Y0, Y0, Y0
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $-8, SI
+	MOVQ    BX, DI
+	SUBQ    SI, DI
+	LEAQ    sliding_mask<>+0(SB), R8
+	NEGQ    DI
+	VMOVUPS 32(R8)(DI*4), Y1
+	XORQ    DI, DI
+	CMPQ    DI, SI
+	JGE     tail85
+
+vector84:
+	VMOVUPS      (CX)(DI*4), Y2
+	VSUBPS       Y2, Y0, Y3
+	VMOVUPS      lanes_42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      lanes_c2d00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       lanes_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS lanes_3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS lanes_b95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      lanes_3ab511a9<>+0(SB), Y5
+	VFMADD213PS  lanes_3c091d36<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       lanes_3f800000<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       lanes_3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y3
+	VADDPS       lanes_3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      (DX)(DI*4), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)(DI*4)
+	ADDQ         $+8, DI
+	CMPQ         DI, SI
+	JL           vector84
+
+tail85:
+	CMPQ         DI, BX
+	JGE          done86
+	VMASKMOVPS   (CX)(DI*4), Y1, Y2
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      lanes_42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      lanes_c2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       lanes_3fb8aa3b<>+0(SB), Y0, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS lanes_3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS lanes_b95e8083<>+0(SB), Y3, Y0
+	VMOVUPS      lanes_3ab511a9<>+0(SB), Y4
+	VFMADD213PS  lanes_3c091d36<>+0(SB), Y0, Y4
+	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y0, Y4
+	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y0, Y4
+	VFMADD213PS  lanes_3efffffe<>+0(SB), Y0, Y4
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y0, Y4
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y0, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y0
+	VPSUBD       Y0, Y3, Y3
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       lanes_3f800000<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       lanes_3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y3, Y4, Y0
+	VADDPS       lanes_3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y2, Y2
+	VMASKMOVPS   (DX)(DI*4), Y1, Y0
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (AX)(DI*4)
+
+done86:
+	VZEROUPPER
+	RET
+
+// func swiGLUGradAVX2(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLUGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dgate+0(FP), AX
+	MOVQ    dup+8(FP), CX
+	MOVQ    dy+32(FP), DX
+	MOVQ    gate+16(FP), BX
+	MOVQ    up+24(FP), SI
+	VXORPS  Y0, Y0, Y0
+	MOVQ    n+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $-8, R8
+	MOVQ    DI, R9
+	SUBQ    R8, R9
+	LEAQ    sliding_mask<>+0(SB), R10
+	NEGQ    R9
+	VMOVUPS 32(R10)(R9*4), Y1
+	XORQ    R9, R9
+	CMPQ    R9, R8
+	JGE     tail88
+
+vector87:
+	VMOVUPS      (BX)(R9*4), Y2
+	VANDPS       lanes_7fffffff<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y0, Y3
+	VMOVUPS      lanes_42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      lanes_c2d00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       lanes_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS lanes_3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS lanes_b95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      lanes_3ab511a9<>+0(SB), Y5
+	VFMADD213PS  lanes_3c091d36<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3efffffe<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       lanes_3f800000<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       lanes_3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y3
+	VADDPS       lanes_3f800000<>+0(SB), Y3, Y5
+	VMOVUPS      lanes_3f800000<>+0(SB), Y4
+	VDIVPS       Y5, Y4, Y4
+	VMULPS       Y3, Y4, Y5
+	VBLENDVPS    Y2, Y5, Y4, Y3
+	VBLENDVPS    Y2, Y4, Y5, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y3
+	VMOVUPS      (DX)(R9*4), Y4
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      (SI)(R9*4), Y5
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y2, (CX)(R9*4)
+	VMOVUPS      Y3, (AX)(R9*4)
+	ADDQ         $+8, R9
+	CMPQ         R9, R8
+	JL           vector87
+
+tail88:
+	CMPQ         R9, DI
+	JGE          done89
+	VMASKMOVPS   (BX)(R9*4), Y1, Y2
+	VANDPS       lanes_7fffffff<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y0, Y3
+	VMOVUPS      lanes_42b20000<>+0(SB), Y0
+	VMINPS       Y3, Y0, Y3
+	VMOVUPS      lanes_c2d00000<>+0(SB), Y0
+	VMAXPS       Y3, Y0, Y3
+	VMULPS       lanes_3fb8aa3b<>+0(SB), Y3, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS lanes_3f318000<>+0(SB), Y0, Y3
+	VFNMADD231PS lanes_b95e8083<>+0(SB), Y0, Y3
+	VMOVUPS      lanes_3ab511a9<>+0(SB), Y4
+	VFMADD213PS  lanes_3c091d36<>+0(SB), Y3, Y4
+	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y3, Y4
+	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y3, Y4
+	VFMADD213PS  lanes_3efffffe<>+0(SB), Y3, Y4
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y3, Y4
+	VFMADD213PS  lanes_3f800000<>+0(SB), Y3, Y4
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       lanes_3f800000<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       lanes_3f800000<>+0(SB), Y0, Y0
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y0, Y4, Y3
+	VADDPS       lanes_3f800000<>+0(SB), Y3, Y4
+	VMOVUPS      lanes_3f800000<>+0(SB), Y0
+	VDIVPS       Y4, Y0, Y0
+	VMULPS       Y3, Y0, Y4
+	VBLENDVPS    Y2, Y4, Y0, Y3
+	VBLENDVPS    Y2, Y0, Y4, Y0
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y0, Y3
+	VMASKMOVPS   (DX)(R9*4), Y1, Y0
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   (SI)(R9*4), Y1, Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   Y2, Y1, (CX)(R9*4)
+	VMASKMOVPS   Y3, Y1, (AX)(R9*4)
+
+done89:
+	VZEROUPPER
+	RET
+
 // func rotaryAVX2(dst *float32, x *float32, cos *float32, sin *float32, heads int, half int, direction float32)
 // Requires: AVX, FMA3
 TEXT ·rotaryAVX2(SB), NOSPLIT, $0-52
@@ -1061,16 +1537,16 @@ TEXT ·rotaryAVX2(SB), NOSPLIT, $0-52
 	NEGQ         R9
 	VMOVUPS      32(R10)(R9*4), Y1
 	TESTQ        SI, SI
-	JLE          repeated62
+	JLE          repeated91
 
-repeat61:
+repeat90:
 	LEAQ (AX)(DI*4), R9
 	LEAQ (CX)(DI*4), R10
 	XORQ R11, R11
 	CMPQ R11, R8
-	JGE  tail64
+	JGE  tail93
 
-vector63:
+vector92:
 	VMOVUPS     (CX)(R11*4), Y2
 	VMOVUPS     (R10)(R11*4), Y3
 	VMOVUPS     (DX)(R11*4), Y4
@@ -1084,11 +1560,11 @@ vector63:
 	VMOVUPS     Y2, (R9)(R11*4)
 	ADDQ        $+8, R11
 	CMPQ        R11, R8
-	JL          vector63
+	JL          vector92
 
-tail64:
+tail93:
 	CMPQ        R11, DI
-	JGE         done65
+	JGE         done94
 	VMASKMOVPS  (CX)(R11*4), Y1, Y2
 	VMASKMOVPS  (R10)(R11*4), Y1, Y3
 	VMASKMOVPS  (DX)(R11*4), Y1, Y4
@@ -1101,13 +1577,13 @@ tail64:
 	VMASKMOVPS  Y6, Y1, (AX)(R11*4)
 	VMASKMOVPS  Y2, Y1, (R9)(R11*4)
 
-done65:
+done94:
 	LEAQ (R9)(DI*4), AX
 	LEAQ (R10)(DI*4), CX
 	DECQ SI
-	JNZ  repeat61
+	JNZ  repeat90
 
-repeated62:
+repeated91:
 	VZEROUPPER
 	RET
 
@@ -1130,10 +1606,10 @@ TEXT ·maximumAVX2(SB), NOSPLIT, $0-20
 	VMOVUPS 32(SI)(BX*4), Y5
 	XORQ    BX, BX
 
-group66:
+group95:
 	LEAQ    32(BX), SI
 	CMPQ    SI, CX
-	JG      groups_done67
+	JG      groups_done96
 	VMOVUPS (AX)(BX*4), Y6
 	VMAXPS  Y6, Y1, Y1
 	VMOVUPS 32(AX)(BX*4), Y6
@@ -1143,27 +1619,27 @@ group66:
 	VMOVUPS 96(AX)(BX*4), Y6
 	VMAXPS  Y6, Y4, Y4
 	MOVQ    SI, BX
-	JMP     group66
+	JMP     group95
 
-groups_done67:
+groups_done96:
 	CMPQ BX, DX
-	JGE  tail69
+	JGE  tail98
 
-vector68:
+vector97:
 	VMOVUPS (AX)(BX*4), Y6
 	VMAXPS  Y6, Y1, Y1
 	ADDQ    $+8, BX
 	CMPQ    BX, DX
-	JL      vector68
+	JL      vector97
 
-tail69:
+tail98:
 	CMPQ       BX, CX
-	JGE        done70
+	JGE        done99
 	VMASKMOVPS (AX)(BX*4), Y5, Y6
 	VBLENDVPS  Y5, Y6, Y0, Y6
 	VMAXPS     Y6, Y1, Y1
 
-done70:
+done99:
 	VMAXPS       Y2, Y1, Y1
 	VMAXPS       Y3, Y1, Y1
 	VMAXPS       Y4, Y1, Y1
@@ -1204,9 +1680,9 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(SI)(BX*4), Y3
 	XORQ         BX, BX
 	CMPQ         BX, DX
-	JGE          tail72
+	JGE          tail101
 
-vector71:
+vector100:
 	VMOVUPS      (AX)(BX*4), Y4
 	VSUBPS       Y0, Y4, Y4
 	VMOVUPS      lanes_42b20000<>+0(SB), Y5
@@ -1236,11 +1712,11 @@ vector71:
 	VADDPS       Y4, Y1, Y1
 	ADDQ         $+8, BX
 	CMPQ         BX, DX
-	JL           vector71
+	JL           vector100
 
-tail72:
+tail101:
 	CMPQ         BX, CX
-	JGE          done73
+	JGE          done102
 	VMASKMOVPS   (AX)(BX*4), Y3, Y4
 	VBLENDVPS    Y3, Y4, Y2, Y4
 	VSUBPS       Y0, Y4, Y4
@@ -1270,7 +1746,7 @@ tail72:
 	VMULPS       Y0, Y2, Y4
 	VADDPS       Y4, Y1, Y1
 
-done73:
+done102:
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X1, X0, X1
 	VPERMILPS    $0x4e, X1, X0
@@ -1298,9 +1774,9 @@ TEXT ·scaledExpAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS      32(DI)(SI*4), Y2
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail75
+	JGE          tail104
 
-vector74:
+vector103:
 	VMOVUPS      (CX)(SI*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanes_42b20000<>+0(SB), Y4
@@ -1331,11 +1807,11 @@ vector74:
 	VMOVUPS      Y3, (AX)(SI*4)
 	ADDQ         $+8, SI
 	CMPQ         SI, BX
-	JL           vector74
+	JL           vector103
 
-tail75:
+tail104:
 	CMPQ         SI, DX
-	JGE          done76
+	JGE          done105
 	VMASKMOVPS   (CX)(SI*4), Y2, Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanes_42b20000<>+0(SB), Y0
@@ -1365,7 +1841,7 @@ tail75:
 	VMULPS       Y1, Y3, Y3
 	VMASKMOVPS   Y3, Y2, (AX)(SI*4)
 
-done76:
+done105:
 	VZEROUPPER
 	RET
 
@@ -1395,9 +1871,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-76
 	VMOVUPS      32(R9)(R8*4), Y9
 	XORQ         R8, R8
 	CMPQ         R8, DI
-	JGE          tail78
+	JGE          tail107
 
-vector77:
+vector106:
 	VMOVUPS     (BX)(R8*4), Y10
 	VMULPS      Y0, Y10, Y10
 	VMOVUPS     (CX)(R8*4), Y12
@@ -1419,11 +1895,11 @@ vector77:
 	VMOVUPS     Y10, (AX)(R8*4)
 	ADDQ        $+8, R8
 	CMPQ        R8, DI
-	JL          vector77
+	JL          vector106
 
-tail78:
+tail107:
 	CMPQ        R8, SI
-	JGE         done79
+	JGE         done108
 	VMASKMOVPS  (BX)(R8*4), Y9, Y10
 	VMULPS      Y0, Y10, Y10
 	VMASKMOVPS  (CX)(R8*4), Y9, Y0
@@ -1444,7 +1920,7 @@ tail78:
 	VSUBPS      Y0, Y1, Y1
 	VMASKMOVPS  Y1, Y9, (AX)(R8*4)
 
-done79:
+done108:
 	VZEROUPPER
 	RET
 
@@ -1464,26 +1940,26 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(DI)(SI*4), Y1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail81
+	JGE          tail110
 
-vector80:
+vector109:
 	VMOVUPS      (AX)(SI*4), Y2
 	VMOVUPS      (CX)(SI*4), Y3
 	VFNMADD231PS Y3, Y0, Y2
 	VMOVUPS      Y2, (AX)(SI*4)
 	ADDQ         $+8, SI
 	CMPQ         SI, BX
-	JL           vector80
+	JL           vector109
 
-tail81:
+tail110:
 	CMPQ         SI, DX
-	JGE          done82
+	JGE          done111
 	VMASKMOVPS   (AX)(SI*4), Y1, Y2
 	VMASKMOVPS   (CX)(SI*4), Y1, Y3
 	VFNMADD231PS Y3, Y0, Y2
 	VMASKMOVPS   Y2, Y1, (AX)(SI*4)
 
-done82:
+done111:
 	VZEROUPPER
 	RET
 
@@ -1503,26 +1979,26 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-32
 	KMOVW R8, K1
 	XORQ  DI, DI
 	CMPQ  DI, SI
-	JGE   tail84
+	JGE   tail113
 
-vector83:
+vector112:
 	VMOVUPS (CX)(DI*4), Z0
 	VMOVUPS (DX)(DI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      vector83
+	JL      vector112
 
-tail84:
+tail113:
 	CMPQ      DI, BX
-	JGE       done85
+	JGE       done114
 	VMOVUPS.Z (CX)(DI*4), K1, Z0
 	VMOVUPS.Z (DX)(DI*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(DI*4)
 
-done85:
+done114:
 	VZEROUPPER
 	RET
 
@@ -1542,24 +2018,24 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail87
+	JGE          tail116
 
-vector86:
+vector115:
 	VMOVUPS (CX)(SI*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      vector86
+	JL      vector115
 
-tail87:
+tail116:
 	CMPQ      SI, DX
-	JGE       done88
+	JGE       done117
 	VMOVUPS.Z (CX)(SI*4), K1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*4)
 
-done88:
+done117:
 	VZEROUPPER
 	RET
 
@@ -1582,10 +2058,10 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-28
 	KMOVW  DI, K1
 	XORQ   SI, SI
 
-group89:
+group118:
 	LEAQ        64(SI), DI
 	CMPQ        DI, DX
-	JG          groups_done90
+	JG          groups_done119
 	VMOVUPS     (AX)(SI*4), Z4
 	VMOVUPS     (CX)(SI*4), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -1599,28 +2075,28 @@ group89:
 	VMOVUPS     192(CX)(SI*4), Z5
 	VFMADD231PS Z4, Z5, Z3
 	MOVQ        DI, SI
-	JMP         group89
+	JMP         group118
 
-groups_done90:
+groups_done119:
 	CMPQ SI, BX
-	JGE  tail92
+	JGE  tail121
 
-vector91:
+vector120:
 	VMOVUPS     (AX)(SI*4), Z4
 	VMOVUPS     (CX)(SI*4), Z5
 	VFMADD231PS Z4, Z5, Z0
 	ADDQ        $+16, SI
 	CMPQ        SI, BX
-	JL          vector91
+	JL          vector120
 
-tail92:
+tail121:
 	CMPQ        SI, DX
-	JGE         done93
+	JGE         done122
 	VMOVUPS.Z   (AX)(SI*4), K1, Z4
 	VMOVUPS.Z   (CX)(SI*4), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
 
-done93:
+done122:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -1653,17 +2129,17 @@ TEXT ·sumRowsAVX512(SB), NOSPLIT, $0-32
 	MOVQ  DX, DI
 	SHRQ  $0x02, DI
 	TESTQ DI, DI
-	JLE   repeated95
+	JLE   repeated124
 
-repeat94:
+repeat123:
 	LEAQ (CX)(BX*4), R8
 	LEAQ (R8)(BX*4), R9
 	LEAQ (R9)(BX*4), R10
 	XORQ R11, R11
 	CMPQ R11, SI
-	JGE  tail97
+	JGE  tail126
 
-vector96:
+vector125:
 	VMOVUPS (CX)(R11*4), Z0
 	VMOVUPS (R9)(R11*4), Z1
 	VMOVUPS (R8)(R11*4), Z2
@@ -1676,11 +2152,11 @@ vector96:
 	VMOVUPS Z1, (AX)(R11*4)
 	ADDQ    $+16, R11
 	CMPQ    R11, SI
-	JL      vector96
+	JL      vector125
 
-tail97:
+tail126:
 	CMPQ      R11, BX
-	JGE       done98
+	JGE       done127
 	VMOVUPS.Z (CX)(R11*4), K1, Z0
 	VMOVUPS.Z (R9)(R11*4), K1, Z1
 	VMOVUPS.Z (R8)(R11*4), K1, Z2
@@ -1692,44 +2168,44 @@ tail97:
 	VADDPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(R11*4)
 
-done98:
+done127:
 	LEAQ (R10)(BX*4), CX
 	DECQ DI
-	JNZ  repeat94
+	JNZ  repeat123
 
-repeated95:
+repeated124:
 	ANDQ  $+3, DX
 	TESTQ DX, DX
-	JLE   repeated100
+	JLE   repeated129
 
-repeat99:
+repeat128:
 	XORQ DI, DI
 	CMPQ DI, SI
-	JGE  tail102
+	JGE  tail131
 
-vector101:
+vector130:
 	VMOVUPS (AX)(DI*4), Z0
 	VMOVUPS (CX)(DI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      vector101
+	JL      vector130
 
-tail102:
+tail131:
 	CMPQ      DI, BX
-	JGE       done103
+	JGE       done132
 	VMOVUPS.Z (AX)(DI*4), K1, Z0
 	VMOVUPS.Z (CX)(DI*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(DI*4)
 
-done103:
+done132:
 	LEAQ (CX)(BX*4), CX
 	DECQ DX
-	JNZ  repeat99
+	JNZ  repeat128
 
-repeated100:
+repeated129:
 	VZEROUPPER
 	RET
 
@@ -1761,9 +2237,9 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail105
+	JGE          tail134
 
-vector104:
+vector133:
 	VMOVUPS      (CX)(SI*4), Z13
 	VMULPS       Z13, Z13, Z14
 	VFMADD213PS  Z11, Z12, Z14
@@ -1787,11 +2263,11 @@ vector104:
 	VMOVUPS      Z13, (AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           vector104
+	JL           vector133
 
-tail105:
+tail134:
 	CMPQ         SI, DX
-	JGE          done106
+	JGE          done135
 	VMOVUPS.Z    (CX)(SI*4), K1, Z13
 	VMULPS       Z13, Z13, Z14
 	VFMADD213PS  Z11, Z12, Z14
@@ -1814,7 +2290,7 @@ tail105:
 	VDIVPS       Z14, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*4)
 
-done106:
+done135:
 	VZEROUPPER
 	RET
 
@@ -1850,9 +2326,9 @@ TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
 	KMOVW        R8, K1
 	XORQ         DI, DI
 	CMPQ         DI, SI
-	JGE          tail108
+	JGE          tail137
 
-vector107:
+vector136:
 	VMOVUPS      (CX)(DI*4), Z16
 	VMULPS       Z16, Z16, Z17
 	VANDPS       Z11, Z16, Z18
@@ -1888,11 +2364,11 @@ vector107:
 	VMOVUPS      Z20, (AX)(DI*4)
 	ADDQ         $+16, DI
 	CMPQ         DI, SI
-	JL           vector107
+	JL           vector136
 
-tail108:
+tail137:
 	CMPQ         DI, BX
-	JGE          done109
+	JGE          done138
 	VMOVUPS.Z    (CX)(DI*4), K1, Z16
 	VMULPS       Z16, Z16, Z17
 	VANDPS       Z11, Z16, Z11
@@ -1927,7 +2403,7 @@ tail108:
 	VMULPS       Z0, Z21, Z21
 	VMOVUPS      Z21, K1, (AX)(DI*4)
 
-done109:
+done138:
 	VZEROUPPER
 	RET
 
@@ -1950,19 +2426,19 @@ TEXT ·layerNormAVX512(SB), NOSPLIT, $0-56
 	BZHIQ        R9, R10, R10
 	KMOVW        R10, K1
 	TESTQ        SI, SI
-	JLE          repeated111
+	JLE          repeated140
 
-repeat110:
+repeat139:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	XORQ   R9, R9
 
-group112:
+group141:
 	LEAQ    64(R9), R10
 	CMPQ    R10, DI
-	JG      groups_done113
+	JG      groups_done142
 	VMOVUPS (CX)(R9*4), Z6
 	VADDPS  Z6, Z2, Z2
 	VMOVUPS 64(CX)(R9*4), Z6
@@ -1972,26 +2448,26 @@ group112:
 	VMOVUPS 192(CX)(R9*4), Z6
 	VADDPS  Z6, Z5, Z5
 	MOVQ    R10, R9
-	JMP     group112
+	JMP     group141
 
-groups_done113:
+groups_done142:
 	CMPQ R9, R8
-	JGE  tail115
+	JGE  tail144
 
-vector114:
+vector143:
 	VMOVUPS (CX)(R9*4), Z6
 	VADDPS  Z6, Z2, Z2
 	ADDQ    $+16, R9
 	CMPQ    R9, R8
-	JL      vector114
+	JL      vector143
 
-tail115:
+tail144:
 	CMPQ      R9, DI
-	JGE       done116
+	JGE       done145
 	VMOVUPS.Z (CX)(R9*4), K1, Z6
 	VADDPS    Z6, Z2, Z2
 
-done116:
+done145:
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z3, Z2, Z2
@@ -2011,10 +2487,10 @@ done116:
 	VXORPS        Z6, Z6, Z6
 	XORQ          R9, R9
 
-group117:
+group146:
 	LEAQ        64(R9), R10
 	CMPQ        R10, DI
-	JG          groups_done118
+	JG          groups_done147
 	VMOVUPS     (CX)(R9*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
@@ -2028,29 +2504,29 @@ group117:
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z6
 	MOVQ        R10, R9
-	JMP         group117
+	JMP         group146
 
-groups_done118:
+groups_done147:
 	CMPQ R9, R8
-	JGE  tail120
+	JGE  tail149
 
-vector119:
+vector148:
 	VMOVUPS     (CX)(R9*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
 	ADDQ        $+16, R9
 	CMPQ        R9, R8
-	JL          vector119
+	JL          vector148
 
-tail120:
+tail149:
 	CMPQ        R9, DI
-	JGE         done121
+	JGE         done150
 	VMOVUPS.Z   (CX)(R9*4), K1, Z7
 	VSUBPS      Z2, Z7, Z7
 	VMOVAPS.Z   Z7, K1, Z7
 	VFMADD231PS Z7, Z7, Z3
 
-done121:
+done150:
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z6, Z4, Z4
 	VADDPS        Z4, Z3, Z3
@@ -2069,9 +2545,9 @@ done121:
 	VBROADCASTSS  X3, Z3
 	XORQ          R9, R9
 	CMPQ          R9, R8
-	JGE           tail123
+	JGE           tail152
 
-vector122:
+vector151:
 	VMOVUPS     (CX)(R9*4), Z4
 	VSUBPS      Z2, Z4, Z4
 	VMULPS      Z3, Z4, Z4
@@ -2081,11 +2557,11 @@ vector122:
 	VMOVUPS     Z4, (AX)(R9*4)
 	ADDQ        $+16, R9
 	CMPQ        R9, R8
-	JL          vector122
+	JL          vector151
 
-tail123:
+tail152:
 	CMPQ        R9, DI
-	JGE         done124
+	JGE         done153
 	VMOVUPS.Z   (CX)(R9*4), K1, Z4
 	VSUBPS      Z2, Z4, Z4
 	VMULPS      Z3, Z4, Z4
@@ -2094,13 +2570,13 @@ tail123:
 	VFMADD213PS Z2, Z3, Z4
 	VMOVUPS     Z4, K1, (AX)(R9*4)
 
-done124:
+done153:
 	LEAQ (CX)(DI*4), CX
 	LEAQ (AX)(DI*4), AX
 	DECQ SI
-	JNZ  repeat110
+	JNZ  repeat139
 
-repeated111:
+repeated140:
 	VZEROUPPER
 	RET
 
@@ -2125,19 +2601,19 @@ TEXT ·layerNormGradAVX512(SB), NOSPLIT, $0-72
 	BZHIQ        R11, R12, R12
 	KMOVW        R12, K1
 	TESTQ        R8, R8
-	JLE          repeated126
+	JLE          repeated155
 
-repeat125:
+repeat154:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	XORQ   R11, R11
 
-group127:
+group156:
 	LEAQ    64(R11), R12
 	CMPQ    R12, R9
-	JG      groups_done128
+	JG      groups_done157
 	VMOVUPS (BX)(R11*4), Z6
 	VADDPS  Z6, Z2, Z2
 	VMOVUPS 64(BX)(R11*4), Z6
@@ -2147,26 +2623,26 @@ group127:
 	VMOVUPS 192(BX)(R11*4), Z6
 	VADDPS  Z6, Z5, Z5
 	MOVQ    R12, R11
-	JMP     group127
+	JMP     group156
 
-groups_done128:
+groups_done157:
 	CMPQ R11, R10
-	JGE  tail130
+	JGE  tail159
 
-vector129:
+vector158:
 	VMOVUPS (BX)(R11*4), Z6
 	VADDPS  Z6, Z2, Z2
 	ADDQ    $+16, R11
 	CMPQ    R11, R10
-	JL      vector129
+	JL      vector158
 
-tail130:
+tail159:
 	CMPQ      R11, R9
-	JGE       done131
+	JGE       done160
 	VMOVUPS.Z (BX)(R11*4), K1, Z6
 	VADDPS    Z6, Z2, Z2
 
-done131:
+done160:
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z3, Z2, Z2
@@ -2186,10 +2662,10 @@ done131:
 	VXORPS        Z6, Z6, Z6
 	XORQ          R11, R11
 
-group132:
+group161:
 	LEAQ        64(R11), R12
 	CMPQ        R12, R9
-	JG          groups_done133
+	JG          groups_done162
 	VMOVUPS     (BX)(R11*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
@@ -2203,29 +2679,29 @@ group132:
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z6
 	MOVQ        R12, R11
-	JMP         group132
+	JMP         group161
 
-groups_done133:
+groups_done162:
 	CMPQ R11, R10
-	JGE  tail135
+	JGE  tail164
 
-vector134:
+vector163:
 	VMOVUPS     (BX)(R11*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
 	ADDQ        $+16, R11
 	CMPQ        R11, R10
-	JL          vector134
+	JL          vector163
 
-tail135:
+tail164:
 	CMPQ        R11, R9
-	JGE         done136
+	JGE         done165
 	VMOVUPS.Z   (BX)(R11*4), K1, Z7
 	VSUBPS      Z2, Z7, Z7
 	VMOVAPS.Z   Z7, K1, Z7
 	VFMADD231PS Z7, Z7, Z3
 
-done136:
+done165:
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z6, Z4, Z4
 	VADDPS        Z4, Z3, Z3
@@ -2246,9 +2722,9 @@ done136:
 	VXORPS        Z5, Z5, Z5
 	XORQ          R11, R11
 	CMPQ          R11, R10
-	JGE           tail138
+	JGE           tail167
 
-vector137:
+vector166:
 	VMOVUPS     (BX)(R11*4), Z6
 	VSUBPS      Z2, Z6, Z6
 	VMULPS      Z3, Z6, Z6
@@ -2265,11 +2741,11 @@ vector137:
 	VFMADD231PS Z7, Z6, Z5
 	ADDQ        $+16, R11
 	CMPQ        R11, R10
-	JL          vector137
+	JL          vector166
 
-tail138:
+tail167:
 	CMPQ        R11, R9
-	JGE         done139
+	JGE         done168
 	VMOVUPS.Z   (BX)(R11*4), K1, Z6
 	VSUBPS      Z2, Z6, Z6
 	VMULPS      Z3, Z6, Z6
@@ -2285,7 +2761,7 @@ tail138:
 	VADDPS      Z7, Z4, Z4
 	VFMADD231PS Z7, Z6, Z5
 
-done139:
+done168:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VADDPS        Y4, Y6, Y6
 	VEXTRACTF32X4 $0x01, Y6, X4
@@ -2308,9 +2784,9 @@ done139:
 	VBROADCASTSS  X6, Z5
 	XORQ          R11, R11
 	CMPQ          R11, R10
-	JGE           tail141
+	JGE           tail170
 
-vector140:
+vector169:
 	VMOVUPS      (BX)(R11*4), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMULPS       Z3, Z6, Z6
@@ -2323,11 +2799,11 @@ vector140:
 	VMOVUPS      Z7, (AX)(R11*4)
 	ADDQ         $+16, R11
 	CMPQ         R11, R10
-	JL           vector140
+	JL           vector169
 
-tail141:
+tail170:
 	CMPQ         R11, R9
-	JGE          done142
+	JGE          done171
 	VMOVUPS.Z    (BX)(R11*4), K1, Z6
 	VSUBPS       Z2, Z6, Z6
 	VMULPS       Z3, Z6, Z6
@@ -2339,14 +2815,483 @@ tail141:
 	VMULPS       Z3, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(R11*4)
 
-done142:
+done171:
 	LEAQ (BX)(R9*4), BX
 	LEAQ (DI)(R9*4), DI
 	LEAQ (AX)(R9*4), AX
 	DECQ R8
-	JNZ  repeat125
+	JNZ  repeat154
 
-repeated126:
+repeated155:
+	VZEROUPPER
+	RET
+
+// func rmsNormAVX512(dst *float32, x *float32, gamma *float32, rows int, c int, epsilon float32, inverse float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·rmsNormAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         gamma+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS epsilon+40(FP), Z0
+	VBROADCASTSS inverse+44(FP), Z1
+	MOVQ         SI, DI
+	ANDQ         $-16, DI
+	MOVQ         SI, R8
+	SUBQ         DI, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	TESTQ        BX, BX
+	JLE          repeated173
+
+repeat172:
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	XORQ   R8, R8
+
+group174:
+	LEAQ        64(R8), R9
+	CMPQ        R9, SI
+	JG          groups_done175
+	VMOVUPS     (CX)(R8*4), Z6
+	VFMADD231PS Z6, Z6, Z2
+	VMOVUPS     64(CX)(R8*4), Z6
+	VFMADD231PS Z6, Z6, Z3
+	VMOVUPS     128(CX)(R8*4), Z6
+	VFMADD231PS Z6, Z6, Z4
+	VMOVUPS     192(CX)(R8*4), Z6
+	VFMADD231PS Z6, Z6, Z5
+	MOVQ        R9, R8
+	JMP         group174
+
+groups_done175:
+	CMPQ R8, DI
+	JGE  tail177
+
+vector176:
+	VMOVUPS     (CX)(R8*4), Z6
+	VFMADD231PS Z6, Z6, Z2
+	ADDQ        $+16, R8
+	CMPQ        R8, DI
+	JL          vector176
+
+tail177:
+	CMPQ        R8, SI
+	JGE         done178
+	VMOVUPS.Z   (CX)(R8*4), K1, Z6
+	VFMADD231PS Z6, Z6, Z2
+
+done178:
+	VADDPS        Z4, Z2, Z2
+	VADDPS        Z5, Z3, Z3
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X3, X2, X3
+	VPERMILPS     $0x4e, X3, X2
+	VADDPS        X2, X3, X3
+	VPERMILPS     $0xb1, X3, X2
+	VADDPS        X2, X3, X3
+	VFMADD213SS   X0, X1, X3
+	VSQRTSS       X3, X3, X3
+	VBROADCASTSS  lanes_3f800000<>+0(SB), Z2
+	VDIVSS        X3, X2, X2
+	VBROADCASTSS  X2, Z2
+	XORQ          R8, R8
+	CMPQ          R8, DI
+	JGE           tail180
+
+vector179:
+	VMOVUPS (CX)(R8*4), Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS (DX)(R8*4), Z4
+	VMULPS  Z4, Z3, Z3
+	VMOVUPS Z3, (AX)(R8*4)
+	ADDQ    $+16, R8
+	CMPQ    R8, DI
+	JL      vector179
+
+tail180:
+	CMPQ      R8, SI
+	JGE       done181
+	VMOVUPS.Z (CX)(R8*4), K1, Z3
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS.Z (DX)(R8*4), K1, Z2
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)(R8*4)
+
+done181:
+	LEAQ (CX)(SI*4), CX
+	LEAQ (AX)(SI*4), AX
+	DECQ BX
+	JNZ  repeat172
+
+repeated173:
+	VZEROUPPER
+	RET
+
+// func rmsNormGradAVX512(dx *float32, dgamma *float32, x *float32, gamma *float32, dy *float32, rows int, c int, epsilon float32, inverse float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·rmsNormGradAVX512(SB), NOSPLIT, $0-64
+	MOVQ         dx+0(FP), AX
+	MOVQ         dgamma+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         gamma+24(FP), BX
+	MOVQ         dy+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	MOVQ         c+48(FP), R8
+	VBROADCASTSS epsilon+56(FP), Z0
+	VBROADCASTSS inverse+60(FP), Z1
+	MOVQ         R8, R9
+	ANDQ         $-16, R9
+	MOVQ         R8, R10
+	SUBQ         R9, R10
+	MOVQ         $-1, R11
+	BZHIQ        R10, R11, R11
+	KMOVW        R11, K1
+	TESTQ        DI, DI
+	JLE          repeated183
+
+repeat182:
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	XORQ   R10, R10
+
+group184:
+	LEAQ        64(R10), R11
+	CMPQ        R11, R8
+	JG          groups_done185
+	VMOVUPS     (DX)(R10*4), Z6
+	VFMADD231PS Z6, Z6, Z2
+	VMOVUPS     64(DX)(R10*4), Z6
+	VFMADD231PS Z6, Z6, Z3
+	VMOVUPS     128(DX)(R10*4), Z6
+	VFMADD231PS Z6, Z6, Z4
+	VMOVUPS     192(DX)(R10*4), Z6
+	VFMADD231PS Z6, Z6, Z5
+	MOVQ        R11, R10
+	JMP         group184
+
+groups_done185:
+	CMPQ R10, R9
+	JGE  tail187
+
+vector186:
+	VMOVUPS     (DX)(R10*4), Z6
+	VFMADD231PS Z6, Z6, Z2
+	ADDQ        $+16, R10
+	CMPQ        R10, R9
+	JL          vector186
+
+tail187:
+	CMPQ        R10, R8
+	JGE         done188
+	VMOVUPS.Z   (DX)(R10*4), K1, Z6
+	VFMADD231PS Z6, Z6, Z2
+
+done188:
+	VADDPS        Z4, Z2, Z2
+	VADDPS        Z5, Z3, Z3
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X3, X2, X3
+	VPERMILPS     $0x4e, X3, X2
+	VADDPS        X2, X3, X3
+	VPERMILPS     $0xb1, X3, X2
+	VADDPS        X2, X3, X3
+	VFMADD213SS   X0, X1, X3
+	VSQRTSS       X3, X3, X3
+	VBROADCASTSS  lanes_3f800000<>+0(SB), Z2
+	VDIVSS        X3, X2, X2
+	VBROADCASTSS  X2, Z2
+	VXORPS        Z3, Z3, Z3
+	XORQ          R10, R10
+	CMPQ          R10, R9
+	JGE           tail190
+
+vector189:
+	VMOVUPS     (DX)(R10*4), Z4
+	VMULPS      Z2, Z4, Z4
+	VMOVUPS     (SI)(R10*4), Z5
+	VMOVUPS     (CX)(R10*4), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS     Z6, (CX)(R10*4)
+	VMOVUPS     (BX)(R10*4), Z6
+	VMULPS      Z6, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $+16, R10
+	CMPQ        R10, R9
+	JL          vector189
+
+tail190:
+	CMPQ        R10, R8
+	JGE         done191
+	VMOVUPS.Z   (DX)(R10*4), K1, Z4
+	VMULPS      Z2, Z4, Z4
+	VMOVUPS.Z   (SI)(R10*4), K1, Z5
+	VMOVUPS.Z   (CX)(R10*4), K1, Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS     Z6, K1, (CX)(R10*4)
+	VMOVUPS.Z   (BX)(R10*4), K1, Z6
+	VMULPS      Z6, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done191:
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y3, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X3
+	VADDPS        X4, X3, X4
+	VPERMILPS     $0x4e, X4, X3
+	VADDPS        X3, X4, X4
+	VPERMILPS     $0xb1, X4, X3
+	VADDPS        X3, X4, X4
+	VMULSS        X1, X4, X4
+	VBROADCASTSS  X4, Z3
+	XORQ          R10, R10
+	CMPQ          R10, R9
+	JGE           tail193
+
+vector192:
+	VMOVUPS      (DX)(R10*4), Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      (SI)(R10*4), Z5
+	VMOVUPS      (BX)(R10*4), Z6
+	VMULPS       Z6, Z5, Z5
+	VFNMADD231PS Z4, Z3, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, (AX)(R10*4)
+	ADDQ         $+16, R10
+	CMPQ         R10, R9
+	JL           vector192
+
+tail193:
+	CMPQ         R10, R8
+	JGE          done194
+	VMOVUPS.Z    (DX)(R10*4), K1, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS.Z    (SI)(R10*4), K1, Z5
+	VMOVUPS.Z    (BX)(R10*4), K1, Z6
+	VMULPS       Z6, Z5, Z5
+	VFNMADD231PS Z4, Z3, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, K1, (AX)(R10*4)
+
+done194:
+	LEAQ (DX)(R8*4), DX
+	LEAQ (SI)(R8*4), SI
+	LEAQ (AX)(R8*4), AX
+	DECQ DI
+	JNZ  repeat182
+
+repeated183:
+	VZEROUPPER
+	RET
+
+// func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·swiGLUAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         gate+8(FP), CX
+	MOVQ         up+16(FP), DX
+	VBROADCASTSS lanes_42b20000<>+0(SB), Z0
+	VBROADCASTSS lanes_c2d00000<>+0(SB), Z1
+	VBROADCASTSS lanes_3fb8aa3b<>+0(SB), Z2
+	VBROADCASTSS lanes_3f318000<>+0(SB), Z3
+	VBROADCASTSS lanes_b95e8083<>+0(SB), Z4
+	VBROADCASTSS lanes_3f800000<>+0(SB), Z5
+	VBROADCASTSS lanes_3efffffe<>+0(SB), Z6
+	VBROADCASTSS lanes_3e2aaa48<>+0(SB), Z7
+	VBROADCASTSS lanes_3d2aac7a<>+0(SB), Z8
+	VBROADCASTSS lanes_3c091d36<>+0(SB), Z9
+	VBROADCASTSS lanes_3ab511a9<>+0(SB), Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         n+24(FP), BX
+	MOVQ         BX, SI
+	ANDQ         $-16, SI
+	MOVQ         BX, DI
+	SUBQ         SI, DI
+	MOVQ         $-1, R8
+	BZHIQ        DI, R8, R8
+	KMOVW        R8, K1
+	XORQ         DI, DI
+	CMPQ         DI, SI
+	JGE          tail196
+
+vector195:
+	VMOVUPS      (CX)(DI*4), Z12
+	VSUBPS       Z12, Z11, Z13
+	VMINPS       Z13, Z0, Z13
+	VMAXPS       Z13, Z1, Z13
+	VMULPS       Z2, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VFNMADD231PS Z3, Z14, Z13
+	VFNMADD231PS Z4, Z14, Z13
+	VMOVUPS      Z10, Z15
+	VFMADD213PS  Z9, Z13, Z15
+	VFMADD213PS  Z8, Z13, Z15
+	VFMADD213PS  Z7, Z13, Z15
+	VFMADD213PS  Z6, Z13, Z15
+	VFMADD213PS  Z5, Z13, Z15
+	VFMADD213PS  Z5, Z13, Z15
+	VSCALEFPS    Z14, Z15, Z13
+	VADDPS       Z5, Z13, Z13
+	VDIVPS       Z13, Z12, Z12
+	VMOVUPS      (DX)(DI*4), Z13
+	VMULPS       Z13, Z12, Z12
+	VMOVUPS      Z12, (AX)(DI*4)
+	ADDQ         $+16, DI
+	CMPQ         DI, SI
+	JL           vector195
+
+tail196:
+	CMPQ         DI, BX
+	JGE          done197
+	VMOVUPS.Z    (CX)(DI*4), K1, Z12
+	VSUBPS       Z12, Z11, Z11
+	VMINPS       Z11, Z0, Z11
+	VMAXPS       Z11, Z1, Z11
+	VMULPS       Z2, Z11, Z0
+	VRNDSCALEPS  $0x08, Z0, Z0
+	VFNMADD231PS Z3, Z0, Z11
+	VFNMADD231PS Z4, Z0, Z11
+	VMOVUPS      Z10, Z1
+	VFMADD213PS  Z9, Z11, Z1
+	VFMADD213PS  Z8, Z11, Z1
+	VFMADD213PS  Z7, Z11, Z1
+	VFMADD213PS  Z6, Z11, Z1
+	VFMADD213PS  Z5, Z11, Z1
+	VFMADD213PS  Z5, Z11, Z1
+	VSCALEFPS    Z0, Z1, Z11
+	VADDPS       Z5, Z11, Z11
+	VDIVPS       Z11, Z12, Z12
+	VMOVUPS.Z    (DX)(DI*4), K1, Z0
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, K1, (AX)(DI*4)
+
+done197:
+	VZEROUPPER
+	RET
+
+// func swiGLUGradAVX512(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·swiGLUGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dgate+0(FP), AX
+	MOVQ         dup+8(FP), CX
+	MOVQ         dy+32(FP), DX
+	MOVQ         gate+16(FP), BX
+	MOVQ         up+24(FP), SI
+	VBROADCASTSS lanes_42b20000<>+0(SB), Z0
+	VBROADCASTSS lanes_c2d00000<>+0(SB), Z1
+	VBROADCASTSS lanes_3fb8aa3b<>+0(SB), Z2
+	VBROADCASTSS lanes_3f318000<>+0(SB), Z3
+	VBROADCASTSS lanes_b95e8083<>+0(SB), Z4
+	VBROADCASTSS lanes_3f800000<>+0(SB), Z5
+	VBROADCASTSS lanes_3efffffe<>+0(SB), Z6
+	VBROADCASTSS lanes_3e2aaa48<>+0(SB), Z7
+	VBROADCASTSS lanes_3d2aac7a<>+0(SB), Z8
+	VBROADCASTSS lanes_3c091d36<>+0(SB), Z9
+	VBROADCASTSS lanes_3ab511a9<>+0(SB), Z10
+	VBROADCASTSS lanes_7fffffff<>+0(SB), Z11
+	VXORPS       Z12, Z12, Z12
+	MOVQ         n+40(FP), DI
+	MOVQ         DI, R8
+	ANDQ         $-16, R8
+	MOVQ         DI, R9
+	SUBQ         R8, R9
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	XORQ         R9, R9
+	CMPQ         R9, R8
+	JGE          tail199
+
+vector198:
+	VMOVUPS      (BX)(R9*4), Z13
+	VANDPS       Z11, Z13, Z14
+	VSUBPS       Z14, Z12, Z14
+	VMINPS       Z14, Z0, Z14
+	VMAXPS       Z14, Z1, Z14
+	VMULPS       Z2, Z14, Z15
+	VRNDSCALEPS  $0x08, Z15, Z15
+	VFNMADD231PS Z3, Z15, Z14
+	VFNMADD231PS Z4, Z15, Z14
+	VMOVUPS      Z10, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VFMADD213PS  Z6, Z14, Z16
+	VFMADD213PS  Z5, Z14, Z16
+	VFMADD213PS  Z5, Z14, Z16
+	VSCALEFPS    Z15, Z16, Z14
+	VADDPS       Z5, Z14, Z16
+	VMOVUPS      Z5, Z15
+	VDIVPS       Z16, Z15, Z15
+	VMULPS       Z14, Z15, Z16
+	VPMOVD2M     Z13, K2
+	VBLENDMPS    Z16, Z15, K2, Z17
+	VPMOVD2M     Z13, K2
+	VBLENDMPS    Z15, Z16, K2, Z18
+	VMULPS       Z17, Z13, Z13
+	VFMADD231PS  Z13, Z18, Z17
+	VMOVUPS      (DX)(R9*4), Z14
+	VMULPS       Z14, Z13, Z13
+	VMOVUPS      (SI)(R9*4), Z15
+	VMULPS       Z15, Z14, Z14
+	VMULPS       Z14, Z17, Z17
+	VMOVUPS      Z13, (CX)(R9*4)
+	VMOVUPS      Z17, (AX)(R9*4)
+	ADDQ         $+16, R9
+	CMPQ         R9, R8
+	JL           vector198
+
+tail199:
+	CMPQ         R9, DI
+	JGE          done200
+	VMOVUPS.Z    (BX)(R9*4), K1, Z13
+	VANDPS       Z11, Z13, Z11
+	VSUBPS       Z11, Z12, Z11
+	VMINPS       Z11, Z0, Z11
+	VMAXPS       Z11, Z1, Z11
+	VMULPS       Z2, Z11, Z0
+	VRNDSCALEPS  $0x08, Z0, Z0
+	VFNMADD231PS Z3, Z0, Z11
+	VFNMADD231PS Z4, Z0, Z11
+	VMOVUPS      Z10, Z1
+	VFMADD213PS  Z9, Z11, Z1
+	VFMADD213PS  Z8, Z11, Z1
+	VFMADD213PS  Z7, Z11, Z1
+	VFMADD213PS  Z6, Z11, Z1
+	VFMADD213PS  Z5, Z11, Z1
+	VFMADD213PS  Z5, Z11, Z1
+	VSCALEFPS    Z0, Z1, Z11
+	VADDPS       Z5, Z11, Z0
+	VMOVUPS      Z5, Z1
+	VDIVPS       Z0, Z1, Z1
+	VMULPS       Z11, Z1, Z0
+	VPMOVD2M     Z13, K2
+	VBLENDMPS    Z0, Z1, K2, Z19
+	VPMOVD2M     Z13, K2
+	VBLENDMPS    Z1, Z0, K2, Z20
+	VMULPS       Z19, Z13, Z13
+	VFMADD231PS  Z13, Z20, Z19
+	VMOVUPS.Z    (DX)(R9*4), K1, Z0
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS.Z    (SI)(R9*4), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMULPS       Z0, Z19, Z19
+	VMOVUPS      Z13, K1, (CX)(R9*4)
+	VMOVUPS      Z19, K1, (AX)(R9*4)
+
+done200:
 	VZEROUPPER
 	RET
 
@@ -2368,16 +3313,16 @@ TEXT ·rotaryAVX512(SB), NOSPLIT, $0-52
 	BZHIQ        R9, R10, R10
 	KMOVW        R10, K1
 	TESTQ        SI, SI
-	JLE          repeated144
+	JLE          repeated202
 
-repeat143:
+repeat201:
 	LEAQ (AX)(DI*4), R9
 	LEAQ (CX)(DI*4), R10
 	XORQ R11, R11
 	CMPQ R11, R8
-	JGE  tail146
+	JGE  tail204
 
-vector145:
+vector203:
 	VMOVUPS     (CX)(R11*4), Z1
 	VMOVUPS     (R10)(R11*4), Z2
 	VMOVUPS     (DX)(R11*4), Z3
@@ -2391,11 +3336,11 @@ vector145:
 	VMOVUPS     Z1, (R9)(R11*4)
 	ADDQ        $+16, R11
 	CMPQ        R11, R8
-	JL          vector145
+	JL          vector203
 
-tail146:
+tail204:
 	CMPQ        R11, DI
-	JGE         done147
+	JGE         done205
 	VMOVUPS.Z   (CX)(R11*4), K1, Z1
 	VMOVUPS.Z   (R10)(R11*4), K1, Z2
 	VMOVUPS.Z   (DX)(R11*4), K1, Z3
@@ -2408,13 +3353,13 @@ tail146:
 	VMOVUPS     Z5, K1, (AX)(R11*4)
 	VMOVUPS     Z1, K1, (R9)(R11*4)
 
-done147:
+done205:
 	LEAQ (R9)(DI*4), AX
 	LEAQ (R10)(DI*4), CX
 	DECQ SI
-	JNZ  repeat143
+	JNZ  repeat201
 
-repeated144:
+repeated202:
 	VZEROUPPER
 	RET
 
@@ -2437,10 +3382,10 @@ TEXT ·maximumAVX512(SB), NOSPLIT, $0-20
 	KMOVW        SI, K1
 	XORQ         BX, BX
 
-group148:
+group206:
 	LEAQ    64(BX), SI
 	CMPQ    SI, CX
-	JG      groups_done149
+	JG      groups_done207
 	VMOVUPS (AX)(BX*4), Z5
 	VMAXPS  Z5, Z1, Z1
 	VMOVUPS 64(AX)(BX*4), Z5
@@ -2450,27 +3395,27 @@ group148:
 	VMOVUPS 192(AX)(BX*4), Z5
 	VMAXPS  Z5, Z4, Z4
 	MOVQ    SI, BX
-	JMP     group148
+	JMP     group206
 
-groups_done149:
+groups_done207:
 	CMPQ BX, DX
-	JGE  tail151
+	JGE  tail209
 
-vector150:
+vector208:
 	VMOVUPS (AX)(BX*4), Z5
 	VMAXPS  Z5, Z1, Z1
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      vector150
+	JL      vector208
 
-tail151:
+tail209:
 	CMPQ      BX, CX
-	JGE       done152
+	JGE       done210
 	VMOVUPS.Z (AX)(BX*4), K1, Z5
 	VBLENDMPS Z5, Z0, K1, Z5
 	VMAXPS    Z5, Z1, Z1
 
-done152:
+done210:
 	VMAXPS        Z2, Z1, Z1
 	VMAXPS        Z3, Z1, Z1
 	VMAXPS        Z4, Z1, Z1
@@ -2514,9 +3459,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-28
 	KMOVW        SI, K1
 	XORQ         BX, BX
 	CMPQ         BX, DX
-	JGE          tail154
+	JGE          tail212
 
-vector153:
+vector211:
 	VMOVUPS      (AX)(BX*4), Z14
 	VSUBPS       Z0, Z14, Z14
 	VMINPS       Z14, Z1, Z14
@@ -2536,11 +3481,11 @@ vector153:
 	VADDPS       Z14, Z12, Z12
 	ADDQ         $+16, BX
 	CMPQ         BX, DX
-	JL           vector153
+	JL           vector211
 
-tail154:
+tail212:
 	CMPQ         BX, CX
-	JGE          done155
+	JGE          done213
 	VMOVUPS.Z    (AX)(BX*4), K1, Z14
 	VBLENDMPS    Z14, Z13, K1, Z14
 	VSUBPS       Z0, Z14, Z14
@@ -2560,7 +3505,7 @@ tail154:
 	VSCALEFPS    Z0, Z1, Z14
 	VADDPS       Z14, Z12, Z12
 
-done155:
+done213:
 	VEXTRACTF64X4 $0x01, Z12, Y0
 	VADDPS        Y12, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -2601,9 +3546,9 @@ TEXT ·scaledExpAVX512(SB), NOSPLIT, $0-32
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail157
+	JGE          tail215
 
-vector156:
+vector214:
 	VMOVUPS      (CX)(SI*4), Z13
 	VSUBPS       Z0, Z13, Z13
 	VMINPS       Z13, Z2, Z13
@@ -2624,11 +3569,11 @@ vector156:
 	VMOVUPS      Z13, (AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           vector156
+	JL           vector214
 
-tail157:
+tail215:
 	CMPQ         SI, DX
-	JGE          done158
+	JGE          done216
 	VMOVUPS.Z    (CX)(SI*4), K1, Z13
 	VSUBPS       Z0, Z13, Z13
 	VMINPS       Z13, Z2, Z13
@@ -2648,7 +3593,7 @@ tail157:
 	VMULPS       Z1, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*4)
 
-done158:
+done216:
 	VZEROUPPER
 	RET
 
@@ -2678,9 +3623,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-76
 	KMOVW        R9, K1
 	XORQ         R8, R8
 	CMPQ         R8, DI
-	JGE          tail160
+	JGE          tail218
 
-vector159:
+vector217:
 	VMOVUPS     (BX)(R8*4), Z9
 	VMULPS      Z0, Z9, Z9
 	VMOVUPS     (CX)(R8*4), Z11
@@ -2702,11 +3647,11 @@ vector159:
 	VMOVUPS     Z9, (AX)(R8*4)
 	ADDQ        $+16, R8
 	CMPQ        R8, DI
-	JL          vector159
+	JL          vector217
 
-tail160:
+tail218:
 	CMPQ        R8, SI
-	JGE         done161
+	JGE         done219
 	VMOVUPS.Z   (BX)(R8*4), K1, Z9
 	VMULPS      Z0, Z9, Z9
 	VMOVUPS.Z   (CX)(R8*4), K1, Z0
@@ -2727,7 +3672,7 @@ tail160:
 	VSUBPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (AX)(R8*4)
 
-done161:
+done219:
 	VZEROUPPER
 	RET
 
@@ -2747,25 +3692,25 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail163
+	JGE          tail221
 
-vector162:
+vector220:
 	VMOVUPS      (AX)(SI*4), Z1
 	VMOVUPS      (CX)(SI*4), Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, (AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           vector162
+	JL           vector220
 
-tail163:
+tail221:
 	CMPQ         SI, DX
-	JGE          done164
+	JGE          done222
 	VMOVUPS.Z    (AX)(SI*4), K1, Z1
 	VMOVUPS.Z    (CX)(SI*4), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(SI*4)
 
-done164:
+done222:
 	VZEROUPPER
 	RET

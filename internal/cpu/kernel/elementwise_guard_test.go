@@ -28,6 +28,10 @@ func TestElementwiseKernelsStayInsideTheirSlices(t *testing.T) {
 			s.SumRows(x, from, rows, n)
 			s.LayerNorm(dst, from, x, y, rows, n, epsilon)
 			s.LayerNormGrad(dst, x, y, from, z, dy, rows, n, epsilon)
+			s.RMSNorm(dst, from, x, rows, n, epsilon)
+			s.RMSNormGrad(dst, x, from, z, dy, rows, n, epsilon)
+			s.SwiGLU(dst, array(2*rows*n), rows, n)
+			s.SwiGLUGrad(array(2*rows*n), array(2*rows*n), dy, rows, n)
 			s.ScatterAdd(from, dy, []int32{4, 0, 4, 1, 2}, n)
 			targets := []int32{int32(n) - 1, 0, -1, 0, 0}
 			nll, lse, hit := array(rows), array(rows), array(rows)

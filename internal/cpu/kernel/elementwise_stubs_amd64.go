@@ -45,6 +45,28 @@ func layerNormAVX2(dst *float32, x *float32, gamma *float32, beta *float32, rows
 //go:noescape
 func layerNormGradAVX2(dx *float32, dgamma *float32, dbeta *float32, x *float32, gamma *float32, dy *float32, rows int, c int, epsilon float32, inverse float32)
 
+// rmsNormAVX2 computes dst = x·r·gamma, r = 1/√(mean(x²) + epsilon), for each row of x [rows, c]; inverse is 1/c.
+//
+//go:noescape
+func rmsNormAVX2(dst *float32, x *float32, gamma *float32, rows int, c int, epsilon float32, inverse float32)
+
+// rmsNormGradAVX2 computes with n = x·r and g = dy·gamma, for each row of x and dy [rows, c],
+// dx = r·(g - n·mean(g·n)), dgamma += dy·n; inverse is 1/c.
+//
+//go:noescape
+func rmsNormGradAVX2(dx *float32, dgamma *float32, x *float32, gamma *float32, dy *float32, rows int, c int, epsilon float32, inverse float32)
+
+// swiGLUAVX2 computes dst = gate/(1 + exp(-gate))·up.
+//
+//go:noescape
+func swiGLUAVX2(dst *float32, gate *float32, up *float32, n int)
+
+// swiGLUGradAVX2 computes with s = 1/(1 + exp(-gate)) dgate = dy·up·s·(1 + gate·(1 - s)) and dup = dy·gate·s.
+// dgate may be gate and dup may be up.
+//
+//go:noescape
+func swiGLUGradAVX2(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
 // rotaryAVX2 turns heads of 2·half components, one behind the other, by angles of cos and sin [half]:
 // with s = direction·sin, (a, b) becomes (a·cos - b·s, a·s + b·cos). dst may be x.
 //
@@ -117,6 +139,28 @@ func layerNormAVX512(dst *float32, x *float32, gamma *float32, beta *float32, ro
 //
 //go:noescape
 func layerNormGradAVX512(dx *float32, dgamma *float32, dbeta *float32, x *float32, gamma *float32, dy *float32, rows int, c int, epsilon float32, inverse float32)
+
+// rmsNormAVX512 computes dst = x·r·gamma, r = 1/√(mean(x²) + epsilon), for each row of x [rows, c]; inverse is 1/c.
+//
+//go:noescape
+func rmsNormAVX512(dst *float32, x *float32, gamma *float32, rows int, c int, epsilon float32, inverse float32)
+
+// rmsNormGradAVX512 computes with n = x·r and g = dy·gamma, for each row of x and dy [rows, c],
+// dx = r·(g - n·mean(g·n)), dgamma += dy·n; inverse is 1/c.
+//
+//go:noescape
+func rmsNormGradAVX512(dx *float32, dgamma *float32, x *float32, gamma *float32, dy *float32, rows int, c int, epsilon float32, inverse float32)
+
+// swiGLUAVX512 computes dst = gate/(1 + exp(-gate))·up.
+//
+//go:noescape
+func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
+
+// swiGLUGradAVX512 computes with s = 1/(1 + exp(-gate)) dgate = dy·up·s·(1 + gate·(1 - s)) and dup = dy·gate·s.
+// dgate may be gate and dup may be up.
+//
+//go:noescape
+func swiGLUGradAVX512(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
 
 // rotaryAVX512 turns heads of 2·half components, one behind the other, by angles of cos and sin [half]:
 // with s = direction·sin, (a, b) becomes (a·cos - b·s, a·s + b·cos). dst may be x.

@@ -47,6 +47,28 @@ func layerNormGradGo(dx, dgamma, dbeta, x, gamma, dy []float32, rows, c int, eps
 	}
 }
 
+func rmsNormGo(dst, x, gamma []float32, rows, c int, eps float32) {
+	ref.RMSNorm(dst, x, gamma, rows, c, float64(eps))
+}
+
+// rmsNormGradGo is ref.RMSNormGrad with the sums of gamma kept in their float32 destination.
+func rmsNormGradGo(dx, dgamma, x, gamma, dy []float32, rows, c int, eps float32) {
+	for i := range rows {
+		row, dyRow, dxRow := x[i*c:(i+1)*c], dy[i*c:(i+1)*c], dx[i*c:(i+1)*c]
+		r := 1 / math.Sqrt(ref.SumSquares(row)/float64(c)+float64(eps))
+		var mean float64
+		for j, v := range row {
+			n := float64(v) * r
+			mean += float64(dyRow[j]) * float64(gamma[j]) * n
+			dgamma[j] += float32(float64(dyRow[j]) * n)
+		}
+		mean /= float64(c)
+		for j, v := range row {
+			dxRow[j] = float32(r * (float64(dyRow[j])*float64(gamma[j]) - float64(v)*r*mean))
+		}
+	}
+}
+
 func sumRowsGo(dst, x []float32, rows, c int) {
 	for i := range rows {
 		ref.Add(dst[:c], dst, x[i*c:(i+1)*c])

@@ -102,6 +102,72 @@ func TestLayerNormSpoilsOnlyTheRowsWithNaN(t *testing.T) {
 	})
 }
 
+func TestRMSNormAndItsGradientMatchTheReference(t *testing.T) {
+	eachMatrix(t, func(a *arrays, s *Set, rows, c int, shape string) {
+		x, gamma, dy, dst := a.normal(rows*c, 2), a.normal(c, 1), a.normal(rows*c, 1), a.normal(rows*c, 1)
+		want, wantGamma := make([]float32, rows*c), make([]float32, c)
+		s.RMSNorm(dst, x, gamma, rows, c, epsilon)
+		ref.RMSNorm(want, x, gamma, rows, c, epsilon)
+		near(a.t, shape, dst, want, 0, 8*ulp) // a product of three numbers, each within some ulp
+
+		dgamma := a.normal(c, 1)
+		ref.RMSNormGrad(want, wantGamma, x, gamma, dy, rows, c, epsilon)
+		ref.Add(wantGamma, wantGamma, dgamma)
+		s.RMSNormGrad(dst, dgamma, x, gamma, dy, rows, c, epsilon)
+		// In a row of one or three elements that happen to be small, 1/√(mean square) enlarges what rounding leaves of a difference.
+		near(a.t, shape+": dx", dst, want, 64*ulp, 32*ulp)
+		near(a.t, shape+": dgamma", dgamma, wantGamma, 64*ulp, 16*ulp)
+	})
+}
+
+func TestRMSNormSpoilsOnlyTheRowsWithNaN(t *testing.T) {
+	eachSet(t, func(t *testing.T, s *Set) {
+		for _, c := range widths {
+			const rows = 3
+			a := newArrays(t)
+			x, gamma, dy, dgamma := a.normal(rows*c, 1), a.normal(c, 1), a.normal(rows*c, 1), a.normal(c, 0)
+			x[c+c-1] = float32(math.NaN())
+			dst, dx := a.normal(rows*c, 1), a.normal(rows*c, 1)
+			s.RMSNorm(dst, x, gamma, rows, c, epsilon)
+			s.RMSNormGrad(dx, dgamma, x, gamma, dy, rows, c, epsilon)
+			for i := range dst {
+				if row := i / c; (dst[i] != dst[i]) != (row == 1) || (dx[i] != dx[i]) != (row == 1) {
+					t.Fatalf("NaN in row 1 of %d columns: element %d of row %d is %v, its gradient %v", c, i%c, row, dst[i], dx[i])
+				}
+			}
+		}
+	})
+}
+
+func TestSwiGLUAndItsGradientMatchTheReference(t *testing.T) {
+	check := func(t *testing.T, s *Set, a *arrays, x, dy []float32, rows, hidden int, shape string) {
+		t.Helper()
+		dst, want := a.normal(rows*hidden, 1), make([]float32, rows*hidden)
+		s.SwiGLU(dst, x, rows, hidden)
+		ref.SwiGLU(want, x, rows, hidden)
+		// exp(-gate) inherits |gate| half ulp from its argument.
+		near(t, shape, dst, want, 2*ulp, 8*ulp)
+
+		dx, wantX := a.normal(2*rows*hidden, 1), make([]float32, 2*rows*hidden)
+		s.SwiGLUGrad(dx, x, dy, rows, hidden)
+		ref.SwiGLUGrad(wantX, x, dy, rows, hidden)
+		near(t, shape+": dx", dx, wantX, 8*ulp, 16*ulp)
+		s.SwiGLUGrad(x, x, dy, rows, hidden)
+		near(t, shape+": dx in place", x, dx, 0, 0)
+		a.checkGuards(shape)
+	}
+	eachMatrix(t, func(a *arrays, s *Set, rows, c int, shape string) {
+		check(a.t, s, a, a.normal(2*rows*c, 3), a.normal(rows*c, 1), rows, c, shape)
+	})
+	eachSet(t, func(t *testing.T, s *Set) {
+		a := newArrays(t)
+		n := len(awkward)
+		x := a.normal(2*n, 1)
+		copy(x, awkward)
+		check(t, s, a, x, a.normal(n, 1), 1, n, "awkward gates")
+	})
+}
+
 func TestSumRowsAddsTheRowsToDestination(t *testing.T) {
 	eachMatrix(t, func(a *arrays, s *Set, rows, c int, shape string) {
 		x, dst := a.normal(rows*c, 1), a.normal(c, 1)

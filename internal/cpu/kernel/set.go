@@ -28,18 +28,18 @@ type Gemm struct {
 
 // Attention describes causal attention inside each sequence, as ref.Attention defines it.
 type Attention struct {
-	Rows, Heads, HeadDim int
-	QKV                  []float32 // [Rows, 3·Heads·HeadDim]
-	Offsets              []int32   // [sequences+1]: sequence s is rows Offsets[s] to Offsets[s+1]
-	Out                  []float32 // [Rows, Heads·HeadDim]
-	LSE                  []float32 // [Heads, Rows]
+	Rows, Heads, KVHeads, HeadDim int
+	QKV                           []float32 // [Rows, (Heads + 2·KVHeads)·HeadDim]
+	Offsets                       []int32   // [sequences+1]: sequence s is rows Offsets[s] to Offsets[s+1]
+	Out                           []float32 // [Rows, Heads·HeadDim]
+	LSE                           []float32 // [Heads, Rows]
 }
 
 // AttentionGrad describes the gradient of Attention, as ref.AttentionGrad defines it.
 type AttentionGrad struct {
 	Attention
 	DOut []float32 // [Rows, Heads·HeadDim]
-	DQKV []float32 // [Rows, 3·Heads·HeadDim]
+	DQKV []float32 // [Rows, (Heads + 2·KVHeads)·HeadDim]
 }
 
 // Set is one complete table of kernels. Slices that are read together have matching lengths; the caller checks. Where a
@@ -57,22 +57,27 @@ type Set struct {
 	GemmBF16Scratch func(m, n, k int) int
 	FastBF16        bool
 
-	// Attention computes the pairs lo ≤ s·Heads+h < hi of sequence s and head h; rows of no sequence are left as they are.
-	// scratch has at least AttentionScratch(longest sequence, HeadDim) floats.
+	// Attention computes the pairs lo ≤ s·Heads+h < hi of sequence s and head h of queries, AttentionGrad the pairs
+	// lo ≤ s·KVHeads+h < hi of sequence s and head h of keys and values, for all heads of queries that share it. Rows of no
+	// sequence are left as they are. scratch has at least AttentionScratch(longest sequence, HeadDim) floats.
 	Attention        func(a *Attention, lo, hi int, scratch []float32)
 	AttentionGrad    func(a *AttentionGrad, lo, hi int, scratch []float32)
 	AttentionScratch func(length, headDim int) int
 
-	// LayerNormGrad and SumRows add to dgamma, dbeta and dst, so that a caller can go on from other rows.
+	// LayerNormGrad, RMSNormGrad and SumRows add to dgamma, dbeta and dst, so that a caller can go on from other rows.
 	LayerNorm     func(dst, x, gamma, beta []float32, rows, c int, eps float32)
 	LayerNormGrad func(dx, dgamma, dbeta, x, gamma, dy []float32, rows, c int, eps float32)
+	RMSNorm       func(dst, x, gamma []float32, rows, c int, eps float32)
+	RMSNormGrad   func(dx, dgamma, x, gamma, dy []float32, rows, c int, eps float32)
 	SumRows       func(dst, x []float32, rows, c int)
 
-	GELU     func(dst, x []float32)
-	GELUGrad func(dst, x, dy []float32)
-	Add      func(dst, a, b []float32)
-	Scale    func(dst, x []float32, s float32)
-	Dot      func(x, y []float32) float32
+	GELU       func(dst, x []float32)
+	GELUGrad   func(dst, x, dy []float32)
+	SwiGLU     func(dst, x []float32, rows, hidden int)
+	SwiGLUGrad func(dx, x, dy []float32, rows, hidden int)
+	Add        func(dst, a, b []float32)
+	Scale      func(dst, x []float32, s float32)
+	Dot        func(x, y []float32) float32
 	// SumSquares sums in float32 lanes over at most a few thousand elements, then in float64.
 	SumSquares func(x []float32) float64
 

@@ -1,8 +1,9 @@
-// Causal multi-head attention inside each sequence (ref.Attention) and its gradient (ref.AttentionGrad), in float32, without a matrix of
-// rows x rows (Dao et al. 2022): a block keeps a tile of rows of one head in shared memory and walks over tiles of the rows it meets.
+// Causal attention inside each sequence (ref.Attention) and its gradient (ref.AttentionGrad), in float32, without a matrix of rows x
+// rows (Dao et al. 2022): a block keeps a tile of rows of one head in shared memory and walks over tiles of the rows it meets.
 //
-// qkv and dqkv [rows, 3C] with C = heads·head_dim: a row holds query, key and value, head after head. out and dout [rows, C]; lse and
-// delta [heads, rows]; offsets [sequences + 1], where sequence s is rows offsets[s] to offsets[s+1]. Rows of no sequence get zeros.
+// qkv and dqkv [rows, (heads + 2·heads/group)·head_dim]: a row holds queries, keys and values, head after head, and `group` neighbouring
+// heads of queries share one of keys and values. out and dout [rows, heads·head_dim]; lse and delta [heads, rows]; offsets [sequences + 1],
+// where sequence s is rows offsets[s] to offsets[s+1]. Rows of no sequence get zeros.
 // Entries end in D, the head dimension rounded up: what lies behind head_dim counts as 0.
 //
 // Tiles are cut from the packed rows, whatever sequences they belong to, and a mask keeps these apart: a block has work for all its threads
@@ -122,13 +123,15 @@ __device__ float max_over_row(float v) {
 }
 
 template <int D>
-__device__ void forward(float *out, float *lse, const float *qkv, const int *offsets, int sequences, int rows, int heads, int head_dim) {
+__device__ void forward(float *out, float *lse, const float *qkv, const int *offsets, int sequences, int rows, int heads, int group,
+                        int head_dim) {
     using T = Tile<D>;
     extern __shared__ __align__(16) float shared[];
     float *qs = shared, *ks = qs + T::kept * T::pitch, *vs = ks + T::met * T::pitch, *ps = vs + T::met * T::pitch;
     int tx = threadIdx.x % side, ty = threadIdx.x / side, head = blockIdx.y, c = heads * head_dim;
+    int keys = heads / group, pitch = (heads + 2 * keys) * head_dim;
     int row0 = (gridDim.x - 1 - blockIdx.x) * T::kept; // the last tiles have the longest way: they start first
-    const float *q = qkv + head * head_dim, *k = q + c, *v = k + c;
+    const float *q = qkv + head * head_dim, *k = qkv + (heads + head / group) * head_dim, *v = k + keys * head_dim;
     float scale = log2_e / sqrtf((float)head_dim);
 
     Range kept = rows_in_sequences(row0, T::kept, offsets, sequences);
@@ -141,12 +144,12 @@ __device__ void forward(float *out, float *lse, const float *qkv, const int *off
         largest[r] = -CUDART_INF_F;
         sum[r] = 0;
     }
-    load<D, T::kept>(qs, q, 3 * c, row0, kept.last, head_dim);
+    load<D, T::kept>(qs, q, pitch, row0, kept.last, head_dim);
     int j0 = kept.empty() ? kept.last : sequence_of(kept.first, offsets, sequences).begin;
     for (; j0 < kept.last; j0 += T::met) {
         __syncthreads();
-        load<D, T::met>(ks, k, 3 * c, j0, kept.last, head_dim);
-        load<D, T::met>(vs, v, 3 * c, j0, kept.last, head_dim);
+        load<D, T::met>(ks, k, pitch, j0, kept.last, head_dim);
+        load<D, T::met>(vs, v, pitch, j0, kept.last, head_dim);
         __syncthreads();
         float s[T::rows][2];
         dot<D>(s, qs, ks, ty, tx);
@@ -188,18 +191,19 @@ __device__ void forward(float *out, float *lse, const float *qkv, const int *off
 // The gradient of queries, and delta_i = dout_i·out_i for that of keys and values.
 template <int D>
 __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const float *out, const float *lse, const float *dout,
-                             const int *offsets, int sequences, int rows, int heads, int head_dim) {
+                             const int *offsets, int sequences, int rows, int heads, int group, int head_dim) {
     using T = Tile<D>;
     extern __shared__ __align__(16) float shared[];
     float *qs = shared, *dos = qs + T::kept * T::pitch, *ks = dos + T::kept * T::pitch, *vs = ks + T::met * T::pitch;
     float *dss = vs + T::met * T::pitch;
     int tx = threadIdx.x % side, ty = threadIdx.x / side, head = blockIdx.y, c = heads * head_dim;
+    int keys = heads / group, pitch = (heads + 2 * keys) * head_dim;
     int row0 = (gridDim.x - 1 - blockIdx.x) * T::kept;
-    const float *q = qkv + head * head_dim, *k = q + c, *v = k + c;
+    const float *q = qkv + head * head_dim, *k = qkv + (heads + head / group) * head_dim, *v = k + keys * head_dim;
     float root = 1 / sqrtf((float)head_dim), scale = root * log2_e;
 
     Range kept = rows_in_sequences(row0, T::kept, offsets, sequences);
-    load<D, T::kept>(qs, q, 3 * c, row0, kept.last, head_dim);
+    load<D, T::kept>(qs, q, pitch, row0, kept.last, head_dim);
     load<D, T::kept>(dos, dout + head * head_dim, c, row0, kept.last, head_dim);
     __syncthreads();
     int begin[T::rows];
@@ -222,8 +226,8 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
     int j0 = kept.empty() ? kept.last : sequence_of(kept.first, offsets, sequences).begin;
     for (; j0 < kept.last; j0 += T::met) {
         __syncthreads();
-        load<D, T::met>(ks, k, 3 * c, j0, kept.last, head_dim);
-        load<D, T::met>(vs, v, 3 * c, j0, kept.last, head_dim);
+        load<D, T::met>(ks, k, pitch, j0, kept.last, head_dim);
+        load<D, T::met>(vs, v, pitch, j0, kept.last, head_dim);
         __syncthreads();
         float s[T::rows][2], dp[T::rows][2];
         dot<D>(s, qs, ks, ty, tx);
@@ -242,25 +246,25 @@ __device__ void grad_queries(float *dqkv, float *delta, const float *qkv, const 
 #pragma unroll
     for (int r = 0; r < T::rows; r++) {
         int row = row0 + ty * T::rows + r;
-        if (row < rows) write<D>(dqkv + (size_t)row * 3 * c + head * head_dim, dq[r], 1, head_dim, tx);
+        if (row < rows) write<D>(dqkv + (size_t)row * pitch + head * head_dim, dq[r], 1, head_dim, tx);
     }
 }
 
-// The gradients of keys and values: the block keeps keys and values, and meets queries.
+// The gradients of keys and values: the block keeps keys and values, and meets the queries of one head after the other that share them.
 template <int D>
 __device__ void grad_keys(float *dqkv, const float *delta, const float *qkv, const float *lse, const float *dout, const int *offsets,
-                          int sequences, int rows, int heads, int head_dim) {
+                          int sequences, int rows, int heads, int group, int head_dim) {
     using T = Tile<D>;
     extern __shared__ __align__(16) float shared[];
     float *ks = shared, *vs = ks + T::kept * T::pitch, *qs = vs + T::kept * T::pitch, *dos = qs + T::met * T::pitch;
     float *ps = dos + T::met * T::pitch, *dss = ps + T::kept * T::score_pitch;
-    int tx = threadIdx.x % side, ty = threadIdx.x / side, head = blockIdx.y, c = heads * head_dim, row0 = blockIdx.x * T::kept;
-    const float *q = qkv + head * head_dim, *k = q + c, *v = k + c;
+    int tx = threadIdx.x % side, ty = threadIdx.x / side, keys = gridDim.y, c = heads * head_dim, row0 = blockIdx.x * T::kept;
+    int key = (heads + blockIdx.y) * head_dim, value = key + keys * head_dim, pitch = (heads + 2 * keys) * head_dim;
     float root = 1 / sqrtf((float)head_dim), scale = root * log2_e;
 
     Range kept = rows_in_sequences(row0, T::kept, offsets, sequences);
-    load<D, T::kept>(ks, k, 3 * c, row0, kept.last, head_dim);
-    load<D, T::kept>(vs, v, 3 * c, row0, kept.last, head_dim);
+    load<D, T::kept>(ks, qkv + key, pitch, row0, kept.last, head_dim);
+    load<D, T::kept>(vs, qkv + value, pitch, row0, kept.last, head_dim);
     int end[T::rows];
     float dk[T::rows][T::columns] = {}, dv[T::rows][T::columns] = {};
 #pragma unroll
@@ -269,55 +273,60 @@ __device__ void grad_keys(float *dqkv, const float *delta, const float *qkv, con
         end[r] = kept.has(row) ? sequence_of(row, offsets, sequences).end : 0;
     }
     int last = kept.empty() ? kept.first : sequence_of(kept.last - 1, offsets, sequences).end;
-    for (int i0 = kept.first; i0 < last; i0 += T::met) {
-        __syncthreads();
-        load<D, T::met>(qs, q, 3 * c, i0, last, head_dim);
-        load<D, T::met>(dos, dout + head * head_dim, c, i0, last, head_dim);
-        __syncthreads();
-        float s[T::rows][2], dp[T::rows][2];
-        dot<D>(s, ks, qs, ty, tx);
-        dot<D>(dp, vs, dos, ty, tx);
+    int head = blockIdx.y * group, behind = head + group;
+#pragma unroll 1
+    do { // at least one
+        for (int i0 = kept.first; i0 < last; i0 += T::met) {
+            __syncthreads();
+            load<D, T::met>(qs, qkv + head * head_dim, pitch, i0, last, head_dim);
+            load<D, T::met>(dos, dout + head * head_dim, c, i0, last, head_dim);
+            __syncthreads();
+            float s[T::rows][2], dp[T::rows][2];
+            dot<D>(s, ks, qs, ty, tx);
+            dot<D>(dp, vs, dos, ty, tx);
 #pragma unroll
-        for (int j = 0; j < 2; j++) {
-            int query = i0 + tx + side * j;
-            size_t at = (size_t)head * rows + min(query, last - 1);
-            float log_sum = lse[at] * log2_e, d = delta[at];
-            for (int r = 0; r < T::rows; r++) {
-                bool met = query >= row0 + ty * T::rows + r && query < end[r];
-                float p = met ? exp2f(s[r][j] * scale - log_sum) : 0;
-                int place = (ty * T::rows + r) * T::score_pitch + tx + side * j;
-                ps[place] = p;
-                dss[place] = p * (dp[r][j] - d) * root;
+            for (int j = 0; j < 2; j++) {
+                int query = i0 + tx + side * j;
+                size_t at = (size_t)head * rows + min(query, last - 1);
+                float log_sum = lse[at] * log2_e, d = delta[at];
+                for (int r = 0; r < T::rows; r++) {
+                    bool met = query >= row0 + ty * T::rows + r && query < end[r];
+                    float p = met ? exp2f(s[r][j] * scale - log_sum) : 0;
+                    int place = (ty * T::rows + r) * T::score_pitch + tx + side * j;
+                    ps[place] = p;
+                    dss[place] = p * (dp[r][j] - d) * root;
+                }
             }
+            __syncwarp();
+            accumulate<D>(dv, ps, dos, ty, tx);
+            accumulate<D>(dk, dss, qs, ty, tx);
         }
-        __syncwarp();
-        accumulate<D>(dv, ps, dos, ty, tx);
-        accumulate<D>(dk, dss, qs, ty, tx);
-    }
+    } while (++head < behind);
 #pragma unroll
     for (int r = 0; r < T::rows; r++) {
         int row = row0 + ty * T::rows + r;
         if (row >= rows) continue;
-        float *to = dqkv + (size_t)row * 3 * c + c + head * head_dim;
-        write<D>(to, dk[r], 1, head_dim, tx);
-        write<D>(to + c, dv[r], 1, head_dim, tx);
+        float *to = dqkv + (size_t)row * pitch;
+        write<D>(to + key, dk[r], 1, head_dim, tx);
+        write<D>(to + value, dv[r], 1, head_dim, tx);
     }
 }
 
 #define ATTENTION(D)                                                                                                                     \
     extern "C" __global__ void __launch_bounds__(threads, 2)                                                                             \
-    attention_##D(float *out, float *lse, const float *qkv, const int *offsets, int sequences, int rows, int heads, int head_dim) {      \
-        forward<D>(out, lse, qkv, offsets, sequences, rows, heads, head_dim);                                                            \
+    attention_##D(float *out, float *lse, const float *qkv, const int *offsets, int sequences, int rows, int heads, int group,           \
+                 int head_dim) {                                                                                                         \
+        forward<D>(out, lse, qkv, offsets, sequences, rows, heads, group, head_dim);                                                     \
     }                                                                                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, 2)                                                                             \
     attention_grad_queries_##D(float *dqkv, float *delta, const float *qkv, const float *out, const float *lse, const float *dout,       \
-                               const int *offsets, int sequences, int rows, int heads, int head_dim) {                                   \
-        grad_queries<D>(dqkv, delta, qkv, out, lse, dout, offsets, sequences, rows, heads, head_dim);                                    \
+                              const int *offsets, int sequences, int rows, int heads, int group, int head_dim) {                         \
+        grad_queries<D>(dqkv, delta, qkv, out, lse, dout, offsets, sequences, rows, heads, group, head_dim);                             \
     }                                                                                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, 2)                                                                             \
     attention_grad_keys_##D(float *dqkv, const float *delta, const float *qkv, const float *lse, const float *dout, const int *offsets,  \
-                            int sequences, int rows, int heads, int head_dim) {                                                          \
-        grad_keys<D>(dqkv, delta, qkv, lse, dout, offsets, sequences, rows, heads, head_dim);                                            \
+                           int sequences, int rows, int heads, int group, int head_dim) {                                                \
+        grad_keys<D>(dqkv, delta, qkv, lse, dout, offsets, sequences, rows, heads, group, head_dim);                                     \
     }
 
 ATTENTION(16)

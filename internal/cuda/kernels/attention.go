@@ -5,8 +5,14 @@ import "fmt"
 // MaxHeadDim is the largest head dimension that Attention and AttentionGrad take.
 const MaxHeadDim = 128
 
-// Sequences is the shape of attention: Rows of packed sequences, of which there are Count, for Heads heads of HeadDim columns.
-type Sequences struct{ Rows, Count, Heads, HeadDim int }
+// Sequences is the shape of attention: Rows of packed sequences, of which there are Count, for Heads heads of queries and KVHeads, which
+// divides Heads, of keys and values, all of HeadDim columns.
+type Sequences struct{ Rows, Count, Heads, KVHeads, HeadDim int }
+
+// sizes are the last arguments of every kernel.
+func (s Sequences) sizes() []any {
+	return []any{int32(s.Count), int32(s.Rows), int32(s.Heads), int32(s.Heads / s.KVHeads), int32(s.HeadDim)}
+}
 
 // kernelDim is the smallest head dimension that kernels were made for and that HeadDim fits in.
 func (s Sequences) kernelDim() int {
@@ -30,26 +36,26 @@ func (s Sequences) tile() attentionTile {
 }
 
 // launch is a kernel on a block for each tile of rows and head, with shared memory for tiles of rows and of scores.
-func (s Sequences) launch(kernel string, kept, met, scores int, args ...any) Launch {
+func (s Sequences) launch(kernel string, heads, kept, met, scores int, args ...any) Launch {
 	t := s.tile()
 	return Launch{
-		Source: "attention", Kernel: fmt.Sprintf("%s_%d", kernel, t.dim), Grid: grid(ceilDiv(s.Rows, t.kept), s.Heads), Block: 256,
+		Source: "attention", Kernel: fmt.Sprintf("%s_%d", kernel, t.dim), Grid: grid(ceilDiv(s.Rows, t.kept), heads), Block: 256,
 		Shared: 4 * ((kept*t.kept+met*t.met)*(t.dim+4) + scores*t.kept*(t.met+4)),
-		Args:   append(args, int32(s.Count), int32(s.Rows), int32(s.Heads), int32(s.HeadDim)),
+		Args:   append(args, s.sizes()...),
 	}
 }
 
-// Attention is causal attention inside each sequence (ref.Attention): out [Rows, C], lse [Heads, Rows], qkv [Rows, 3C], offsets [Count+1],
-// with C = Heads·HeadDim.
+// Attention is causal attention inside each sequence (ref.Attention): out [Rows, Heads·HeadDim], lse [Heads, Rows],
+// qkv [Rows, (Heads + 2·KVHeads)·HeadDim], offsets [Count+1].
 func Attention(out, lse, qkv, offsets Pointer, s Sequences) Launch {
-	return s.launch("attention", 1, 2, 1, out, lse, qkv, offsets)
+	return s.launch("attention", s.Heads, 1, 2, 1, out, lse, qkv, offsets)
 }
 
-// AttentionGrad computes dqkv [Rows, 3C] (ref.AttentionGrad) from qkv, out and lse of Attention and dout [Rows, C]; delta is room for
-// Heads·Rows floats.
+// AttentionGrad computes dqkv (ref.AttentionGrad), of the shape of qkv, from qkv, out and lse of Attention and dout of the shape of out;
+// delta is room for Heads·Rows floats.
 func AttentionGrad(dqkv, qkv, out, lse, dout, delta, offsets Pointer, s Sequences) []Launch {
 	return []Launch{
-		s.launch("attention_grad_queries", 2, 2, 1, dqkv, delta, qkv, out, lse, dout, offsets),
-		s.launch("attention_grad_keys", 2, 2, 2, dqkv, delta, qkv, lse, dout, offsets),
+		s.launch("attention_grad_queries", s.Heads, 2, 2, 1, dqkv, delta, qkv, out, lse, dout, offsets),
+		s.launch("attention_grad_keys", s.KVHeads, 2, 2, 2, dqkv, delta, qkv, lse, dout, offsets),
 	}
 }

@@ -1,4 +1,4 @@
-// Causal multi-head attention inside each sequence (ref.Attention) and its gradient (ref.AttentionGrad), in bfloat16 on tensor cores, after
+// Causal attention inside each sequence (ref.Attention) and its gradient (ref.AttentionGrad), in bfloat16 on tensor cores, after
 // FlashAttention-2 (Dao 2023): a block keeps a tile of rows of one head and walks over tiles of the rows it meets.
 //
 // qkv, dqkv, out and dout are laid out as in attention.cu, with rows that begin at multiples of 8 elements; lse and delta [heads, rows] and
@@ -63,9 +63,9 @@ struct Columns {
 // padded is the number of elements from one row to the next.
 __device__ int padded(int columns) { return (columns + piece - 1) / piece * piece; }
 
-// columns_of are those of a head in the first, second or third part of a matrix: the query, key or value in qkv, or all of out.
-__device__ Columns columns_of(const bf16 *matrix, int parts, int part, int heads, int head, int head_dim) {
-    return {matrix + (part * heads + head) * head_dim, padded(parts * heads * head_dim), head_dim};
+// columns_of are those of a head in a matrix of `heads` heads: those of queries, keys and values together in qkv.
+__device__ Columns columns_of(const bf16 *matrix, int heads, int head, int head_dim) {
+    return {matrix + head * head_dim, padded(heads * head_dim), head_dim};
 }
 
 // load_tile starts to bring `count` rows from row0 on to shared memory. Those outside of `rows`, and columns behind the head's, become 0.
@@ -278,14 +278,16 @@ __device__ void hide(float s[Tile<D>::bands][2][4], int row0, int own0, int lane
 }
 
 template <int D>
-__device__ void forward(bf16 *out, float *lse, const bf16 *qkv, const int *offsets, int sequences, int rows, int heads, int head_dim) {
+__device__ void forward(bf16 *out, float *lse, const bf16 *qkv, const int *offsets, int sequences, int rows, int heads, int group,
+                        int head_dim) {
     using T = Tile<D>;
     bf16 *ring = memory;
     int *begins = (int *)(ring + 2 * T::stage);
     int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own, head = blockIdx.y;
     int row0 = (gridDim.x - 1 - blockIdx.x) * T::kept; // the last tiles have the longest way: they start first
-    Columns q = columns_of(qkv, 3, 0, heads, head, head_dim), k = columns_of(qkv, 3, 1, heads, head, head_dim);
-    Columns v = columns_of(qkv, 3, 2, heads, head, head_dim);
+    int keys = heads / group, all = heads + 2 * keys, key = heads + head / group;
+    Columns q = columns_of(qkv, all, head, head_dim), k = columns_of(qkv, all, key, head_dim);
+    Columns v = columns_of(qkv, all, key + keys, head_dim);
     float scale = log2_e * rsqrtf((float)head_dim);
 
     Meeting<T::kept, true> meeting(begins, row0, offsets, sequences);
@@ -400,16 +402,17 @@ __device__ void delta_of_rows(float *deltas, const Columns &out, const bf16 *dou
 // The gradient of queries, and delta_i = dout_i·out_i for that of keys and values.
 template <int D>
 __device__ void grad_queries(bf16 *dqkv, float *delta, const bf16 *qkv, const bf16 *out, const float *lse, const bf16 *dout,
-                             const int *offsets, int sequences, int rows, int heads, int head_dim) {
+                             const int *offsets, int sequences, int rows, int heads, int group, int head_dim) {
     using T = Tile<D>;
     bf16 *ring = memory;
     int *begins = (int *)(ring + 2 * T::stage);
     float *deltas = (float *)(begins + T::kept);
     int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own, head = blockIdx.y;
     int row0 = (gridDim.x - 1 - blockIdx.x) * T::kept;
-    Columns q = columns_of(qkv, 3, 0, heads, head, head_dim), k = columns_of(qkv, 3, 1, heads, head, head_dim);
-    Columns v = columns_of(qkv, 3, 2, heads, head, head_dim), o = columns_of(out, 1, 0, heads, head, head_dim);
-    Columns grad = columns_of(dout, 1, 0, heads, head, head_dim);
+    int keys = heads / group, all = heads + 2 * keys, key = heads + head / group;
+    Columns q = columns_of(qkv, all, head, head_dim), k = columns_of(qkv, all, key, head_dim);
+    Columns v = columns_of(qkv, all, key + keys, head_dim), o = columns_of(out, heads, head, head_dim);
+    Columns grad = columns_of(dout, heads, head, head_dim);
     float scale = log2_e * rsqrtf((float)head_dim);
 
     Meeting<T::kept, true> meeting(begins, row0, offsets, sequences);
@@ -463,18 +466,19 @@ __device__ void grad_queries(bf16 *dqkv, float *delta, const bf16 *qkv, const bf
     store<D>(dqkv + head * head_dim, q.pitch, head_dim, dq, ring, own0, row0, rows, lane);
 }
 
-// The gradients of keys and values: the block keeps keys and values, and meets queries.
+// The gradients of keys and values: the block keeps keys and values, and meets the queries of one head after the other that share them.
 template <int D>
 __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const float *lse, const bf16 *dout, const int *offsets,
-                          int sequences, int rows, int heads, int head_dim) {
+                          int sequences, int rows, int heads, int group, int head_dim) {
     using T = Tile<D>;
     bf16 *ring = memory;
     int *ends = (int *)(ring + 2 * T::stage);
     float *numbers = (float *)(ends + T::kept); // lse and delta of the met queries, of both tiles of the ring
-    Range *mine_of = (Range *)(numbers + 4 * T::met), *whole_of = mine_of + warps; // of a warp; here they take no registers
-    int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own, head = blockIdx.y;
-    int row0 = blockIdx.x * T::kept;
-    Columns k = columns_of(qkv, 3, 1, heads, head, head_dim), v = columns_of(qkv, 3, 2, heads, head, head_dim);
+    Range *mine_of = (Range *)(numbers + 4 * T::met), *whole_of = mine_of + warps; // of a warp; here they take no registers,
+    int *head_of = (int *)(whole_of + warps);                                      // nor does the head whose queries it meets
+    int lane = threadIdx.x % warp_size, own0 = threadIdx.x / warp_size * T::own;
+    int row0 = blockIdx.x * T::kept, keys = gridDim.y, all = heads + 2 * keys, key = heads + blockIdx.y;
+    Columns k = columns_of(qkv, all, key, head_dim), v = columns_of(qkv, all, key + keys, head_dim);
     float scale = log2_e * rsqrtf((float)head_dim);
 
     Meeting<T::kept, false> meeting(ends, row0, offsets, sequences);
@@ -486,6 +490,7 @@ __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const
     if (lane == 0) {
         mine_of[threadIdx.x / warp_size] = meeting.by_any(own0, T::own);
         whole_of[threadIdx.x / warp_size] = meeting.by_all(own0, T::own);
+        head_of[threadIdx.x / warp_size] = blockIdx.y * group;
     }
     unsigned ks[T::bands][D / 16][4], vs[T::bands][D / 16][4];
     keep<D>(ks, ring, own0, lane);
@@ -493,69 +498,75 @@ __device__ void grad_keys(bf16 *dqkv, const float *delta, const bf16 *qkv, const
     float dk[T::bands][D / 8][4] = {}, dv[T::bands][D / 8][4] = {};
     __syncthreads();
 
-    auto fetch = [=](bf16 *tile, int i0) {
-        int head = anew(blockIdx.y), width = anew(head_dim);
-        Columns q = columns_of(qkv, 3, 0, heads, head, width), grad = columns_of(dout, 1, 0, heads, head, width);
-        load_met<D>(tile, q, grad, i0, {i0, met.last});
-        int thread = anew(threadIdx.x), which = thread / T::met, i = thread % T::met;
-        if (T::met * 2 < threads && which >= 2) return;
-        bool inside = i0 + i < met.last;
-        const float *from = which ? delta : lse;
-        copy_word(numbers + ((tile != ring) * 2 + which) * T::met + i, from + (inside ? (size_t)head * rows + i0 + i : 0), inside ? 4 : 0);
-    };
-    if (!met.empty()) fetch(ring, met.first);
-    walk<D>(ring, met, fetch, [&](const bf16 *tile, int tile0) {
 #pragma unroll 1
-        for (int m = 0; m < T::met; m += 16) {
-            int i0 = tile0 + m;
-            if (!mine_of[threadIdx.x / warp_size].meets(i0, 16)) continue;
-            unsigned columns = T::for_dot(tile + m * D, lane), rows = T::for_sums(tile + m * D, lane);
-            float s[T::bands][2][4] = {}, dp[T::bands][2][4] = {};
-            dot<D>(s, ks, columns, 0);
-            if (!whole_of[threadIdx.x / warp_size].holds(i0, 16)) hide<D>(s, i0, own0, lane, meeting);
-            const float *at = numbers + (tile != ring) * 2 * T::met + m + lane % 4 * 2;
+    do {
+        auto fetch = [=](bf16 *tile, int i0) {
+            int head = head_of[threadIdx.x / warp_size], width = anew(head_dim);
+            Columns q = columns_of(qkv, heads + 2 * gridDim.y, head, width), grad = columns_of(dout, heads, head, width);
+            load_met<D>(tile, q, grad, i0, {i0, met.last});
+            int thread = anew(threadIdx.x), which = thread / T::met, i = thread % T::met;
+            if (T::met * 2 < threads && which >= 2) return;
+            bool inside = i0 + i < met.last;
+            const float *from = which ? delta : lse;
+            copy_word(numbers + ((tile != ring) * 2 + which) * T::met + i, from + (inside ? (size_t)head * rows + i0 + i : 0), inside ? 4 : 0);
+        };
+        if (!met.empty()) fetch(ring, met.first);
+        walk<D>(ring, met, fetch, [&](const bf16 *tile, int tile0) {
+#pragma unroll 1
+            for (int m = 0; m < T::met; m += 16) {
+                int i0 = tile0 + m;
+                if (!mine_of[threadIdx.x / warp_size].meets(i0, 16)) continue;
+                unsigned columns = T::for_dot(tile + m * D, lane), rows = T::for_sums(tile + m * D, lane);
+                float s[T::bands][2][4] = {}, dp[T::bands][2][4] = {};
+                dot<D>(s, ks, columns, 0);
+                if (!whole_of[threadIdx.x / warp_size].holds(i0, 16)) hide<D>(s, i0, anew(threadIdx.x) / warp_size * T::own, lane, meeting);
+                const float *at = numbers + (tile != ring) * 2 * T::met + m + lane % 4 * 2;
 #pragma unroll
-            for (int n = 0; n < 2; n++) {
-                float2 log_sum = *(const float2 *)(at + n * 8);
+                for (int n = 0; n < 2; n++) {
+                    float2 log_sum = *(const float2 *)(at + n * 8);
 #pragma unroll
-                for (int b = 0; b < T::bands; b++)
+                    for (int b = 0; b < T::bands; b++)
 #pragma unroll
-                    for (int i = 0; i < 4; i++) s[b][n][i] = power(s[b][n][i] * scale - (i % 2 ? log_sum.y : log_sum.x) * log2_e);
+                        for (int i = 0; i < 4; i++) s[b][n][i] = power(s[b][n][i] * scale - (i % 2 ? log_sum.y : log_sum.x) * log2_e);
+                }
+                accumulate<D>(dv, s, rows, T::met_bytes);
+                dot<D>(dp, vs, columns, T::met_bytes);
+#pragma unroll
+                for (int n = 0; n < 2; n++) {
+                    float2 d = *(const float2 *)(at + T::met + n * 8);
+#pragma unroll
+                    for (int b = 0; b < T::bands; b++)
+#pragma unroll
+                        for (int i = 0; i < 4; i++) dp[b][n][i] = s[b][n][i] * (dp[b][n][i] - (i % 2 ? d.y : d.x));
+                }
+                accumulate<D>(dk, dp, rows, 0);
             }
-            accumulate<D>(dv, s, rows, T::met_bytes);
-            dot<D>(dp, vs, columns, T::met_bytes);
-#pragma unroll
-            for (int n = 0; n < 2; n++) {
-                float2 d = *(const float2 *)(at + T::met + n * 8);
-#pragma unroll
-                for (int b = 0; b < T::bands; b++)
-#pragma unroll
-                    for (int i = 0; i < 4; i++) dp[b][n][i] = s[b][n][i] * (dp[b][n][i] - (i % 2 ? d.y : d.x));
-            }
-            accumulate<D>(dk, dp, rows, 0);
-        }
-    });
+        });
+        if (lane == 0) head_of[threadIdx.x / warp_size]++;
+        __syncwarp();
+    } while (head_of[threadIdx.x / warp_size] < (blockIdx.y + 1) * group);
     scale_all<D>(dk, scale * ln_2);
-    int width = anew(head_dim), pitch = padded(3 * heads * width);
+    int width = anew(head_dim), pitch = padded((heads + 2 * gridDim.y) * width);
     bf16 *to = dqkv + (heads + anew(blockIdx.y)) * width;
     store<D>(to, pitch, width, dk, ring, own0, row0, rows, lane);
-    store<D>(to + heads * width, pitch, width, dv, ring + T::stage, own0, row0, rows, lane);
+    store<D>(to + gridDim.y * width, pitch, width, dv, ring + T::stage, own0, row0, rows, lane);
 }
 
 #define ATTENTION(D)                                                                                                                     \
     extern "C" __global__ void __launch_bounds__(threads, 2)                                                                             \
-    attention_bf16_##D(bf16 *out, float *lse, const bf16 *qkv, const int *offsets, int sequences, int rows, int heads, int head_dim) {   \
-        forward<D>(out, lse, qkv, offsets, sequences, rows, heads, head_dim);                                                            \
+    attention_bf16_##D(bf16 *out, float *lse, const bf16 *qkv, const int *offsets, int sequences, int rows, int heads, int group,        \
+                      int head_dim) {                                                                                                    \
+        forward<D>(out, lse, qkv, offsets, sequences, rows, heads, group, head_dim);                                                     \
     }                                                                                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, 2)                                                                             \
     attention_bf16_grad_queries_##D(bf16 *dqkv, float *delta, const bf16 *qkv, const bf16 *out, const float *lse, const bf16 *dout,      \
-                                    const int *offsets, int sequences, int rows, int heads, int head_dim) {                              \
-        grad_queries<D>(dqkv, delta, qkv, out, lse, dout, offsets, sequences, rows, heads, head_dim);                                    \
+                                   const int *offsets, int sequences, int rows, int heads, int group, int head_dim) {                    \
+        grad_queries<D>(dqkv, delta, qkv, out, lse, dout, offsets, sequences, rows, heads, group, head_dim);                             \
     }                                                                                                                                    \
     extern "C" __global__ void __launch_bounds__(threads, 2)                                                                             \
-    attention_bf16_grad_keys_##D(bf16 *dqkv, const float *delta, const bf16 *qkv, const float *lse, const bf16 *dout,                    \
-                                 const int *offsets, int sequences, int rows, int heads, int head_dim) {                                 \
-        grad_keys<D>(dqkv, delta, qkv, lse, dout, offsets, sequences, rows, heads, head_dim);                                            \
+    attention_bf16_grad_keys_##D(bf16 *dqkv, const float *delta, const bf16 *qkv, const float *lse, const bf16 *dout, const int *offsets,\
+                                int sequences, int rows, int heads, int group, int head_dim) {                                           \
+        grad_keys<D>(dqkv, delta, qkv, lse, dout, offsets, sequences, rows, heads, group, head_dim);                                     \
     }
 
 ATTENTION(16)

@@ -27,38 +27,39 @@ func closeOnAverage(t testing.TB, what string, got, want []float32, share float6
 func TestAttentionBF16AndItsGradientMatchTheReference(t *testing.T) {
 	test := func(seed, rows int, offsets []int32, h heads) {
 		subtest(t, func(t *testing.T) {
-			s := kernels.Sequences{Rows: rows, Count: len(offsets) - 1, Heads: h.count, HeadDim: h.dim}
-			width, random := h.count*h.dim, newSource(seed)
-			qkv, dout := random.normals(3*rows*width), random.normals(rows*width)
-			pqkv, pdout, poffsets := inBF16(t, qkv, rows, 3*width), inBF16(t, dout, rows, width), upload(t, offsets)
+			s := kernels.Sequences{Rows: rows, Count: len(offsets) - 1, Heads: h.count, KVHeads: h.keys, HeadDim: h.dim}
+			width, stride, random := h.count*h.dim, h.columns(), newSource(seed)
+			qkv, dout := random.normals(rows*stride), random.normals(rows*width)
+			pqkv, pdout, poffsets := inBF16(t, qkv, rows, stride), inBF16(t, dout, rows, width), upload(t, offsets)
 			out, lse := room(t, rows*kernels.PitchBF16(width), 2), roomForFloats(t, rows*h.count)
 			launch(t, kernels.AttentionBF16(out, lse, pqkv, poffsets, s))
 			gotOut, wantOut, wantLSE := downloadBF16(t, out, rows, width), make([]float32, rows*width), make([]float32, rows*h.count)
-			ref.Attention(wantOut, wantLSE, qkv, offsets, rows, h.count, h.dim)
+			ref.Attention(wantOut, wantLSE, qkv, offsets, rows, h.count, h.keys, h.dim)
 			near(t, "lse", downloadFloats(t, lse, len(wantLSE)), wantLSE, 1e-6, 1)
 			near(t, "out", gotOut, wantOut, 1.0/256, 1)
 			closeOnAverage(t, "out", gotOut, wantOut, 1.0/450)
 
-			dqkv, delta := room(t, rows*kernels.PitchBF16(3*width), 2), roomForFloats(t, rows*h.count)
+			dqkv, delta := room(t, rows*kernels.PitchBF16(stride), 2), roomForFloats(t, rows*h.count)
 			launch(t, kernels.AttentionGradBF16(dqkv, pqkv, out, lse, pdout, delta, poffsets, s)...)
-			got, want := downloadBF16(t, dqkv, rows, 3*width), make([]float32, len(qkv))
-			ref.AttentionGrad(want, qkv, gotOut, wantLSE, dout, offsets, rows, h.count, h.dim)
+			got, want := downloadBF16(t, dqkv, rows, stride), make([]float32, len(qkv))
+			ref.AttentionGrad(want, qkv, gotOut, wantLSE, dout, offsets, rows, h.count, h.keys, h.dim)
 			near(t, "dqkv", got, want, 1.0/256, 4)
 			closeOnAverage(t, "dqkv", got, want, 1.0/350)
-		}, offsets, fmt.Sprintf(" of %d rows, %d heads of %d", rows, h.count, h.dim))
+		}, offsets, fmt.Sprintf(" of %d rows, %v", rows, h))
 	}
 	for i, p := range packings {
 		for _, h := range []heads{
-			{3, 16}, {1, 32}, {2, 64}, {1, 128}, // the dimensions of the kernels
-			{2, 8}, {1, 24}, {1, 48}, {1, 80}, // whole pieces of 16 bytes
-			{3, 13}, {1, 20}, {1, 33}, {1, 99},
+			{3, 3, 16}, {1, 1, 32}, {2, 2, 64}, {1, 1, 128}, // the dimensions of the kernels
+			{2, 2, 8}, {1, 1, 24}, {1, 1, 48}, {1, 1, 80}, // whole pieces of 16 bytes
+			{3, 3, 13}, {1, 1, 20}, {1, 1, 33}, {1, 1, 99},
+			{2, 1, 16}, {4, 2, 20}, {3, 1, 64}, {2, 1, 128}, // heads that share keys and values
 		} {
 			test(i, p.rows, p.offsets, h)
 		}
 	}
 	for i, offsets := range [][]int32{{0, 400}, {1, 150, 151, 385}} { // more tiles than the ring has; tiles whose last row alone is met
 		for _, dim := range []int{16, 32, 64, 128} {
-			test(i, 400, offsets, heads{1, dim})
+			test(i, 400, offsets, heads{1, 1, dim})
 		}
 	}
 }
@@ -66,7 +67,7 @@ func TestAttentionBF16AndItsGradientMatchTheReference(t *testing.T) {
 // What is not finite in rows of no sequence stays there.
 func TestAttentionBF16LeavesRowsOfNoSequenceOut(t *testing.T) {
 	const rows, dim = 200, 64
-	s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, HeadDim: dim}
+	s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, KVHeads: 1, HeadDim: dim}
 	offsets := []int32{20, 150}
 	qkv, dout := newSource(1).normals(rows*3*dim), newSource(2).normals(rows*dim)
 	for i := range rows {
@@ -97,7 +98,7 @@ func TestAttentionBF16LeavesRowsOfNoSequenceOut(t *testing.T) {
 // the met ones once a tile of 128 rows.
 func TestAttentionBF16DoesLittleMoreThanItMust(t *testing.T) {
 	const rows, dim, tile, bf16Size = 1024, 64, 128, 2
-	s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, HeadDim: dim}
+	s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, KVHeads: 1, HeadDim: dim}
 	random := newSource(1)
 	pqkv, pdout := inBF16(t, random.normals(rows*3*dim), rows, 3*dim), inBF16(t, random.normals(rows*dim), rows, dim)
 	offsets := upload(t, []int32{0, rows})

@@ -27,7 +27,10 @@ var packings = []packing{
 
 func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 	for i, p := range packings {
-		for _, h := range []heads{{1, 1}, {2, 13}, {1, 16}, {1, 18}, {3, 20}, {1, 64}, {2, 50}, {1, 128}, {2, 99}, {2, 12}, {1, 100}} {
+		for _, h := range []heads{
+			{1, 1, 1}, {2, 2, 13}, {1, 1, 16}, {1, 1, 18}, {3, 3, 20}, {1, 1, 64}, {2, 2, 50}, {1, 1, 128}, {2, 2, 99}, {2, 2, 12}, {1, 1, 100},
+			{2, 1, 16}, {4, 2, 20}, {3, 1, 50}, {2, 1, 128}, // heads that share keys and values
+		} {
 			testAttention(t, i, p, h)
 		}
 	}
@@ -36,24 +39,31 @@ func TestAttentionAndItsGradientMatchTheReference(t *testing.T) {
 // In each kernel the last piece of 4 columns has 1, 2 and 3 that exist.
 func TestAttentionOfHeadsThatFourDoesNotDivide(t *testing.T) {
 	for _, dim := range []int{13, 14, 15, 25, 26, 27, 57, 58, 59, 97, 98, 99} {
-		testAttention(t, dim, packing{40, []int32{0, 17, 40}}, heads{2, dim})
+		testAttention(t, dim, packing{40, []int32{0, 17, 40}}, heads{2, 2, dim})
 	}
 }
 
-// heads are how many there are, and their columns.
-type heads struct{ count, dim int }
+// heads are how many there are, how many of keys and values, and their columns.
+type heads struct{ count, keys, dim int }
+
+// columns are those of qkv.
+func (h heads) columns() int { return (h.count + 2*h.keys) * h.dim }
+
+func (h heads) String() string {
+	return fmt.Sprintf("%d heads of %d, %d of keys", h.count, h.dim, h.keys)
+}
 
 // testAttention holds attention and its gradient to the reference.
 func testAttention(t *testing.T, seed int, p packing, h heads) {
 	subtest(t, func(t *testing.T) {
-		s := kernels.Sequences{Rows: p.rows, Count: len(p.offsets) - 1, Heads: h.count, HeadDim: h.dim}
+		s := kernels.Sequences{Rows: p.rows, Count: len(p.offsets) - 1, Heads: h.count, KVHeads: h.keys, HeadDim: h.dim}
 		width, random := h.count*h.dim, newSource(seed)
-		qkv, dout := random.normals(3*p.rows*width), random.normals(p.rows*width)
+		qkv, dout := random.normals(p.rows*h.columns()), random.normals(p.rows*width)
 		pqkv, offsets := upload(t, qkv), upload(t, p.offsets)
 		out, lse := roomForFloats(t, p.rows*width), roomForFloats(t, p.rows*h.count)
 		launch(t, kernels.Attention(out, lse, pqkv, offsets, s))
 		wantOut, wantLSE := make([]float32, p.rows*width), make([]float32, p.rows*h.count)
-		ref.Attention(wantOut, wantLSE, qkv, p.offsets, p.rows, h.count, h.dim)
+		ref.Attention(wantOut, wantLSE, qkv, p.offsets, p.rows, h.count, h.keys, h.dim)
 		// Scores near 3 are rounded to 3e-7, which is the relative error of a probability.
 		near(t, "out", downloadFloats(t, out, len(wantOut)), wantOut, 2e-6, 1)
 		near(t, "lse", downloadFloats(t, lse, len(wantLSE)), wantLSE, 1e-6, 1)
@@ -61,9 +71,9 @@ func testAttention(t *testing.T, seed int, p packing, h heads) {
 		dqkv, delta := roomForFloats(t, len(qkv)), roomForFloats(t, p.rows*h.count)
 		launch(t, kernels.AttentionGrad(dqkv, pqkv, out, lse, upload(t, dout), delta, offsets, s)...)
 		want := make([]float32, len(qkv))
-		ref.AttentionGrad(want, qkv, wantOut, wantLSE, dout, p.offsets, p.rows, h.count, h.dim)
+		ref.AttentionGrad(want, qkv, wantOut, wantLSE, dout, p.offsets, p.rows, h.count, h.keys, h.dim)
 		near(t, "dqkv", downloadFloats(t, dqkv, len(want)), want, 4e-6, 4) // products dout·v near √128 cancel
-	}, p.offsets, fmt.Sprintf(" of %d rows, %d heads of %d", p.rows, h.count, h.dim))
+	}, p.offsets, fmt.Sprintf(" of %d rows, %v", p.rows, h))
 }
 
 // A head whose numbers are none leaves the head beside it alone: what lies behind a head's columns is not read, not even to be multiplied
@@ -89,7 +99,7 @@ func testHeadsApart(t *testing.T, rows, dim int, inBF16 bool) {
 			}
 		}
 	}
-	s := kernels.Sequences{Rows: rows, Count: 1, Heads: heads, HeadDim: dim}
+	s := kernels.Sequences{Rows: rows, Count: 1, Heads: heads, KVHeads: heads, HeadDim: dim}
 	offsets := upload(t, []int32{0, int32(rows)})
 	pqkv, pdout := uploadFloats(t, qkv, 3*width, inBF16), uploadFloats(t, dout, width, inBF16)
 	out, dqkv := roomFor(t, rows, width, inBF16), roomFor(t, rows, 3*width, inBF16)
@@ -113,7 +123,7 @@ func testHeadsApart(t *testing.T, rows, dim int, inBF16 bool) {
 func TestAttentionKeepsWhatIsNoNumber(t *testing.T) {
 	const rows, spoilt = 40, 4
 	for _, dim := range []int{16, 32, 64, 128} {
-		s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, HeadDim: dim}
+		s := kernels.Sequences{Rows: rows, Count: 1, Heads: 1, KVHeads: 1, HeadDim: dim}
 		qkv := newSource(dim).normals(3 * rows * dim)
 		for row := range spoilt {
 			qkv[3*row*dim] = float32(math.NaN())
@@ -140,7 +150,7 @@ func TestAttentionRefusesHeadsItHasNoKernelFor(t *testing.T) {
 					t.Errorf("%s accepted a head dimension of 129", name)
 				}
 			}()
-			attention(1, 1, 1, 1, kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: kernels.MaxHeadDim + 1})
+			attention(1, 1, 1, 1, kernels.Sequences{Rows: 1, Count: 1, Heads: 1, KVHeads: 1, HeadDim: kernels.MaxHeadDim + 1})
 		}()
 	}
 }
@@ -148,7 +158,7 @@ func TestAttentionRefusesHeadsItHasNoKernelFor(t *testing.T) {
 // 99 KiB is what a block may have on GPUs of capability 8.6 and 8.9, which have the least of those that the cubins run on.
 func TestAttentionFitsTheSharedMemoryOfEveryGPU(t *testing.T) {
 	for dim := 1; dim <= kernels.MaxHeadDim; dim++ {
-		s := kernels.Sequences{Rows: 1, Count: 1, Heads: 1, HeadDim: dim}
+		s := kernels.Sequences{Rows: 1, Count: 1, Heads: 1, KVHeads: 1, HeadDim: dim}
 		launches := append(kernels.AttentionGrad(1, 1, 1, 1, 1, 1, 1, s), kernels.Attention(1, 1, 1, 1, s), kernels.AttentionBF16(1, 1, 1, 1, s))
 		for _, l := range append(launches, kernels.AttentionGradBF16(1, 1, 1, 1, 1, 1, 1, s)...) {
 			if l.Shared > 99<<10 {

@@ -83,7 +83,7 @@ func (s *step) fill() {
 			DY: s.activations(rows * width), Addend: x, Scratch: s.floats(kernels.LayerNormScratch(rows, width)),
 		}, rows, width, 1e-5)...)
 	}
-	shape := kernels.Sequences{Rows: rows, Count: 8, Heads: heads, HeadDim: width / heads}
+	shape := kernels.Sequences{Rows: rows, Count: 8, Heads: heads, KVHeads: heads, HeadDim: width / heads}
 	offsets := s.put([]int32{0, 64, 128, 192, 256, 320, 384, 448, 512})
 	for range layers {
 		s.linear(rows, width, 3*width)

@@ -24,6 +24,11 @@ func TestKernelsMoveLittleMoreThanTheirTensors(t *testing.T) {
 	inBF16 := gradient
 	inBF16.DY, inBF16.Copy, inBF16.Addend = halves(long), halves(long).At, inBF16.DX
 
+	rms := kernels.RMSNormGradient{
+		DX: gradient.DX, DGamma: gradient.DGamma, X: gradient.X, Gamma: scale, DY: gradient.DY,
+		Scratch: zeros(kernels.RMSNormScratch(longRows, narrow)),
+	}
+
 	const rows, width, vocab = 256, 768, 50257
 	const n = rows * width
 	x, half, column := zeros(n), halves(n), zeros(width)
@@ -50,6 +55,12 @@ func TestKernelsMoveLittleMoreThanTheirTensors(t *testing.T) {
 		{"layer norm to bfloat16", one(kernels.LayerNorm(halves(long), gradient.X, scale, scale, longRows, narrow, 1)), 6 * long},
 		{"gradient of layer norm", kernels.LayerNormGrad(gradient, longRows, narrow, 1), 12 * long},
 		{"gradient of layer norm from bfloat16, added", kernels.LayerNormGrad(inBF16, longRows, narrow, 1), (2 + 4 + 4 + 4 + 2) * long},
+		{"RMS norm", one(kernels.RMSNorm(floats(long), gradient.X, scale, longRows, narrow, 1)), 8 * long},
+		{"gradient of RMS norm", kernels.RMSNormGrad(rms, longRows, narrow, 1), 12 * long},
+		{"SwiGLU", one(kernels.SwiGLU(floats(n/2), floats(n), rows, width/2)), 6 * n},
+		{"gradient of SwiGLU", one(kernels.SwiGLUGrad(floats(n), floats(n), floats(n/2), rows, width/2)), 10 * n},
+		{"SwiGLU in bfloat16", one(kernels.SwiGLU(halves(n/2), half, rows, width/2)), 3 * n},
+		{"gradient of SwiGLU in bfloat16", one(kernels.SwiGLUGrad(half, half, halves(n/2), rows, width/2)), 5 * n},
 		{"cross-entropy", one(kernels.CrossEntropy(loss, zeros(lossRows), zeros(lossRows), logits, several, lossRows, vocab)),
 			2 * lossRows * vocab},
 		{"cross-entropy with gradient",

@@ -254,8 +254,22 @@ func (c *caseList) rows() {
 			scale[0] = largestOf(dy.Float32s()) * largestOf(gamma.Float32s()) / math.Sqrt(1e-2)
 		}
 		c.scaled(roundings+4*math.Sqrt(float64(rows)), scale, op.LayerNormGrad{Epsilon: 1e-2}, x, gamma, dy)
+
+		centred := c.floats(rows, width) // what is the same in all columns is not taken out, and would be most of a row
+		c.relative(roundings, op.RMSNorm{Epsilon: 1e-2}, centred, gamma)
+		c.scaled(roundings+4*math.Sqrt(float64(rows)), []float64{scale[0], 0}, op.RMSNormGrad{Epsilon: 1e-2}, centred, gamma, dy)
+
+		// A sigmoid off by a few units in the last place, beside 1; then where its exponential overflows or vanishes.
+		for _, spread := range []float32{1, 30} {
+			packed := c.floats(rows, 2*width)
+			for i := range packed.Float32s() {
+				packed.Float32s()[i] *= spread
+			}
+			c.relative(16, op.SwiGLU{}, packed)
+			c.relative(16, op.SwiGLUGrad{}, packed, dy)
+		}
 	}
-	for _, size := range [][3]int{{1, 1, 2}, {3, 2, 6}, {7, 3, 16}, {33, 2, 34}, {5, 4, 64}, {251, 4, 32}} {
+	for _, size := range [][3]int{{1, 1, 2}, {3, 2, 6}, {7, 3, 16}, {33, 2, 34}, {5, 4, 64}, {251, 2, 32}} {
 		rows, heads, headDim := size[0], size[1], size[2]
 		positions := make([]int32, rows)
 		for i := range positions {
@@ -263,8 +277,10 @@ func (c *caseList) rows() {
 		}
 		for _, inverse := range []bool{false, true} {
 			// Sine and cosine are rounded once, and so is each of two products and their sum.
-			c.relative(4, op.Rotary{Heads: heads, Context: rows, Base: 10000, Inverse: inverse},
-				c.floats(rows, 3*heads*headDim), dense(positions, rows))
+			for kvHeads := 1; kvHeads <= heads; kvHeads++ {
+				c.relative(4, op.Rotary{Heads: heads, KVHeads: kvHeads, Context: rows, Base: 10000, Inverse: inverse},
+					c.floats(rows, (heads+2*kvHeads)*headDim), dense(positions, rows))
+			}
 		}
 	}
 }
@@ -286,7 +302,10 @@ func (c *caseList) attention() {
 		lengths []int
 		padding int
 	}
-	for _, head := range [][2]int{{1, 1}, {2, 3}, {3, 8}, {1, 16}, {3, 20}, {2, 64}, {1, 128}} {
+	for _, head := range []struct{ queries, keys, dim int }{
+		{1, 1, 1}, {2, 2, 3}, {3, 3, 8}, {1, 1, 16}, {3, 3, 20}, {2, 2, 64}, {1, 1, 128}, // as many keys as queries
+		{2, 1, 3}, {4, 2, 8}, {6, 2, 16}, {4, 1, 64}, {2, 1, 128}, // heads that share them
+	} {
 		for _, s := range []sequences{
 			{[]int{1}, 0}, {[]int{2, 3}, 0}, {nil, 3}, {[]int{0}, 2}, {[]int{5, 0, 0, 3}, 4}, {[]int{0, 17, 1, 16, 31, 33}, 1},
 			{[]int{131}, 0}, {[]int{257, 70}, 9},
@@ -297,15 +316,15 @@ func (c *caseList) attention() {
 				offsets = append(offsets, offsets[len(offsets)-1]+int32(n))
 				context = max(context, n)
 			}
-			heads, headDim, rows := head[0], head[1], int(offsets[len(offsets)-1])+s.padding
-			k := op.Attention{Heads: heads, Context: context}
-			qkv, o := c.floats(rows, 3*heads*headDim), dense(offsets, len(offsets))
-			// A score is a sum of headDim products, and its error becomes a relative error of the weight.
-			roundings := 32 + 8*math.Sqrt(float64(headDim))
+			rows, width := int(offsets[len(offsets)-1])+s.padding, head.queries*head.dim
+			k := op.Attention{Heads: head.queries, KVHeads: head.keys, Context: context}
+			qkv, o := c.floats(rows, width+2*head.keys*head.dim), dense(offsets, len(offsets))
+			// A score is a sum of dim products, and its error becomes a relative error of the weight.
+			roundings := 32 + 8*math.Sqrt(float64(head.dim))
 			c.scaled(roundings, []float64{0, 1}, k, qkv, o)
 			saved := reference(k, []*tensor.Dense{qkv, o})
-			c.relative(2*roundings, op.AttentionGrad(k), qkv, single(saved[0], rows, heads*headDim), single(saved[1], heads*rows),
-				c.floats(rows, heads*headDim), o)
+			c.relative(2*roundings, op.AttentionGrad(k), qkv, single(saved[0], rows, width), single(saved[1], head.queries*rows),
+				c.floats(rows, width), o)
 		}
 	}
 }

@@ -63,9 +63,9 @@ func NewTransformer(blocks int, lengths ...int) *Transformer {
 		b.apply(op.Gather{}, b.param("position", context, width), at))
 	for i := range blocks {
 		h := b.linear(fmt.Sprintf("qkv %d", i), b.norm(fmt.Sprintf("norm 1 %d", i), x), 3*width)
-		h = b.apply(op.Rotary{Heads: heads, Context: context, Base: 100}, h, at)
+		h = b.apply(op.Rotary{Heads: heads, KVHeads: heads, Context: context, Base: 100}, h, at)
 		if b.err == nil {
-			h, b.err = op.CausalAttention(h, sequences, heads, context)
+			h, b.err = op.CausalAttention(h, sequences, op.Attention{Heads: heads, KVHeads: heads, Context: context})
 		}
 		x = b.apply(op.Add{}, x, b.linear(fmt.Sprintf("project %d", i), h, width))
 		h = b.linear(fmt.Sprintf("up %d", i), b.norm(fmt.Sprintf("norm 2 %d", i), x), 4*width)

@@ -40,7 +40,7 @@ func defaults() *arguments {
 	return &arguments{
 		device: device.CUDA, batches: "4,8,16", precisions: "f32,bf16", products: "own,auto", steps: 20,
 		config: model.Config{
-			VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 4 * 768,
+			Architecture: model.GPT2, VocabSize: 50257, Context: 1024, Width: 768, Layers: 12, Heads: 12, MLPWidth: 4 * 768,
 			Epsilon: 1e-5, Positions: model.Learned, TiedHead: true, BOS: model.NoToken, EOS: model.NoToken, PAD: model.NoToken,
 		},
 	}

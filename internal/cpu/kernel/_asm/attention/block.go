@@ -56,33 +56,33 @@ const (
 // forward writes the kernel of Attention.
 func (b block) forward() {
 	b.Function(fmt.Sprintf("attentionBlock%d", b.queries),
-		"func(out, lse, qkv *float32, first, queries, width, headDim int, scale float32, scratch *float32)",
+		"func(out, lse, qkv *float32, first, queries, width, stride, keys, values, headDim int, scale float32, scratch *float32)",
 		fmt.Sprintf("computes the outputs of up to %d queries, from the one with index first in its sequence,", b.queries),
-		"and their lse [queries]. out and qkv point to the head's columns in the first row of the sequence; rows of qkv are 3·width",
-		"floats apart, those of out width.")
+		"and their lse [queries]. out and qkv point to the head's columns in the first row of the sequence; rows of out are width floats",
+		"apart, those of qkv stride; the key of a token is keys floats behind its query, the value values.")
 	b.transpose("qkv", qkvRows)
-	b.dots(b.scores(), section("qkv", 1))
+	b.dots(b.scores(), keySection.of("qkv"))
 	b.softmax(b.scores())
-	b.toQueries("out", outRows, b.scores(), section("qkv", 2), parameter("scratch"))
+	b.toQueries("out", outRows, b.scores(), valueSection.of("qkv"), parameter("scratch"))
 	vec.Return()
 }
 
 // backward writes the kernel of AttentionGrad.
 func (b block) backward() {
 	b.Function(fmt.Sprintf("attentionGradBlock%d", b.queries),
-		"func(dqkv, dout, lse, qkv *float32, first, queries, width, headDim int, scale float32, scratch *float32)",
+		"func(dqkv, dout, lse, qkv *float32, first, queries, width, stride, keys, values, headDim, more int, scale float32, scratch *float32)",
 		fmt.Sprintf("computes the gradients that flow through up to %d queries, from the one with index first in its", b.queries),
-		"sequence. It writes those of the block's own rows and adds to those of earlier keys and values. lse is [queries]; the others",
-		"point to the head's columns in the first row of the sequence; rows of dqkv and qkv are 3·width floats apart, those of dout",
-		"width.")
+		"sequence. It adds to those of earlier keys and values. It writes those of the block's own rows, or adds to them, too, where more",
+		"is not 0, because another head has written them. lse is [queries]; the other pointers, width, stride, keys and values are those",
+		"of attentionBlock, dout being like out.")
 	b.transpose("qkv", qkvRows)
-	b.dots(b.scores(), section("qkv", 1))
+	b.dots(b.scores(), keySection.of("qkv"))
 	b.transpose("dout", outRows)
-	b.dots(b.dscores(), section("qkv", 2))
+	b.dots(b.dscores(), valueSection.of("qkv"))
 	b.softmaxGrad(b.scores(), b.dscores())
-	b.toQueries("dqkv", qkvRows, b.dscores(), section("qkv", 1), nil)
-	b.toKeys(section("dqkv", 1), b.dscores(), "qkv", qkvRows)
-	b.toKeys(section("dqkv", 2), b.scores(), "dout", outRows)
+	b.toQueries("dqkv", qkvRows, b.dscores(), keySection.of("qkv"), nil)
+	b.toKeys(keySection.of("dqkv"), b.dscores(), "qkv", qkvRows)
+	b.toKeys(valueSection.of("dqkv"), b.scores(), "dout", outRows)
 	vec.Return()
 }
 

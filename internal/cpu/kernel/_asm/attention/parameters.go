@@ -25,19 +25,22 @@ func parameter(name string) reg.GPVirtual {
 	return build.Load(build.Param(name), build.GP64()).(reg.GPVirtual)
 }
 
-// rows says how many times width floats the rows of a matrix are apart.
-type rows int
+// rows is the name of the parameter that says how many floats the rows of a matrix are apart.
+type rows string
 
 const (
-	qkvRows rows = 3
-	outRows rows = 1
+	qkvRows rows = "stride"
+	outRows rows = "width"
 )
 
 // stride returns a new register with the distance of rows in bytes.
-func (r rows) stride() reg.GPVirtual {
-	s := parameter("width")
-	build.IMUL3Q(operand.I8(4*int(r)), s, s)
-	return s
+func (r rows) stride() reg.GPVirtual { return bytesOf(string(r)) }
+
+// bytesOf returns a new register with the size of as many floats as the parameter of that name says.
+func bytesOf(name string) reg.GPVirtual {
+	p := parameter(name)
+	build.SHLQ(operand.U8(2), p)
+	return p
 }
 
 // ofBlock returns a new pointer to the block's first row of the matrix at the parameter of that name.
@@ -48,10 +51,17 @@ func (r rows) ofBlock(name string) reg.GPVirtual {
 	return p
 }
 
-// section returns a new pointer to the keys (1) or values (2) of the queries at the parameter of that name.
-func section(name string, index int) reg.GPVirtual {
-	p := parameter("width")
-	build.IMUL3Q(operand.I8(4*index), p, p)
+// section is the name of the parameter that says how many floats lie between a query and its key or value.
+type section string
+
+const (
+	keySection   section = "keys"
+	valueSection section = "values"
+)
+
+// of returns a new pointer to the keys or values of the queries at the parameter of that name.
+func (s section) of(name string) reg.GPVirtual {
+	p := bytesOf(string(s))
 	build.ADDQ(address(name), p)
 	return p
 }

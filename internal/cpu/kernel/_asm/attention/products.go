@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -45,8 +47,8 @@ func (b block) toQueries(name string, r rows, tile, x reg.GPVirtual, reciprocals
 	}, dst, x)
 }
 
-// toKeys writes the rows of the block's keys in the matrix at dst and adds to those of earlier keys: row j is
-// Σ_i tile[j][i]·x_i, with x_i the block's rows of the matrix at the parameter of that name.
+// toKeys writes the rows of the block's keys in the matrix at dst, or adds to them where the parameter more is not 0, and adds to those of
+// earlier keys: row j is Σ_i tile[j][i]·x_i, with x_i the block's rows of the matrix at the parameter of that name.
 func (b block) toKeys(dst, tile reg.GPVirtual, name string, r rows) {
 	stride := qkvRows.stride()
 	x := r.ofBlock(name)
@@ -79,14 +81,14 @@ func (b block) toKeys(dst, tile reg.GPVirtual, name string, r rows) {
 			build.ADDQ(stride, out)
 		})
 		b.eachOfBlock(func(j int) {
-			sum := b.Register()
+			// To add to -0 changes nothing, not even the sign of a zero.
+			sum, fresh := b.ConstantRegister(float32(math.Copysign(0, -1))), label("fresh")
+			build.CMPQ(address("more"), operand.I8(0))
+			build.JE(operand.LabelRef(fresh))
+			build.VADDPS(b.Load(operand.Mem{Base: out}, mask), sum, sum)
+			build.Label(fresh)
 			for i := j; i < b.queries; i++ {
-				memory := operand.Mem{Base: column, Disp: j*b.columnBytes() + 4*i}
-				if i == j {
-					b.product(memory, xs[i], sum)
-				} else {
-					b.addProduct(memory, xs[i], sum)
-				}
+				b.addProduct(operand.Mem{Base: column, Disp: j*b.columnBytes() + 4*i}, xs[i], sum)
 			}
 			b.Store(sum, operand.Mem{Base: out}, mask)
 			build.ADDQ(stride, out)

@@ -23,13 +23,17 @@ func moments(v vec.Vec, row vec.Loop, x reg.GPVirtual, inverse, epsilon reg.VecV
 		v.Keep(d, s.Mask)
 		build.VFMADD231PS(d, d, squares[u])
 	})
-	variance := total(v, squares)
-	build.VFMADD213SS(epsilon.AsX(), inverse.AsX(), variance)
-	build.VSQRTSS(variance, variance, variance)
+	return mean, inverseRoot(v, total(v, squares), inverse, epsilon)
+}
+
+// inverseRoot emits 1/√(inverse·sum + epsilon) in every lane, sum being in the first lane of a register that is overwritten.
+func inverseRoot(v vec.Vec, sum, inverse, epsilon reg.VecVirtual) reg.VecVirtual {
+	build.VFMADD213SS(epsilon.AsX(), inverse.AsX(), sum)
+	build.VSQRTSS(sum, sum, sum)
 	one := v.ConstantRegister(1)
 	root := build.XMM()
-	build.VDIVSS(variance, one.AsX(), root)
-	return mean, v.Broadcast(root)
+	build.VDIVSS(sum, one.AsX(), root)
+	return v.Broadcast(root)
 }
 
 // average returns the total of sums times inverse in every lane.
