@@ -9,7 +9,7 @@ import (
 )
 
 // architecture are the flags that are settled where a run begins with the weights of another model.
-var architecture = []string{"layers", "heads", "d-model", "positions", "tied", "tokenizer"}
+var architecture = []string{"architecture", "layers", "heads", "kv-heads", "d-model", "positions", "tied", "tokenizer"}
 
 // checkBase returns a usage error for a flag that -init-from leaves no choice of.
 func (a *arguments) checkBase(f *cli.Flags) error {
@@ -42,7 +42,7 @@ func (s *session) loadBase() error {
 		}
 		context = s.config.Context
 	}
-	s.config, s.positions = s.base.Config, string(s.base.Config.Positions)
+	s.config, s.architecture, s.positions = s.base.Config, string(s.base.Config.Architecture), string(s.base.Config.Positions)
 	s.config.Context = context
 	return nil
 }

@@ -139,6 +139,8 @@ func TestMistakesWithAModelToBeginWithAreNamed(t *testing.T) {
 		{"-config run.toml", 2, []string{"-heads with -init-from base"}},
 		{"-d-model 24", 2, []string{"-d-model with -init-from base"}},
 		{"-tied", 2, []string{"-tied with"}},
+		{"-architecture llama", 2, []string{"-architecture with"}},
+		{"-kv-heads 1", 2, []string{"-kv-heads with"}},
 		{"-positions learned", 2, []string{"-positions with"}},
 		{"-tokenizer bytes", 2, []string{"-tokenizer with"}},
 		{"-context 49", 2, []string{"-context 49: expected at most 48", "base"}},

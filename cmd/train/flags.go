@@ -26,9 +26,9 @@ type arguments struct {
 	splitSeed      uint64
 	evaluateTokens int
 
-	initFrom  string
-	config    model.Config
-	positions string
+	initFrom                string
+	config                  model.Config
+	architecture, positions string
 
 	options       train.Options
 	target        float64
@@ -49,7 +49,7 @@ type arguments struct {
 func defaults() *arguments {
 	return &arguments{
 		task: taskAuto, tokenizer: "char", heldOut: 0.1, splitSeed: 7, evaluateTokens: 1 << 17,
-		config: model.Calculator(0), positions: string(model.Learned),
+		config: model.Calculator(0), architecture: string(model.GPT2), positions: string(model.Learned),
 		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
 		device: "auto", out: defaultOut,
 	}
@@ -80,11 +80,13 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&a.preset, "preset", "flags that go together: calculator; for text: shakespeare-char, gpt2, gpt2-medium, gpt2-large, gpt2-xl")
 	g.String(&a.initFrom, "init-from", "`folder` of a model to begin with, of Hugging Face or an earlier run: its weights, sizes and tokenizer")
 	c := &a.config
+	g.String(&a.architecture, "architecture", "gpt2: layer norm, GELU, biases; or llama: RMS norm, SwiGLU, rotary positions, no biases")
 	g.Int(&c.Layers, "layers", "transformer blocks")
 	g.Int(&c.Heads, "heads", "attention heads of a block")
-	g.Int(&c.Width, "d-model", "width of the model; the MLP is four times as wide")
+	g.Int(&c.KVHeads, "kv-heads", "of a llama: heads of keys and values, which those of queries share; 0 is as many")
+	g.Int(&c.Width, "d-model", "width of the model; the MLP is four times as wide, or with SwiGLU 8/3 times")
 	g.Int(&c.Context, "context", "longest sequence in tokens; with -data, by default, what its examples need")
-	g.String(&a.positions, "positions", "`kind` of position: learned, sinusoidal or rotary")
+	g.String(&a.positions, "positions", "`kind` of position: learned, sinusoidal or rotary; a llama has rotary ones")
 	g.Bool(&c.TiedHead, "tied", "use the token embeddings as the output layer too")
 
 	g = f.Group("Training")
@@ -193,8 +195,7 @@ func (a *arguments) settle(f *cli.Flags) error {
 		o.LearningRate = sgdLearningRate
 	}
 	if a.initFrom == "" {
-		a.config.Positions = model.Positions(a.positions)
-		a.config.MLPWidth = 4 * a.config.Width
+		a.settleModel(f)
 	}
 	switch {
 	case !(a.heldOut >= 0 && a.heldOut < 1):
@@ -231,6 +232,22 @@ func (a *arguments) settle(f *cli.Flags) error {
 	return nil
 }
 
+// settleModel fills in what the architecture decides.
+func (a *arguments) settleModel(f *cli.Flags) {
+	c := &a.config
+	c.Architecture, c.MLPWidth = model.Architecture(a.architecture), 4*c.Width
+	if c.Architecture == model.Llama {
+		c.MLPWidth = model.GatedMLPWidth(c.Width)
+		if !f.Given("positions") {
+			a.positions = string(model.Rotary)
+		}
+		if c.KVHeads == 0 {
+			c.KVHeads = c.Heads
+		}
+	}
+	c.Positions = model.Positions(a.positions)
+}
+
 // runFolder is where a run is kept that -out does not name.
 func (a *arguments) runFolder() string {
 	if a.data == "" {
@@ -243,6 +260,8 @@ func (a *arguments) runFolder() string {
 // flagOf are the flags of options of packages model and train, where they are not called alike.
 var flagOf = map[fault.Option]string{
 	"n_layer": "layers", "n_head": "heads", "n_embd": "d-model", "n_positions": "context", "n_inner": "d-model", "position_embedding": "positions",
+	"num_hidden_layers": "layers", "num_attention_heads": "heads", "num_key_value_heads": "kv-heads", "hidden_size": "d-model",
+	"intermediate_size": "d-model", "max_position_embeddings": "context",
 	"learning_rate": "lr", "final_learning_rate": "final-lr", "warm_up": "warmup", "repeats": "repeat",
 }
 

@@ -35,7 +35,7 @@ func (v *screen) story(f *train.Followed) string {
 
 // weight shows how the step moved a weight. Every number is one that the optimizer used.
 func (v *screen) weight(row func(name, layout string, values ...any), w *train.FollowedWeight) {
-	row("one weight", "%s%v, the most to blame", strings.TrimPrefix(w.Parameter, "transformer."), w.Index)
+	row("one weight", "%s%v, the most to blame", strings.TrimPrefix(strings.TrimPrefix(w.Parameter, "transformer."), "model."), w.Index)
 	row("", "gradient   %+.4g%s", w.Gradient, v.faint(" of the batch's loss"))
 	if w.Scale < 1 {
 		row("", "           %+.4g%s", w.Gradient*w.Scale, v.faint(" after clipping the whole gradient"))
