@@ -24,10 +24,12 @@ func transposed(m, n, k int) []kernels.Product {
 }
 
 // products are less than a tile, whole tiles, more than one and ragged in every direction, along which vectors fit or not; K is less than
-// a strip, whole strips, and more than fit into the ring.
+// a strip, whole strips, and more than fit into the ring, and ends in every quarter of a strip.
 func products() []kernels.Product {
 	var all []kernels.Product
-	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {64, 64, 16}, {128, 256, 32}, {68, 132, 20}, {12, 200, 34}, {131, 67, 37}, {65, 9, 163}}
+	sizes := [][3]int{
+		{1, 1, 1}, {3, 5, 7}, {64, 64, 16}, {128, 256, 32}, {68, 132, 20}, {12, 200, 34}, {131, 67, 37}, {65, 9, 163}, {21, 43, 61}, {19, 45, 57},
+	}
 	for _, size := range sizes {
 		all = append(all, transposed(size[0], size[1], size[2])...)
 	}
@@ -179,7 +181,9 @@ func TestProductHigherThanAPatchOfTiles(t *testing.T) {
 			subtest(t, func(t *testing.T) { testProduct(t, p, epilogue{}, false, false, tiling, 1) }, "f32 ", p, tiling)
 		}
 		for tiling := range kernels.TilingsBF16 {
-			subtest(t, func(t *testing.T) { testProduct(t, p, epilogue{}, true, true, tiling, 1) }, "bf16 ", p, tiling)
+			for _, outBF16 := range types {
+				subtest(t, func(t *testing.T) { testProduct(t, p, epilogue{}, true, outBF16, tiling, 1) }, "bf16 ", p, tiling, outBF16)
+			}
 		}
 	}
 }

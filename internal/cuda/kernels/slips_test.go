@@ -95,7 +95,8 @@ func slipsAreFound() error {
 	}
 	allowed := max(1, int((1-caughtAtLeast)*float64(harmful))) // one of few says little
 	if err := errors.Join(missed...); len(missed) > allowed {
-		return fmt.Errorf("slips in kernels that no test finds; test what the lines do, or say in testdata/harmless.txt why they may be so:\n%w", err)
+		return fmt.Errorf("slips in kernels that no test finds; test what the lines do, or say in testdata/harmless.txt why they do no harm:\n%w",
+			err)
 	} else if err != nil {
 		fmt.Println(err)
 	}
