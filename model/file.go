@@ -1,9 +1,11 @@
 package model
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"trainer/internal/fault"
@@ -17,15 +19,16 @@ const (
 )
 
 // WriteWeights writes the weights as Hugging Face saves those of a GPT2LMHeadModel or a LlamaForCausalLM: float32, the tied head left out.
-func (m *Model) WriteWeights(w io.Writer) error {
+func (m *Model) WriteWeights(w io.Writer) error { return m.WriteWeightsAs(w, safetensors.F32) }
+
+// WriteWeightsAs is WriteWeights in another type, F16 or BF16, to which weights are rounded. One that the type cannot hold is an error.
+func (m *Model) WriteWeightsAs(w io.Writer, dtype safetensors.DType) error {
 	var tensors []safetensors.Tensor
-	for i := range m.Parameters {
-		for _, t := range m.Parameters[i].tensors() {
-			tensors = append(tensors, safetensors.New(t.name, t.value, t.shape...))
+	for _, t := range m.Tensors() {
+		if at := slices.IndexFunc(t.Value, dtype.Overflows); at >= 0 {
+			return fmt.Errorf("element %d of %s is %g: %s cannot hold it: expected %s", at, t.Name, t.Value[at], dtype, safetensors.F32)
 		}
-	}
-	if m.fixed != nil {
-		tensors = append(tensors, safetensors.New(wpe, m.fixed, m.Config.Context, m.Config.Width))
+		tensors = append(tensors, safetensors.NewAs(dtype, t.Name, t.Value, t.Shape...))
 	}
 	return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
 }
@@ -73,21 +76,37 @@ func (m *Model) readWeights(path string) error {
 		}
 		return nil
 	}
-	for i := range m.Parameters {
-		for _, t := range m.Parameters[i].tensors() {
-			if err := read(t.name, t.value, t.shape...); err != nil {
-				return err
-			}
-		}
-	}
-	if m.fixed != nil {
-		if err := read(wpe, m.fixed, m.Config.Context, m.Config.Width); err != nil {
+	for _, t := range m.Tensors() {
+		if err := read(t.Name, t.Value, t.Shape...); err != nil {
 			return err
 		}
+	}
+	if err := m.checkTiedHead(f, path, known); err != nil {
+		return err
 	}
 	for _, t := range f.Tensors() {
 		if !known[t.Name] && !isBuffer(t.Name) {
 			return fault.Dataf("%s: tensor %s is not part of the model that %s describes", path, t.Name, ConfigFile)
+		}
+	}
+	return nil
+}
+
+// checkTiedHead accepts a head that a file has although it is tied, as a copy of the token embeddings.
+func (m *Model) checkTiedHead(f *safetensors.File, path string, known map[string]bool) error {
+	name, embedding := m.Config.variant().head+".weight", &m.Parameters[0]
+	if !m.Config.TiedHead || !has(f, name) {
+		return nil
+	}
+	known[name] = true
+	head := make([]float32, embedding.Size())
+	if err := safetensors.Read(f, name, head, embedding.Shape...); err != nil {
+		return err
+	}
+	for i, v := range head {
+		if v != embedding.Value[i] {
+			return fault.Dataf("%s: element %d of %s is %g, but of %s %g: expected a copy, since %s has tie_word_embeddings true",
+				path, i, name, v, embedding.Name, embedding.Value[i], ConfigFile)
 		}
 	}
 	return nil

@@ -72,7 +72,7 @@ func rewritten(t *testing.T, m *Model, change change, more ...safetensors.Tensor
 	tensors := more
 	for i := range m.Parameters {
 		for _, s := range m.Parameters[i].tensors() {
-			if name, value, shape := change(s.name, s.value, s.shape); name != "" {
+			if name, value, shape := change(s.Name, s.Value, s.Shape); name != "" {
 				tensors = append(tensors, safetensors.New(name, value, shape...))
 			}
 		}
@@ -219,7 +219,7 @@ func TestABrokenModelIsADataFaultThatNamesTheFile(t *testing.T) {
 		{"another context", config(func(c *Config) { c.Context = 8 }), weights, WeightsFile,
 			`"transformer.wpe.weight" has shape [9 36], expected [8 36]`},
 		{"a head where there should be none", config(func(c *Config) { c.TiedHead = true }), weights, WeightsFile,
-			"tensor lm_head.weight is not part"},
+			"of lm_head.weight is"},
 		{"positions where there should be none", config(func(c *Config) { c.Positions = Rotary }), weights, WeightsFile,
 			"tensor transformer.wpe.weight is not part"},
 		{"an impossible configuration", config(func(c *Config) { c.Heads = 5 }), weights, ConfigFile, "expected a divisor"},

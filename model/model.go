@@ -29,27 +29,7 @@ type Parameter struct {
 	Begin int       // where it starts in Model.Weights
 	Value []float32 // row-major view into Model.Weights
 
-	packed []stored // what files have in its place, without values; nil where they have it as it is
-}
-
-// stored is a tensor of weights as files have it.
-type stored struct {
-	name  string
-	shape []int
-	value []float32
-}
-
-// tensors are what files hold of p: p itself, or several with some rows each, one behind the other.
-func (p *Parameter) tensors() []stored {
-	if p.packed == nil {
-		return []stored{{p.Name, p.Shape, p.Value}}
-	}
-	list, rest := slices.Clone(p.packed), p.Value
-	for i := range list {
-		size := list[i].shape[0] * list[i].shape[1]
-		list[i].value, rest = rest[:size], rest[size:]
-	}
-	return list
+	packed []Tensor // what files have in its place, without values; nil where they have it as it is
 }
 
 // IsMatrix tells matrices, embeddings included, from biases and norms. Weight decay is for matrices.
@@ -167,7 +147,7 @@ func build(c Config) (*Model, error) {
 	// pack says that files have the rows of p in several tensors.
 	pack := func(p *Parameter, layer string, names []string, rows ...int) {
 		for i, name := range names {
-			p.packed = append(p.packed, stored{name: layer + name + ".weight", shape: []int{rows[i], c.Width}})
+			p.packed = append(p.packed, Tensor{Name: layer + name + ".weight", Shape: []int{rows[i], c.Width}})
 		}
 	}
 

@@ -126,8 +126,8 @@ for tied in (False, True):
 			p := &m.Parameters[i]
 			at := p.Begin
 			for _, s := range p.tensors() {
-				near(t, folder+": gradient of "+s.name, got.Gradients[at:at+len(s.value)], results(s.name, s.shape...), 2*rounding)
-				at += len(s.value)
+				near(t, folder+": gradient of "+s.Name, got.Gradients[at:at+len(s.Value)], results(s.Name, s.Shape...), 2*rounding)
+				at += len(s.Value)
 			}
 		}
 	}

@@ -2,7 +2,7 @@
 //
 //	model.Model, tokenizer.Tokenizer -> metadata and tensors under llama.cpp's names -> gguf.Write
 //
-// Start at GGUF. gpt2.go knows what llama.cpp calls the parts of a GPT-2, vocabulary.go how it wants a tokenizer.
+// Start at GGUF. gpt2.go and llama.go know what llama.cpp calls the parts of these models, vocabulary.go how it wants a tokenizer.
 package export
 
 import (
@@ -48,7 +48,7 @@ func GGUF(m *model.Model, t tokenizer.Tokenizer, name, typeName string) (*Conten
 	if err != nil {
 		return nil, err
 	}
-	architecture, tensors, err := gpt2(m)
+	architecture, tensors, err := describe(m)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,15 @@ func GGUF(m *model.Model, t tokenizer.Tokenizer, name, typeName string) (*Conten
 // Write writes the file. The error is the writer's, or names a weight which the type cannot hold.
 func (c *Content) Write(w io.Writer) error { return gguf.Write(w, c.metadata, c.tensors) }
 
+// describe is the model as llama.cpp has it. Where a model has no head of its own, llama.cpp takes the token embeddings, too.
+func describe(m *model.Model) (architecture, []tensor, error) {
+	if m.Config.Architecture == model.Llama {
+		a, tensors := llama(m)
+		return a, tensors, nil
+	}
+	return gpt2(m)
+}
+
 // architecture is what llama.cpp calls a kind of model, with its metadata, whose keys lack the name.
 type architecture struct {
 	name     string
@@ -92,6 +101,8 @@ type tensor struct {
 	shape      []int // of value
 	transposed bool  // value is [in, out], llama.cpp has [out, in]
 	float32    bool  // whatever the type of the file
+
+	row func(row int) int // of value, for a row in the file, where the two differ; or nil
 }
 
 // as is the tensor with a type.
@@ -100,7 +111,10 @@ func (t tensor) as(matrices gguf.Type) gguf.Tensor {
 	g := gguf.Tensor{Name: t.name, Type: matrices, Shape: t.shape}
 	columns := t.shape[last]
 	g.Row = func(i int, dst []float32) { copy(dst, t.value[i*columns:]) }
-	if t.transposed {
+	switch {
+	case t.row != nil:
+		g.Row = func(i int, dst []float32) { copy(dst, t.value[t.row(i)*columns:]) }
+	case t.transposed:
 		g.Shape = []int{t.shape[1], t.shape[0]}
 		g.Row = func(i int, dst []float32) {
 			for j := range dst {

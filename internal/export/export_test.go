@@ -78,10 +78,8 @@ func TestEveryWeightIsInTheFileUnderLlamaCppsName(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("tied %v, %s: tensors\n%q, want\n%q", tied, positions, got, want)
 			}
-			table := m.FixedPositions()
-			if table == nil {
-				table = m.Parameter("transformer.wpe.weight").Value
-			}
+			at := slices.IndexFunc(m.Tensors(), func(w model.Tensor) bool { return w.Name == "transformer.wpe.weight" })
+			table := m.Tensors()[at].Value
 			if got, _ := read(t, f, "position_embd.weight"); !slices.Equal(got, table) {
 				t.Errorf("tied %v, %s: the positions differ", tied, positions)
 			}
@@ -114,6 +112,53 @@ func TestLinearLayersAreTransposed(t *testing.T) {
 	}
 	if got, _ := read(t, f, "token_embd.weight"); !slices.Equal(got, m.Parameter("transformer.wte.weight").Value) {
 		t.Error("the token embeddings differ")
+	}
+}
+
+// asLlama makes a configuration that of a Llama in which two heads of queries share one of keys and values.
+func asLlama(c *model.Config) {
+	c.Architecture, c.Positions, c.RopeTheta, c.Heads, c.KVHeads = model.Llama, model.Rotary, 500, 4, 2
+}
+
+func TestALlamaIsInTheFileWithItsQueriesAndKeysInterleaved(t *testing.T) {
+	m := small(t, tokenizer.NewBytes(), asLlama)
+	f := exported(t, m, tokenizer.NewBytes(), "f32")
+	weights := make(map[string]model.Tensor)
+	for _, w := range m.Tensors() {
+		weights[w.Name] = w
+	}
+	if len(f.Tensors) != len(weights) {
+		t.Errorf("%d tensors, want %d", len(f.Tensors), len(weights))
+	}
+	for theirs, ours := range map[string]string{
+		"token_embd.weight": "model.embed_tokens.weight", "output.weight": "lm_head.weight", "output_norm.weight": "model.norm.weight",
+		"blk.1.attn_norm.weight": "model.layers.1.input_layernorm.weight", "blk.1.attn_v.weight": "model.layers.1.self_attn.v_proj.weight",
+		"blk.0.attn_output.weight": "model.layers.0.self_attn.o_proj.weight", "blk.0.ffn_norm.weight": "model.layers.0.post_attention_layernorm.weight",
+		"blk.1.ffn_gate.weight": "model.layers.1.mlp.gate_proj.weight", "blk.1.ffn_up.weight": "model.layers.1.mlp.up_proj.weight",
+		"blk.0.ffn_down.weight": "model.layers.0.mlp.down_proj.weight",
+	} {
+		if got, info := read(t, f, theirs); !slices.Equal(got, weights[ours].Value) || !slices.Equal(info.Shape, weights[ours].Shape) {
+			t.Errorf("%s, of shape %v, is not %s", theirs, info.Shape, ours)
+		}
+	}
+	// Heads of 8: here dimension 0 is turned with 4, 1 with 5; there 0 with 1, 2 with 3.
+	for theirs, ours := range map[string]string{"blk.1.attn_q.weight": "model.layers.1.self_attn.q_proj.weight", "blk.0.attn_k.weight": "model.layers.0.self_attn.k_proj.weight"} {
+		got, _ := read(t, f, theirs)
+		want := weights[ours].Value
+		for there, here := range map[int]int{0: 0, 1: 4, 2: 1, 3: 5, 7: 7, 8: 8, 9: 12, 15: 15} {
+			if !slices.Equal(got[there*32:(there+1)*32], want[here*32:(here+1)*32]) {
+				t.Errorf("row %d of %s is not row %d of %s", there, theirs, here, ours)
+			}
+		}
+	}
+	for key, want := range map[string]any{
+		"general.architecture": "llama", "llama.context_length": uint32(9), "llama.embedding_length": uint32(32), "llama.block_count": uint32(2),
+		"llama.feed_forward_length": uint32(48), "llama.attention.head_count": uint32(4), "llama.attention.head_count_kv": uint32(2),
+		"llama.attention.layer_norm_rms_epsilon": float32(1e-5), "llama.rope.dimension_count": uint32(8), "llama.rope.freq_base": float32(500),
+	} {
+		if got := f.Value(key); got != want {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
 	}
 }
 
@@ -194,7 +239,6 @@ func TestWhatLlamaCppDoesNotHaveIsRefused(t *testing.T) {
 	}
 	bytes := tokenizer.NewBytes()
 	rotary := small(t, bytes, func(c *model.Config) { c.Positions = model.Rotary })
-	llama := small(t, bytes, func(c *model.Config) { c.Architecture, c.KVHeads, c.Positions = model.Llama, 1, model.Rotary })
 	for _, c := range []struct {
 		model *model.Model
 		of    tokenizer.Tokenizer
@@ -204,7 +248,6 @@ func TestWhatLlamaCppDoesNotHaveIsRefused(t *testing.T) {
 	}{
 		{small(t, words, nil), words, "f32", fault.ExitData, "its tokenizer is of a kind that llama.cpp does not have"},
 		{rotary, bytes, "f32", fault.ExitData, "its GPT-2 has no rotary positions"},
-		{llama, bytes, "f32", fault.ExitData, "the architecture llama cannot be exported: expected a gpt2"},
 		{small(t, bytes, nil), bytes, "q4", fault.ExitUsage, `-type "q4": expected f32, f16, bf16, q8_0`},
 	} {
 		if _, err := GGUF(c.model, c.of, "small", c.kind); fault.ExitCode(err) != c.code || !strings.Contains(err.Error(), c.want) {

@@ -65,9 +65,12 @@ func askLlamaCpp(t *testing.T, path string, tokens int) answer {
 }
 
 // decided is a model whose choices are no matter of rounding: its weights are larger than those of a new one.
-func decided(t *testing.T, of tokenizer.Tokenizer, tied bool) *model.Model {
+func decided(t *testing.T, of tokenizer.Tokenizer, change func(*model.Config)) *model.Model {
 	t.Helper()
-	m := small(t, of, func(c *model.Config) { c.Context, c.Width, c.MLPWidth, c.TiedHead = 64, 64, 256, tied })
+	m := small(t, of, func(c *model.Config) {
+		c.Context, c.Width, c.MLPWidth = 64, 64, 256
+		change(c)
+	})
 	random := rand.New(rand.NewPCG(3, 4))
 	for i := range m.Parameters {
 		for j := range m.Parameters[i].Value {
@@ -117,9 +120,17 @@ func TestLlamaCppGoesOnWithTheSameTokens(t *testing.T) {
 	const tokens = 8
 	// The largest deviation of a logit relative to the largest logit. llama.cpp looks GELU up in a table of 16 bits.
 	tolerance := map[string]float64{"f32": 5e-3, "f16": 1e-2, "bf16": 5e-2, "q8_0": 5e-2}
-	for name, of := range map[string]tokenizer.Tokenizer{"bpe": learner.Train(280, 2), "char": letters, "bytes": tokenizer.NewBytes()} {
+	tied := func(c *model.Config) { c.TiedHead = true }
+	for name, test := range map[string]struct {
+		of     tokenizer.Tokenizer
+		change func(*model.Config)
+	}{
+		"bpe": {learner.Train(280, 2), tied}, "char": {letters, tied}, "bytes": {tokenizer.NewBytes(), func(*model.Config) {}},
+		"llama": {learner.Train(280, 2), asLlama},
+	} {
+		of := test.of
 		for _, kind := range Types {
-			m := decided(t, of, kind != "bf16")
+			m := decided(t, of, test.change)
 			c, err := GGUF(m, of, "small", kind)
 			if err != nil {
 				t.Fatal(err)

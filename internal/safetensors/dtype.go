@@ -51,6 +51,18 @@ func element[T Element]() DType {
 	panic(fmt.Sprintf("safetensors: no dtype for %T", zero))
 }
 
+// Overflows says that a finite float32 becomes infinite in a type.
+func (d DType) Overflows(v float32) bool {
+	var rounded float32
+	switch d {
+	case F16:
+		rounded = half.FromF16(half.ToF16(v))
+	case BF16:
+		rounded = half.FromBF16(half.ToBF16(v))
+	}
+	return math.IsInf(float64(rounded), 0)
+}
+
 // readable says that a T holds every element of that type.
 func readable[T Element](dtype DType) bool {
 	own := element[T]()
