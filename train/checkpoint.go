@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"trainer/internal/atomicfile"
@@ -18,7 +19,6 @@ import (
 	"trainer/internal/lockfile"
 	"trainer/internal/safetensors"
 	"trainer/model"
-	"trainer/tokenizer"
 )
 
 // The names of a run's files, beside those of the model and the tokenizer.
@@ -166,7 +166,7 @@ func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 }
 
 // checkpointFiles are replaced together.
-var checkpointFiles = []string{model.WeightsFile, model.ConfigFile, tokenizer.FileName, tokenizer.ConfigFileName, StateFile}
+var checkpointFiles = append(slices.Clone(modelFiles), StateFile)
 
 // write replaces the checkpoint by one of a snapshot, and keeps others as a policy asks for. It touches nothing that Log does, so that both can happen at the same time.
 func (f *Folder) write(s *snapshot, keep Keep) error {
@@ -181,20 +181,8 @@ func (f *Folder) write(s *snapshot, keep Keep) error {
 		return err
 	}
 	defer g.Abort()
-	text := func(data []byte) func(io.Writer) error {
-		return func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
-		}
-	}
-	c := s.model.Config
-	contents := map[string]func(io.Writer) error{
-		model.WeightsFile:        s.model.WriteWeights,
-		model.ConfigFile:         text(c.Marshal()),
-		tokenizer.FileName:       text(s.tokenizer.JSON()),
-		tokenizer.ConfigFileName: text(tokenizer.ConfigJSON(s.tokenizer, c.Context)),
-		StateFile:                s.writeState,
-	}
+	contents := modelContents(s.model, s.tokenizer, safetensors.F32)
+	contents[StateFile] = s.writeState
 	for _, name := range checkpointFiles {
 		if err := g.Write(name, contents[name]); err != nil {
 			return err

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"trainer/internal/gguf"
+	"trainer/internal/half"
 	"trainer/model"
 	"trainer/tokenizer"
+	"trainer/train"
 )
 
 // textModel is the folder of a small model of text.
@@ -74,6 +76,29 @@ func TestExportWritesTheModelForLlamaCpp(t *testing.T) {
 	}
 }
 
+func TestExportWritesAFolderOfSixteenBits(t *testing.T) {
+	dir, to := textModel(t), filepath.Join(t.TempDir(), "a", "small")
+	if out, errs, code := command(t, "", "-model", dir, "-export", to, "-type", "bf16"); code != 0 || !strings.Contains(out, "bf16") || strings.Contains(out, "llama") {
+		t.Fatalf("exit code %d: %s%s", code, out, errs)
+	}
+	was, _, err := train.LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, of, err := train.LoadModel(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is.Config != was.Config || of.VocabSize() != was.Config.VocabSize {
+		t.Errorf("the configuration is %+v, want %+v", is.Config, was.Config)
+	}
+	for i, v := range was.Weights {
+		if rounded := half.FromBF16(half.ToBF16(v)); is.Weights[i] != rounded {
+			t.Fatalf("weight %d is %g, want %g", i, is.Weights[i], rounded)
+		}
+	}
+}
+
 func TestMistakesWithExportAreNamed(t *testing.T) {
 	dir := textModel(t)
 	for _, c := range []struct {
@@ -81,9 +106,11 @@ func TestMistakesWithExportAreNamed(t *testing.T) {
 		code      int
 		want      string
 	}{
-		{[]string{"-export", "book.bin"}, 2, "-export book.bin: expected a name that ends with .gguf"},
+		{[]string{"-export", "book.bin"}, 2, "-export book.bin: expected the name of a file that ends with .gguf, or of a folder"},
+		{[]string{"-export", "folder", "-type", "q8_0"}, 2, "-type q8_0 is for files that end with .gguf"},
+		{[]string{"-export", dir}, 2, "there is a model in the folder"},
 		{[]string{"-export", "book.gguf", "-type", "q4"}, 2, `-type "q4": expected f32, f16, bf16, q8_0`},
-		{[]string{"-type", "f16", "hello"}, 2, "-type f16 is that of the file which -export names"},
+		{[]string{"-type", "f16", "hello"}, 2, "-type f16 is that of the weights which -export writes"},
 		{[]string{"-export", "book.gguf", "hello"}, 2, `leave out the prompt "hello"`},
 		{[]string{"-export", "book.gguf", "-eval", "x"}, 2, "-export and -eval"},
 		{[]string{"-export", "no/such/book.gguf"}, 1, "no/such/book.gguf"},

@@ -60,8 +60,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&a.eval, "eval", "`file` of examples, one a line: count how many the model answers exactly, and list those it does not")
 
 	g = f.Group("Export")
-	g.String(&a.export, "export", "write the model with its tokenizer to a `file` for llama.cpp, such as model.gguf, and end")
-	g.String(&a.exportType, "type", "of matrices in the file: f32, f16, bf16 or q8_0")
+	g.String(&a.export, "export", "write the model to a `path`: a file for llama.cpp, such as model.gguf, or a folder for transformers")
+	g.String(&a.exportType, "type", "of its weights: f32, f16, bf16, or in a file q8_0")
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")

@@ -1,5 +1,5 @@
 // Command generate asks a trained model. It prints the answer to a prompt, and under it how likely the model found each word that it could
-// have said instead. Without a prompt it talks; with -eval it scores a file of examples; with -export it writes the model for llama.cpp.
+// have said instead. Without a prompt it talks; with -eval it scores a file of examples; with -export it writes the model for others.
 //
 //	run folder -> asker: prompt -> tokens, one after the other -> reply -> printer: text or JSON
 //

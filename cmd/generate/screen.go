@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -129,9 +130,12 @@ func (v *screen) score(s *score) error {
 	return err
 }
 
-// exported says what was written and how it is asked.
+// exported says what was written and, of a file, how it is asked.
 func (v *screen) exported(e *exported) error {
-	_, err := fmt.Fprintf(v.out, "%s: %s, with matrices in %s. Ask it with llama.cpp:\n  llama-completion -m %s -no-cnv --temp 0 -p \"...\"\n",
-		e.Path, format.Bytes(e.Bytes), e.Type, e.Path)
+	text := fmt.Sprintf("%s: %s, with weights in %s\n", e.Path, format.Bytes(e.Bytes), e.Type)
+	if filepath.Ext(e.Path) == extension {
+		text += fmt.Sprintf("Ask it with llama.cpp:\n  llama-completion -m %s -no-cnv --temp 0 -p \"...\"\n", e.Path)
+	}
+	_, err := io.WriteString(v.out, text)
 	return err
 }
