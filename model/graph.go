@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"sync"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -200,9 +201,14 @@ func (b *builder) loss(g *Graph) {
 // Gradients adds the symbolic gradient of the loss with respect to each parameter to the graph, by gorgonia.Grad, and returns their nodes
 // in the order of the parameters.
 func (g *Graph) Gradients() (gorgonia.Nodes, error) {
+	sharedConstants.Lock()
+	defer sharedConstants.Unlock()
 	grads, err := gorgonia.Grad(g.Loss, g.Parameters...)
 	if err != nil {
 		return nil, fmt.Errorf("symbolic gradients of the model: %w", err)
 	}
 	return grads, nil
 }
+
+// sharedConstants guards what gorgonia.Grad hashes without a lock: constants of the package, which are nodes of every graph.
+var sharedConstants sync.Mutex
