@@ -78,7 +78,8 @@ func TestExportWritesTheModelForLlamaCpp(t *testing.T) {
 
 func TestExportWritesAFolderOfSixteenBits(t *testing.T) {
 	dir, to := textModel(t), filepath.Join(t.TempDir(), "a", "small")
-	if out, errs, code := command(t, "", "-model", dir, "-export", to, "-type", "bf16"); code != 0 || !strings.Contains(out, "bf16") || strings.Contains(out, "llama") {
+	out, errs, code := command(t, "", "-model", dir, "-export", to, "-type", "bf16")
+	if code != 0 || !strings.Contains(out, "bf16") || strings.Contains(out, "llama") {
 		t.Fatalf("exit code %d: %s%s", code, out, errs)
 	}
 	was, _, err := train.LoadModel(dir)

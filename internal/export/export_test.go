@@ -142,7 +142,9 @@ func TestALlamaIsInTheFileWithItsQueriesAndKeysInterleaved(t *testing.T) {
 		}
 	}
 	// Heads of 8: here dimension 0 is turned with 4, 1 with 5; there 0 with 1, 2 with 3.
-	for theirs, ours := range map[string]string{"blk.1.attn_q.weight": "model.layers.1.self_attn.q_proj.weight", "blk.0.attn_k.weight": "model.layers.0.self_attn.k_proj.weight"} {
+	for theirs, ours := range map[string]string{
+		"blk.1.attn_q.weight": "model.layers.1.self_attn.q_proj.weight", "blk.0.attn_k.weight": "model.layers.0.self_attn.k_proj.weight",
+	} {
 		got, _ := read(t, f, theirs)
 		want := weights[ours].Value
 		for there, here := range map[int]int{0: 0, 1: 4, 2: 1, 3: 5, 7: 7, 8: 8, 9: 12, 15: 15} {

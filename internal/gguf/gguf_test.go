@@ -168,6 +168,11 @@ func TestFileCutShortAnywhereIsRefused(t *testing.T) {
 
 func TestBadFilesAreRefusedWithTheCause(t *testing.T) {
 	good := string(write(t, []Entry{{"k", true}}, []Tensor{tensor("ww", F32, []float32{1, 2}, 1, 2), tensor("vv", F32, []float32{1}, 1)}))
+	const (
+		ww   = "ww\x02\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" // up to its type
+		vv   = "vv\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"                 // up to its offset
+		deep = "ww\x02\x00\x00\x00"
+	)
 	for _, c := range []struct{ old, new, want string }{
 		{"GGUF", "GGML", `does not begin with "GGUF"`},
 		{"GGUF\x03", "GGUF\x02", "version 2, expected 3"},
@@ -176,10 +181,10 @@ func TestBadFilesAreRefusedWithTheCause(t *testing.T) {
 		{"ww\x02", "ww\x05", `"ww" has 5 dimensions`},
 		{"ww\x02", "ww\x00", `"ww" has 0 dimensions`},
 		{"vv", "ww", `"ww" is there twice`},
-		{"ww\x02\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00", "ww\x02\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x05", "type 5 is not supported"},
-		{"ww\x02\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00", "ww\x02\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x08", "no multiple of the 32"},
-		{"ww\x02\x00\x00\x00\x02", "ww\x02\x00\x00\x00\x63", "396 bytes at 0"},
-		{"vv\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x20", "vv\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10", "expected a multiple of 32"},
+		{ww + "\x00", ww + "\x05", "type 5 is not supported"},
+		{ww + "\x00", ww + "\x08", "no multiple of the 32"},
+		{deep + "\x02", deep + "\x63", "396 bytes at 0"},
+		{vv + "\x20", vv + "\x10", "expected a multiple of 32"},
 	} {
 		content := strings.Replace(good, c.old, c.new, 1)
 		if content == good {

@@ -107,7 +107,8 @@ func TestShardsThatDoNotFitTheirIndexAreRefusedWithTheCause(t *testing.T) {
 		{strings.Replace(goodIndex, "two.", "three.", 1), index, "needs it"},
 		{strings.Replace(goodIndex, `"c":"two`, `"c":"one`, 1), index, `tensor "c" is not in one.safetensors, where weight_map says that it is`},
 		{strings.Replace(goodIndex, `"c":"two`, `"d":"two`, 1), "two.safetensors", `tensor "c" is not in ` + index},
-		{strings.Replace(goodIndex, `"b":"one`, `"b":"two`, 1), "one.safetensors", `tensor "b" is here, but ` + index + ` says that it is in two.safetensors`},
+		{strings.Replace(goodIndex, `"b":"one`, `"b":"two`, 1), "one.safetensors",
+			`tensor "b" is here, but ` + index + ` says that it is in two.safetensors`},
 		{strings.Replace(goodIndex, "two.safetensors", index, 1), index, "not a safetensors file"},
 	} {
 		f, err := Open(split(t, c.index))
