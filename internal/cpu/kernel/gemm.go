@@ -27,9 +27,24 @@ const (
 // gemmTiling is how an instruction set cuts a product.
 type gemmTiling struct {
 	isa        gemmISA
-	rows, cols int  // of C in a register tile, at most
-	m, n, k    int  // in a block, at most: A's block is [m, k], B's [k, n]; n is a multiple of cols, k is even
+	rows, cols int // of C in a register tile, at most
+	m, n, k    int // in a block, at most: A's block is [m, k], B's [k, n]; n is a multiple of cols, k is even
+	few        []gemmFew
 	bf16       bool // operands are rounded to bfloat16; see gemm_bf16.go
+}
+
+// gemmFew are tiles of few rows and more columns than others, which read B in longer pieces, where it is read in place: with so few rows
+// it streams from memory.
+type gemmFew struct{ rows, cols int }
+
+// width returns the number of columns of the next tile of m rows, where B is read in place and n columns are left.
+func (t *gemmTiling) width(m, n int) int {
+	for _, few := range t.few {
+		if m <= few.rows && n >= few.cols {
+			return few.cols
+		}
+	}
+	return min(t.cols, n)
 }
 
 // gemmTiles is the work of one call of a tile kernel: count tiles of rows rows, one below the other, all cols columns wide.
@@ -98,7 +113,7 @@ func (t *gemmTiling) run(g *Gemm, scratch []float32) {
 		for p := 0; p == 0 || p < g.K; p += stepK {
 			k := min(stepK, g.K-p)
 			depth := t.depth(k)
-			b, bRow, bPanel := g.B[min(p*g.StrideB+j, len(g.B)):], g.StrideB, t.cols
+			b, bRow, bPanel := g.B[min(p*g.StrideB+j, len(g.B)):], g.StrideB, 0
 			if packB && k > 0 {
 				if t.bf16 {
 					t.packBF16B(bPacked, aPacked, g, p, j, k, n)
@@ -118,9 +133,14 @@ func (t *gemmTiling) run(g *Gemm, scratch []float32) {
 				default:
 					w.a, w.aRow, w.aK = g.blockA(i, p)
 				}
-				for jj := 0; jj < n; jj += t.cols {
-					w.cols = min(t.cols, n-jj)
-					w.b = b[min(jj/t.cols*bPanel, len(b)):]
+				for jj := 0; jj < n; jj += w.cols {
+					if packB {
+						w.cols = min(t.cols, n-jj)
+						w.b = b[min(jj/t.cols*bPanel, len(b)):]
+					} else {
+						w.cols = t.width(m, n-jj)
+						w.b = b[min(jj, len(b)):]
+					}
 					w.c = g.C[i*g.StrideC+j+jj:]
 					if g.Bias != nil && p == 0 {
 						w.bias = g.Bias[j+jj : j+jj+w.cols]
@@ -207,10 +227,7 @@ func (t *gemmTiling) packB(dst []float32, g *Gemm, p, j, k, n int) {
 		return
 	}
 	for q := range k {
-		row := g.B[(p+q)*g.StrideB+j:][:n]
-		for jj := 0; jj < n; jj += t.cols {
-			copy(dst[jj*k+q*t.cols:][:t.cols], row[jj:])
-		}
+		t.isa.copyPanels(dst[q*t.cols:], t.cols, k*t.cols, g.B[(p+q)*g.StrideB+j:][:n])
 	}
 }
 

@@ -5,7 +5,8 @@ package kernel
 import "unsafe"
 
 // gemmTilingAVX512: 28 of the 32 registers hold sums, two B and one A.
-var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 20, n: 1024, k: 256}
+var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 20, n: 1024, k: 256,
+	few: []gemmFew{{rows: 2, cols: 128}, {rows: 6, cols: 64}}}
 
 // gemmTilingAVX2: 12 of the 16 registers hold sums, two B, one A and one the mask.
 var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 44, n: 1024, k: 256}
@@ -52,6 +53,15 @@ func (isa gemmISA) transpose(dst []float32, dstRow int, src []float32, srcRow, r
 	default:
 		gemmTransposeGo(dst, dstRow, src, srcRow, rows, k)
 	}
+}
+
+// copyPanels is gemmCopyGo.
+func (isa gemmISA) copyPanels(dst []float32, panel, dstPanel int, src []float32) {
+	if isa == gemmISAAVX512 {
+		gemmCopyAVX512(unsafe.SliceData(dst), dstPanel, unsafe.SliceData(src), len(src))
+		return
+	}
+	gemmCopyGo(dst, panel, dstPanel, src)
 }
 
 // round is gemmRoundGo.

@@ -65,6 +65,13 @@ func (w *gemmTiles) finish(c *float32, sum float32, j int) {
 	*c = sum
 }
 
+// gemmCopyGo stores src in panels: panel floats, the next ones dstPanel behind where these begin, and so on.
+func gemmCopyGo(dst []float32, panel, dstPanel int, src []float32) {
+	for j := 0; j < len(src); j += panel {
+		copy(dst[j/panel*dstPanel:], src[j:min(j+panel, len(src))])
+	}
+}
+
 // gemmTransposeGo stores the transpose of src [rows, k] in dst [k, dstRow], columns 0 to rows.
 func gemmTransposeGo(dst []float32, dstRow int, src []float32, srcRow, rows, k int) {
 	for i := range rows {

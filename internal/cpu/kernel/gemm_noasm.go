@@ -16,6 +16,11 @@ func (gemmISA) transpose(dst []float32, dstRow int, src []float32, srcRow, rows,
 	gemmTransposeGo(dst, dstRow, src, srcRow, rows, k)
 }
 
+// copyPanels is gemmCopyGo.
+func (gemmISA) copyPanels(dst []float32, panel, dstPanel int, src []float32) {
+	gemmCopyGo(dst, panel, dstPanel, src)
+}
+
 // round is gemmRoundGo.
 func (gemmISA) round(dst, src []float32) { gemmRoundGo(dst, src) }
 

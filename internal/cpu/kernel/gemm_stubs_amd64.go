@@ -5,16 +5,19 @@
 package kernel
 
 // gemmTilesAVX512 is gemmTilesGo for 1 to 14 rows, 1 to 32 columns and at least one tile.
+// There may be 128 columns of 2 rows, and 64 of 6.
 //
 //go:noescape
 func gemmTilesAVX512(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
 
 // gemmTilesAVX512BF16 is gemmTilesGo for 1 to 14 rows, 1 to 32 columns and at least one tile.
+// There may be 128 columns of 2 rows, and 64 of 6.
 //
 //go:noescape
 func gemmTilesAVX512BF16(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
 
 // gemmTilesAVX2 is gemmTilesGo for 1 to 6 rows, 1 to 16 columns and at least one tile.
+// None are wider.
 //
 //go:noescape
 func gemmTilesAVX2(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
@@ -30,6 +33,11 @@ func gemmTransposeAVX512(dst *float32, dstRow int, src *float32, srcRow int, row
 //
 //go:noescape
 func gemmTransposeAVX2(dst *float32, dstRow int, src *float32, srcRow int, rows int, k int)
+
+// gemmCopyAVX512 is gemmCopyGo for panels of 32 floats.
+//
+//go:noescape
+func gemmCopyAVX512(dst *float32, dstPanel int, src *float32, n int)
 
 // gemmRoundAVX512BF16 is gemmRoundGo.
 //

@@ -135,6 +135,9 @@ func gemmSizes() (sizes [][3]int) {
 	for _, k := range []int{0, 1, 2, 7, 15, 16, 17, 31, 33, 64, 257} {
 		sizes = append(sizes, [3]int{9, 33, k})
 	}
+	for m := 1; m <= 7; m++ { // wide tiles of few rows, and what is left beside them
+		sizes = append(sizes, [3]int{m, 128, 9}, [3]int{m, 299, 17})
+	}
 	return append(sizes, [3]int{1, 1, 1}, [3]int{29, 64, 19}, [3]int{61, 97, 71})
 }
 
@@ -205,8 +208,8 @@ func TestGemmIgnoresWhatWasInScratch(t *testing.T) {
 func TestGemmRowsDoNotDependOnTheirNeighbours(t *testing.T) {
 	for name, tiling := range gemmTilings {
 		t.Run(name, func(t *testing.T) {
-			whole, _ := gemmCase{m: 31, n: 45, k: 300}.build(gemmHeap)
-			scratch := make([]float32, tiling.scratch(31, 45, 300))
+			whole, _ := gemmCase{m: 31, n: 245, k: 300}.build(gemmHeap)
+			scratch := make([]float32, tiling.scratch(31, 245, 300))
 			tiling.run(whole, scratch)
 			for i := range whole.M {
 				one := *whole

@@ -10,6 +10,7 @@ func main() {
 	avx2.tiles()
 	transpose16()
 	transpose8()
+	copyPanels()
 	roundBF16()
 	pairBF16()
 	Generate()

@@ -13,6 +13,7 @@ import (
 type isa struct {
 	name   string
 	rows   int // of the tallest tile
+	few    int // tiles of at most so many rows wait for B, which comes from memory, and fetch it 8 rows ahead
 	lanes  int // floats in a vector
 	vector func(i int) reg.VecPhysical
 	masks  masks
@@ -20,7 +21,7 @@ type isa struct {
 	multiply func(a, b, sum reg.VecPhysical)
 }
 
-var avx512 = isa{name: "AVX512", rows: 14, lanes: 16, vector: func(i int) reg.VecPhysical { return zmm[i] }, masks: &opmask{}, multiply: multiplyAdd}
+var avx512 = isa{name: "AVX512", rows: 14, few: 12, lanes: 16, vector: func(i int) reg.VecPhysical { return zmm[i] }, masks: &opmask{}, multiply: multiplyAdd}
 var avx2 = isa{name: "AVX2", rows: 6, lanes: 8, vector: func(i int) reg.VecPhysical { return ymm[i] }, masks: &vectorMask{}, multiply: multiplyAdd}
 
 // avx512bf16 takes words of two bfloat16 where avx512 takes floats, and multiplies twice as much in the same time.
@@ -36,7 +37,8 @@ func multiplyAdd(a, b, sum reg.VecPhysical) { VFMADD231PS(b, a, sum) }
 func (s isa) tiles() {
 	TEXT("gemmTiles"+s.name, NOSPLIT, "func(rows, count, cols, k int, a *float32, aRow, aK int, b *float32, bRow int, "+
 		"c *float32, cRow int, bias *float32, accumulate bool)")
-	Doc("gemmTiles" + s.name + " is gemmTilesGo for " + fmt.Sprintf("1 to %d rows, 1 to %d columns and at least one tile.", s.rows, 2*s.lanes))
+	Doc("gemmTiles"+s.name+" is gemmTilesGo for "+fmt.Sprintf("1 to %d rows, 1 to %d columns and at least one tile.", s.rows, 2*s.lanes),
+		s.masks.wide())
 	Pragma("noescape")
 	f := frame{
 		count: Load(Param("count"), GP64()), a: Load(Param("a"), GP64()), c: Load(Param("c"), GP64()),
@@ -57,14 +59,14 @@ func (s isa) tiles() {
 		if kind.unless != nil {
 			kind.unless(cols)
 		}
-		for r := s.rows; r > 1; r-- {
+		for r := s.height(kind); r > 1; r-- {
 			CMPQ(rows, U8(r))
 			JEQ(LabelRef(fmt.Sprintf("%s%d", kind.name, r)))
 		}
 		JMP(LabelRef(kind.name + "1"))
 	}
 	for _, kind := range kinds {
-		for r := s.rows; r >= 1; r-- {
+		for r := s.height(kind); r >= 1; r-- {
 			s.tile(f, kind, r)
 		}
 	}
@@ -80,7 +82,16 @@ type kind struct {
 	name    string
 	vectors int
 	masked  bool
+	rows    int                     // of the tallest tile, 0 is that of the instruction set
 	unless  func(cols reg.Register) // jumps to the next kind where this one does not fit
+}
+
+// height is the number of rows of the tallest tile.
+func (s isa) height(k kind) int {
+	if k.rows > 0 {
+		return k.rows
+	}
+	return s.rows
 }
 
 // tile writes the loop over the tiles of one height and width.
@@ -89,8 +100,12 @@ func (s isa) tile(f frame, kd kind, rows int) {
 	sum := func(r, v int) reg.VecPhysical { return s.vector(r*kd.vectors + v) }
 	masked := func(v int) bool { return kd.masked && v == kd.vectors-1 }
 	at := func(base reg.Register, v int) Mem { return Mem{Base: base, Disp: 4 * s.lanes * v} }
-	bVector := func(v int) reg.VecPhysical { return s.vector(2*s.rows + v) }
-	aVector := s.vector(2*s.rows + 2)
+	firstB := 2 * s.rows
+	if kd.vectors > 2 {
+		firstB = kd.vectors * rows
+	}
+	bVector := func(v int) reg.VecPhysical { return s.vector(firstB + v) }
+	aVector := s.vector(firstB + max(kd.vectors, 2))
 
 	Label(name)
 	Comment("The sums.")
@@ -142,6 +157,11 @@ func (s isa) tile(f frame, kd kind, rows int) {
 	Label(name + "k")
 	for v := range kd.vectors {
 		s.load(at(b, v), bVector(v), masked(v))
+	}
+	if rows <= s.few {
+		for line := 0; line < kd.vectors*s.lanes; line += 16 {
+			PREFETCHT0(Mem{Base: b, Index: f.bRow, Scale: 8, Disp: 4 * line})
+		}
 	}
 	for r := range rows {
 		VBROADCASTSS(row(r), aVector)
@@ -231,6 +251,7 @@ func (s isa) store(v reg.VecPhysical, m Mem, masked bool) {
 type masks interface {
 	set(cols reg.Register) // cols counts the columns of the tile
 	kinds() []kind
+	wide() string // says for people which tiles may be wider
 	load(m Mem, v reg.VecPhysical)
 	store(v reg.VecPhysical, m Mem)
 }
@@ -251,6 +272,14 @@ func (opmask) set(cols reg.Register) {
 
 func (opmask) kinds() []kind {
 	return []kind{
+		{name: "widest", vectors: 8, rows: 2, unless: func(cols reg.Register) {
+			CMPQ(cols, U32(8*16))
+			JNE(LabelRef("wider"))
+		}},
+		{name: "wider", vectors: 4, rows: 6, unless: func(cols reg.Register) {
+			CMPQ(cols, U8(4*16))
+			JNE(LabelRef("wide"))
+		}},
 		{name: "wide", vectors: 2, masked: true, unless: func(cols reg.Register) {
 			CMPQ(cols, U8(16))
 			JLE(LabelRef("narrow"))
@@ -258,6 +287,8 @@ func (opmask) kinds() []kind {
 		{name: "narrow", vectors: 1, masked: true},
 	}
 }
+
+func (opmask) wide() string { return "There may be 128 columns of 2 rows, and 64 of 6." }
 
 func (opmask) load(m Mem, v reg.VecPhysical)  { VMOVUPS_Z(m, reg.K1, v) }
 func (opmask) store(v reg.VecPhysical, m Mem) { VMOVUPS(v, reg.K1, m) }
@@ -292,6 +323,8 @@ func (vectorMask) kinds() []kind {
 		{name: "narrow", vectors: 1, masked: true},
 	}
 }
+
+func (vectorMask) wide() string { return "None are wider." }
 
 func (vectorMask) load(m Mem, v reg.VecPhysical)  { VMASKMOVPS(m, reg.Y15, v) }
 func (vectorMask) store(v reg.VecPhysical, m Mem) { VMASKMOVPS(v, reg.Y15, m) }

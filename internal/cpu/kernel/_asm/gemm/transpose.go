@@ -19,6 +19,9 @@ func transpose(name string, lanes int, vector func() reg.VecVirtual, square func
 	k := Load(Param("k"), GP64())
 	SHLQ(U8(2), dstRow)
 	SHLQ(U8(2), srcRow)
+	Comment("The strip behind this one is fetched ahead: rows are short, and the next one is on another page.")
+	ahead := GP64()
+	IMUL3Q(U8(lanes), srcRow, ahead)
 
 	Label("square")
 	from, left, zero := GP64(), Load(Param("rows"), GP64()), GP64()
@@ -28,6 +31,7 @@ func transpose(name string, lanes int, vector func() reg.VecVirtual, square func
 	for i := range rows {
 		rows[i] = vector()
 		VMOVUPS(Mem{Base: from}, rows[i])
+		PREFETCHT0(Mem{Base: from, Index: ahead, Scale: 1})
 		if i == lanes-1 {
 			break
 		}
