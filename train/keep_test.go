@@ -141,7 +141,10 @@ func TestAResumedRunKeepsWhatOneThatWasNeverStoppedKeeps(t *testing.T) {
 			if at == 0 {
 				break
 			}
-			var err error
+			s, err := plan.Folder.State()
+			if err != nil || (s.HeldOut != nil) != due(stop, plan.EvaluateEvery) {
+				t.Errorf("stopped at step %d: its checkpoint did %+v, %v", stop, s.HeldOut, err)
+			}
 			if trainer, err = resumed(t, plan.Folder, mixed(20), quick()); err != nil {
 				t.Fatal(err)
 			}
