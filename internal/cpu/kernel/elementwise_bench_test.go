@@ -32,6 +32,10 @@ func BenchmarkElementwise(b *testing.B) {
 			{"LayerNormGrad", rows * c, 3, func() {
 				s.LayerNormGrad(dst[:rows*c], y[:c], beta, x[:rows*c], gamma, y[:rows*c], rows, c, epsilon)
 			}},
+			{"RMSNorm", rows * c, 2, func() { s.RMSNorm(dst[:rows*c], x[:rows*c], gamma, rows, c, epsilon) }},
+			{"RMSNormGrad", rows * c, 3, func() { s.RMSNormGrad(dst[:rows*c], beta, x[:rows*c], gamma, y[:rows*c], rows, c, epsilon) }},
+			{"SwiGLU", rows * hidden / 2, 3, func() { s.SwiGLU(dst[:rows*hidden/2], x, rows, hidden/2) }},
+			{"SwiGLUGrad", rows * hidden / 2, 5, func() { s.SwiGLUGrad(dst, x, y[:rows*hidden/2], rows, hidden/2) }},
 			{"CrossEntropy", answers * vocab, 1, func() { s.CrossEntropy(nll, lse, hit, x[:answers*vocab], targets, vocab) }},
 			{"CrossEntropyGrad", answers * vocab, 2, func() {
 				s.CrossEntropyGrad(dst[:answers*vocab], x[:answers*vocab], lse, nll, targets, vocab)
