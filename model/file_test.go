@@ -71,7 +71,8 @@ func rewritten(t *testing.T, m *Model, change change, more ...safetensors.Tensor
 	t.Helper()
 	tensors := more
 	for i := range m.Parameters {
-		for _, s := range m.Parameters[i].tensors() {
+		p := &m.Parameters[i]
+		for _, s := range p.Tensors(p.Value) {
 			if name, value, shape := change(s.Name, s.Value, s.Shape); name != "" {
 				tensors = append(tensors, safetensors.New(name, value, shape...))
 			}

@@ -23,7 +23,7 @@ import (
 
 // Parameter is one tensor of weights.
 type Parameter struct {
-	Name  string // as Hugging Face names it: "transformer.h.0.attn.c_attn.weight"; see tensors
+	Name  string // as Hugging Face names it: "transformer.h.0.attn.c_attn.weight"; see Tensors
 	Shape []int
 	Stage int       // index in Model.Stages
 	Begin int       // where it starts in Model.Weights

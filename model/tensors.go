@@ -2,11 +2,11 @@ package model
 
 import "slices"
 
-// Tensor is a tensor of weights as files have it.
+// Tensor is a tensor of weights, or of what stands in their place, as files have it.
 type Tensor struct {
 	Name  string
 	Shape []int
-	Value []float32 // row-major view into the model's weights
+	Value []float32 // row-major
 }
 
 // Tensors are the weights as Hugging Face saves them, in the order of the stages: what is one product here may be several there. The fixed table
@@ -14,7 +14,8 @@ type Tensor struct {
 func (m *Model) Tensors() []Tensor {
 	var list []Tensor
 	for i := range m.Parameters {
-		list = append(list, m.Parameters[i].tensors()...)
+		p := &m.Parameters[i]
+		list = append(list, p.Tensors(p.Value)...)
 	}
 	if m.fixed != nil {
 		list = append(list, Tensor{wpe, []int{m.Config.Context, m.Config.Width}, m.fixed})
@@ -22,15 +23,16 @@ func (m *Model) Tensors() []Tensor {
 	return list
 }
 
-// tensors are what files hold of p: p itself, or several with some rows each, one behind the other.
-func (p *Parameter) tensors() []Tensor {
+// Tensors are what files hold of p: p itself, or several tensors with some of its rows each, one behind the other. Their values are views into
+// those given, p.Value or what stands in its place, such as its gradient.
+func (p *Parameter) Tensors(values []float32) []Tensor {
 	if p.packed == nil {
-		return []Tensor{{p.Name, p.Shape, p.Value}}
+		return []Tensor{{p.Name, p.Shape, values}}
 	}
-	list, rest := slices.Clone(p.packed), p.Value
+	list := slices.Clone(p.packed)
 	for i := range list {
 		size := list[i].Shape[0] * list[i].Shape[1]
-		list[i].Value, rest = rest[:size], rest[size:]
+		list[i].Value, values = values[:size], values[size:]
 	}
 	return list
 }

@@ -124,10 +124,8 @@ for tied in (False, True):
 		near(t, folder+": loss", []float32{got.Loss}, results("loss", 1), rounding)
 		for i := range m.Parameters {
 			p := &m.Parameters[i]
-			at := p.Begin
-			for _, s := range p.tensors() {
-				near(t, folder+": gradient of "+s.Name, got.Gradients[at:at+len(s.Value)], results(s.Name, s.Shape...), 2*rounding)
-				at += len(s.Value)
+			for _, s := range p.Tensors(got.Gradients[p.Begin:][:p.Size()]) {
+				near(t, folder+": gradient of "+s.Name, s.Value, results(s.Name, s.Shape...), 2*rounding)
 			}
 		}
 	}

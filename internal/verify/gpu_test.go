@@ -92,7 +92,7 @@ func onePass(t *testing.T, c *comparison, p path) numbers {
 	}
 	n := numbers{"logits": out.logits, "loss": {out.loss}}
 	for i := range c.model.Parameters {
-		n["grad."+c.model.Parameters[i].Name] = out.gradients[i]
+		n.add("grad.", &c.model.Parameters[i], out.gradients[i])
 	}
 	return n
 }

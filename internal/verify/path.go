@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"slices"
+
 	"trainer/internal/vm"
 	"trainer/model"
 )
@@ -40,10 +42,17 @@ func compute(p path, in *inputs, m *model.Model) (numbers, error) {
 			continue
 		}
 		for i := range m.Parameters {
-			n[c.gradient+m.Parameters[i].Name] = append([]float32(nil), out.gradients[i]...)
+			n.add(c.gradient, &m.Parameters[i], slices.Clone(out.gradients[i]))
 		}
 	}
 	return n, nil
+}
+
+// add notes the tensors of a parameter, or of what stands in its place, under their names with a prefix.
+func (n numbers) add(prefix string, p *model.Parameter, values []float32) {
+	for _, t := range p.Tensors(values) {
+		n[prefix+t.Name] = t.Value
+	}
 }
 
 // meanWeight is the weight of each prediction in a mean.

@@ -38,7 +38,8 @@ func (g *graphPath) train(s stepper, in *inputs, n numbers) error {
 		n["losses"], n["gnorms"] = append(n["losses"], loss), append(n["gnorms"], norm)
 	}
 	for i := range g.model.Parameters {
-		n["after."+g.model.Parameters[i].Name] = g.model.Parameters[i].Value
+		p := &g.model.Parameters[i]
+		n.add("after.", p, p.Value)
 	}
 	return s.fetch() // into these very values
 }

@@ -11,7 +11,7 @@ import (
 func (r *Report) Print(w io.Writer) error {
 	t := &table{w: w}
 	c := r.Config
-	t.line("%s: GPT-2 of %d layers, %d heads, width %d, vocabulary %d; %s weights, on %s", r.Dir, c.Layers, c.Heads, c.Width, c.VocabSize,
+	t.line("%s: %s of %d layers, %d heads, width %d, vocabulary %d; %s weights, on %s", r.Dir, c.Architecture, c.Layers, c.Heads, c.Width, c.VocabSize,
 		format.Thousands(c.NumParameters()), r.Device)
 	group := ""
 	for i := range r.Rows {

@@ -7,8 +7,8 @@
 // cuda.Optimizer. The other is model.Executor, which training and generation use. Both run on a Machine, whose precision decides how near the
 // numbers must be: see accuracyOf.
 //
-// A reference folder holds config.json and model.safetensors, or its shards, as transformers saves a GPT2LMHeadModel, and ref_f32.safetensors,
-// ref_f64.safetensors or both, the same tensors computed in either precision:
+// A reference folder holds config.json and model.safetensors, or its shards, as transformers saves a GPT2LMHeadModel or a LlamaForCausalLM, and
+// ref_f32.safetensors, ref_f64.safetensors or both, the same tensors computed in either precision:
 //
 //	x, y, y_masked           int64 [B, T], tokens and their targets; -100 is no target
 //	logits                   [B, T, V] of x

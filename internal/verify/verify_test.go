@@ -302,12 +302,16 @@ func TestNumbersOfOtherModelsAreThoseOfPyTorch(t *testing.T) {
 	if interpreter == "" {
 		t.Skip("TRAINER_PYTHON names no python with torch and transformers")
 	}
-	for _, positions := range []model.Positions{model.Learned, model.Sinusoidal} {
+	for name, change := range map[string]func(c *model.Config){
+		"learned":    func(*model.Config) {},
+		"sinusoidal": func(c *model.Config) { c.Positions = model.Sinusoidal },
+		"llama":      func(c *model.Config) { c.Architecture, c.KVHeads, c.Positions = model.Llama, 1, model.Rotary },
+	} {
 		for _, tied := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s tied=%v", positions, tied), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s tied=%v", name, tied), func(t *testing.T) {
 				c := model.Calculator(35)
-				c.Width, c.Heads, c.Layers, c.MLPWidth, c.Context = 48, 3, 3, 100, 17
-				c.Positions, c.TiedHead = positions, tied
+				c.Width, c.Heads, c.Layers, c.MLPWidth, c.Context, c.TiedHead = 48, 3, 3, 100, 17, tied
+				change(&c)
 				dir, out := t.TempDir(), t.TempDir()
 				write(t, dir, c)
 				if output, err := exec.Command(interpreter, "../../scripts/verify/reference.py", dir, out).CombinedOutput(); err != nil {

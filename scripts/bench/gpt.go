@@ -40,7 +40,7 @@ var gpts = map[string]gpt{
 // settings returns what both sides train: sequences of a length, in a precision.
 func (g *gpt) settings(length int, precision string, threads int) (model.Config, train.Options) {
 	c := g.config
-	c.Context, c.Epsilon, c.Positions = length, 1e-5, model.Learned
+	c.Architecture, c.Context, c.Epsilon, c.Positions = model.GPT2, length, 1e-5, model.Learned
 	c.BOS, c.EOS, c.PAD = model.NoToken, model.NoToken, model.NoToken
 	o := train.Calculator()
 	o.Repeats, o.LearningRate, o.WeightDecay = nil, 1e-4, 0.1

@@ -3,8 +3,8 @@
 
 usage: reference.py MODEL OUT [--seed N]
 
-MODEL is a folder with config.json and model.safetensors of a GPT-2, such as a run of cmd/train, or with model.safetensors.index.json and the files
-that it lists. Weights of 16 bits are taken as they are: both sides compute with the rounded numbers. OUT becomes a reference folder: a copy of
+MODEL is a folder with config.json and model.safetensors of a GPT-2 or a Llama, such as a run of cmd/train, or with model.safetensors.index.json
+and the files that it lists. Weights of 16 bits are taken as they are: both sides compute with the rounded numbers. OUT becomes a reference folder: a copy of
 the model, and ref_f32.safetensors and ref_f64.safetensors, whose tensors the doc comment of internal/verify describes. Needs torch and transformers.
 """
 
@@ -16,7 +16,7 @@ import shutil
 import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
-from transformers import GPT2LMHeadModel
+from transformers import AutoModelForCausalLM
 
 SEQUENCES, LONGEST, STEPS = 4, 32, 10
 MASKED = -100  # the target that cross_entropy ignores
@@ -79,11 +79,12 @@ def take_steps(model, xs, ys):
 
 
 def compute(folder, fixed_positions, inputs, dtype):
-    model = GPT2LMHeadModel.from_pretrained(folder, attn_implementation="eager", dtype=dtype).train()
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=dtype).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    model.transformer.wpe.weight.requires_grad_(not fixed_positions)
+    if fixed_positions:
+        model.transformer.wpe.weight.requires_grad_(False)
     x, out = inputs["x"], dict(inputs)
     out["logits"] = model(x).logits.detach()
     for loss_name, prefix, targets in ("loss", "grad.", "y"), ("loss_masked", "gradm.", "y_masked"):
@@ -118,11 +119,12 @@ def main():
     files = files_of(arguments.model)
     for name in files:
         if not (arguments.model / name).is_file():
-            parser.error(f"{arguments.model / name}: no such file: expected the folder of a GPT-2, such as a run of cmd/train")
+            parser.error(f"{arguments.model / name}: no such file: expected the folder of a GPT-2 or a Llama, such as a run of cmd/train")
     config = json.loads((arguments.model / "config.json").read_text())
-    if config["model_type"] != "gpt2":
-        parser.error(f"{arguments.model} is a model of type {config['model_type']}: expected gpt2, since transformers computes no other of ours")
-    inputs = make_inputs(config["vocab_size"], config["n_positions"], arguments.seed)
+    if config["model_type"] not in ("gpt2", "llama"):
+        parser.error(f"{arguments.model} is a model of type {config['model_type']}: expected gpt2 or llama, which transformers computes, too")
+    context = config["n_positions" if config["model_type"] == "gpt2" else "max_position_embeddings"]
+    inputs = make_inputs(config["vocab_size"], context, arguments.seed)
     fixed_positions = config.get("position_embedding") == "sinusoidal"
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in files:

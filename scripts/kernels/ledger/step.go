@@ -12,7 +12,8 @@ import (
 const sequences, length = 32, 1024
 
 var gpt2 = model.Config{
-	VocabSize: 50257, Context: length, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Positions: model.Learned, TiedHead: true, Epsilon: 1e-5,
+	Architecture: model.GPT2, VocabSize: 50257, Context: length, Width: 768, Layers: 12, Heads: 12, MLPWidth: 3072, Positions: model.Learned,
+	TiedHead: true, Epsilon: 1e-5,
 }
 
 // step is what a step asks of a GPU.
