@@ -48,7 +48,7 @@ type arguments struct {
 // defaults are those of the word calculator.
 func defaults() *arguments {
 	return &arguments{
-		task: taskAuto, tokenizer: "char", heldOut: 0.1, splitSeed: 7, evaluateTokens: 1 << 17,
+		task: taskAuto, tokenizer: autoTokenizer, heldOut: 0.1, splitSeed: 7, evaluateTokens: 1 << 17,
 		config: model.Calculator(0), architecture: string(model.GPT2), positions: string(model.Learned),
 		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
 		device: "auto", out: defaultOut,
@@ -69,12 +69,12 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/train -resume                    go on where a run was stopped",
 	)
 	g := f.Group("Data")
-	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\", or of text; none: all arithmetic over 0 to 99")
+	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\", or of text, or a folder of shards; none: all arithmetic over 0 to 99")
 	g.String(&a.task, "task", "what the file is: examples, text, or auto, which looks at its first line")
 	g.String(&a.evalData, "eval-data", "`file` to evaluate on, rather than holding something out")
 	g.Float(&a.heldOut, "held-out", "`share` of the examples, or of the end of the text, that is never trained on")
 	g.Uint64(&a.splitSeed, "split-seed", "seed that chooses the examples")
-	g.String(&a.tokenizer, "tokenizer", "of text: char, bytes, bpe:4096 (learned from it), or the `path` of a tokenizer's file or folder")
+	g.String(&a.tokenizer, "tokenizer", "of text: char, bytes, bpe:4096 (learned from it), the `path` of a tokenizer's file or folder, or auto")
 
 	g = f.Group("Model")
 	g.String(&a.preset, "preset", "flags that go together: calculator; for text: shakespeare-char, gpt2, gpt2-medium, gpt2-large, gpt2-xl")
@@ -178,8 +178,12 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return err
 	}
 	warmUp := f.Given("warmup")
+	asked := f.Given("tokenizer")
 	if err := a.applyPreset(f); err != nil {
 		return err
+	}
+	if _, corpus := corpusKind(a.data); corpus && !asked {
+		a.tokenizer = autoTokenizer // whatever the preset says: the shards have one, or bytes in pieces make fewer tokens
 	}
 	if a.data != "" && !f.Given("repeat") {
 		clear(a.options.Repeats)

@@ -53,6 +53,9 @@ func (a *arguments) chooseTask() (string, error) {
 	case a.data == "":
 		return taskExamples, nil
 	case a.task == taskAuto:
+		if _, ok := corpusKind(a.data); ok {
+			return taskText, nil
+		}
 		return guessTask(a.data)
 	}
 	return a.task, nil
@@ -62,6 +65,9 @@ func (a *arguments) chooseTask() (string, error) {
 func (a *arguments) readMaterial() (material, error) {
 	switch {
 	case a.task == taskText:
+		if kind, ok := corpusKind(a.data); ok {
+			return newCorpus(a, kind), nil
+		}
 		return newText(a)
 	case a.data == "":
 		return newCalculator(a), nil
@@ -77,7 +83,7 @@ func guessTask(path string) (string, error) {
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.IsDir() {
-		return "", fault.Dataf("-data: %s is a folder: expected a text file, with one example a line or of text", path)
+		return "", fault.Dataf("-data: %s is a folder without a text in it: expected a text file, with one example a line or of text, or shards of tokens", path)
 	}
 	const longest = 64 << 10
 	r := bufio.NewReaderSize(file, longest)

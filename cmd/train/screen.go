@@ -239,7 +239,7 @@ func (v *screen) after(list []answer, r *result) {
 			v.print("  %-*s   %s\n", width, "", v.faint(clipped("right is "+a.expected, v.terminal.Width-width-5)))
 		}
 	}
-	if r.heldOut.BytesPerToken > 0 {
+	if r.trained.BytesPerToken > 0 {
 		v.predictions(r)
 	} else {
 		v.rightAnswers(r)
@@ -261,7 +261,11 @@ func (v *screen) predictions(r *result) {
 		{"bits a byte", func(e *train.Evaluation) string { return fmt.Sprintf("%.3f", e.BitsPerByte()) }},
 		{"likeliest token right", func(e *train.Evaluation) string { return format.Percent(e.Accuracy()) }},
 	} {
-		v.print("  %-22s %s  %12s\n", row.name, v.bold(fmt.Sprintf("%12s", row.value(r.heldOut))), row.value(r.trained))
+		heldOut := "-"
+		if r.heldOut.Total > 0 {
+			heldOut = row.value(r.heldOut)
+		}
+		v.print("  %-22s %s  %12s\n", row.name, v.bold(fmt.Sprintf("%12s", heldOut)), row.value(r.trained))
 	}
 }
 

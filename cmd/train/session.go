@@ -122,6 +122,9 @@ func (s *session) close() error {
 	if s.folder != nil {
 		err = errors.Join(err, s.folder.Close())
 	}
+	if c, ok := s.material.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
 	return err
 }
 

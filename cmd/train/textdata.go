@@ -67,36 +67,54 @@ func (m *textMaterial) about() []string {
 
 // vocabulary makes the tokenizer that -tokenizer asks for.
 func (m *textMaterial) vocabulary() (tokenizer.Tokenizer, error) {
-	kind, size, sized := strings.Cut(m.tokenizer, ":")
+	if m.tokenizer != charTokenizer && m.tokenizer != autoTokenizer {
+		return makeTokenizer(m.tokenizer, func(use func(text string) error) error { return use(m.trained) })
+	}
+	t, err := tokenizer.BuildChar(m.trained + m.heldOut)
+	if err != nil {
+		return nil, fault.Dataf("%s: %w", m.path, err)
+	}
+	return t, nil
+}
+
+// Values of -tokenizer: the one that suits the text, and a token a character.
+const (
+	autoTokenizer = "auto"
+	charTokenizer = "char"
+)
+
+// makeTokenizer makes the tokenizer that a value of -tokenizer other than charTokenizer asks for. texts calls its argument with texts to learn
+// from.
+func makeTokenizer(value string, texts func(use func(text string) error) error) (tokenizer.Tokenizer, error) {
+	kind, size, sized := strings.Cut(value, ":")
 	switch {
-	case m.tokenizer == "char":
-		t, err := tokenizer.BuildChar(m.trained + m.heldOut)
-		if err != nil {
-			return nil, fault.Dataf("%s: %w", m.path, err)
-		}
-		return t, nil
-	case m.tokenizer == "bytes":
+	case value == "bytes":
 		return tokenizer.NewBytes(), nil
 	case kind == "bpe" && sized:
 		n, err := strconv.Atoi(size)
-		if err != nil {
-			return nil, fault.Usagef("-tokenizer %s: expected a number of tokens, such as bpe:4096", m.tokenizer)
+		if err != nil || n < tokenizer.MinVocabSize {
+			return nil, fault.Usagef("-tokenizer %s: expected a number of at least %d tokens, such as bpe:4096", value, tokenizer.MinVocabSize)
 		}
-		if n < tokenizer.MinVocabSize {
-			return nil, fault.Usagef("-tokenizer %s: expected at least %d tokens", m.tokenizer, tokenizer.MinVocabSize)
-		}
-		var learner tokenizer.BPETrainer
-		if err := learner.Add(strings.NewReader(m.trained)); err != nil {
-			return nil, err
-		}
-		const seenTwice = 2
-		return learner.Train(n, seenTwice), nil
+		return learnBPE(n, texts)
 	}
-	t, err := tokenizer.Load(m.tokenizer)
+	t, err := tokenizer.Load(value)
 	if err != nil {
 		return nil, fmt.Errorf("-tokenizer: expected char, bytes, bpe:4096 or a tokenizer's file or folder: %w", err)
 	}
 	return t, nil
+}
+
+// defaultBPE is the size of the vocabulary that is learned where -tokenizer says nothing of a corpus.
+const defaultBPE = 4096
+
+// learnBPE learns a vocabulary from texts.
+func learnBPE(size int, texts func(use func(text string) error) error) (tokenizer.Tokenizer, error) {
+	var learner tokenizer.BPETrainer
+	if err := texts(func(text string) error { return learner.Add(strings.NewReader(text)) }); err != nil {
+		return nil, err
+	}
+	const seenTwice = 2
+	return learner.Train(size, seenTwice), nil
 }
 
 func (m *textMaterial) encode(t tokenizer.Tokenizer, context int) (*lessons, error) {
@@ -115,15 +133,21 @@ func (m *textMaterial) encode(t tokenizer.Tokenizer, context int) (*lessons, err
 	if err != nil {
 		return nil, err
 	}
-	windows := max(1, m.limit/context)
-	m.encoded = &lessons{
+	m.encoded, err = textLessons(m.path, trained, heldOut, context, m.limit)
+	return m.encoded, err
+}
+
+// textLessons cuts streams of tokens into windows. At most limit tokens are evaluated.
+func textLessons(path string, trained, heldOut train.Tokens, context, limit int) (*lessons, error) {
+	windows := max(1, limit/context)
+	l := &lessons{
 		context: context, trained: train.NewText(trained, context, 0),
 		heldOut: train.NewText(heldOut, context, windows), sample: train.NewText(trained, context, windows),
 	}
-	if m.encoded.trained.Len() == 0 {
-		return nil, fault.Dataf("%s: the part to train on has %s: expected more", m.path, count(trained.Len(), "token"))
+	if l.trained.Len() == 0 {
+		return nil, fault.Dataf("%s: the part to train on has %s: expected more", path, count(trained.Len(), "token"))
 	}
-	return m.encoded, nil
+	return l, nil
 }
 
 // questions are the beginnings of held-out lines, which the model is to continue.
@@ -150,8 +174,10 @@ func (m *textMaterial) questions() []question {
 	return questions
 }
 
-// sampling draws from the distribution, a little sharpened: the likeliest token alone soon repeats itself.
-func (m *textMaterial) sampling() model.Sampling {
+func (m *textMaterial) sampling() model.Sampling { return textSampling() }
+
+// textSampling draws from the distribution, a little sharpened: the likeliest token alone soon repeats itself.
+func textSampling() model.Sampling {
 	const sampleTokens = 120
 	return model.Sampling{Temperature: 0.8, TopK: 200, TopP: 1, Seed: 1, MaxTokens: sampleTokens, Slide: true}
 }

@@ -118,7 +118,7 @@ func TestMistakesWithTextAreNamed(t *testing.T) {
 	}{
 		{[]string{"-tokenizer", "nowhere"}, 3, []string{"-tokenizer", "char, bytes, bpe:4096", "nowhere"}},
 		{[]string{"-tokenizer", "bpe:x"}, 2, []string{"-tokenizer bpe:x"}},
-		{[]string{"-tokenizer", "bpe:7"}, 2, []string{"-tokenizer bpe:7: expected at least"}},
+		{[]string{"-tokenizer", "bpe:7"}, 2, []string{"-tokenizer bpe:7: expected a number of at least"}},
 		{[]string{"-preset", "gpt7"}, 2, []string{`-preset "gpt7"`, "shakespeare-char"}},
 		{[]string{"-task", "poetry"}, 2, []string{`-task "poetry"`, "examples"}},
 		{[]string{"-evaluate-tokens", "0"}, 2, []string{"-evaluate-tokens 0"}},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -144,13 +146,16 @@ func TestMistakeInTheDataIsNamedByLineAndNothingIsCreated(t *testing.T) {
 	dir := workplace(t, "empty.txt", "", "blank.txt", "\n \n", "bad.txt", good+"one plus one is two\n"+good,
 		"question.txt", good+"one plus one equals\n", "unknown.txt", "one plus one equals two\none plus six equals seven\n", "good.txt", good,
 		"binary.txt", good+"\xff\xfe\n", "contradiction.txt", good+"one plus one equals three\n")
+	if err := os.Mkdir(filepath.Join(dir, "nothing"), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	before := contents(t, dir)
 	for _, test := range []struct {
 		arguments string
 		says      []string
 	}{
 		{"-data missing.txt", []string{"-data", "missing.txt", "no such file"}},
-		{"-data .", []string{"-data", "folder", "text file"}},
+		{"-data nothing", []string{"-data", "nothing is a folder", "text file"}},
 		{"-data empty.txt", []string{"-data", "empty.txt", "no example"}},
 		{"-data blank.txt", []string{"-data", "blank.txt", "no example"}},
 		{"-data bad.txt", []string{"bad.txt:17:", `"equals"`, "one plus one is two"}},
