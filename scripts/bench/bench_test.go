@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"trainer/model"
+	"trainer/tokenizer"
 	"trainer/train"
 )
 
@@ -66,6 +69,48 @@ func TestTheMedianOfAnEvenListIsBetweenTheMiddleTwo(t *testing.T) {
 	}
 	if got := median([]float64{9, 1, 4}); got != 4 {
 		t.Errorf("median of 9, 1, 4 = %g, want 4", got)
+	}
+}
+
+func TestEveryModelOnRandomTokensIsOneThatCanBeTrained(t *testing.T) {
+	for name, g := range gpts {
+		for _, length := range g.lengths {
+			for _, precision := range g.precisions {
+				c, o := g.settings(length, precision, 2)
+				if err := errors.Join(c.Validate(), o.Validate()); err != nil {
+					t.Errorf("%s %s %d: %v", name, precision, length, err)
+				}
+				if g.targets[fmt.Sprintf("%s %d", precision, length)] == 0 {
+					t.Errorf("%s %s %d has no target", name, precision, length)
+				}
+			}
+		}
+	}
+}
+
+// A side that is asked for steps tells a time, a loss and the places of the sequences for each; PyTorch needs them to do the same.
+func TestTheTrainersSideAnswersForEveryStep(t *testing.T) {
+	g := gpts["char"]
+	c, o := g.settings(8, "f32", 1)
+	m, err := model.New(c, o.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := randomTokens(c.VocabSize)
+	trainer, err := train.New(m, tokenizer.NewBytes(), train.NewText(train.InMemory(tokens, 0), c.Context, 0),
+		train.NewText(train.InMemory(nil, 0), c.Context, 0), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	got, err := ours{trainer}.steps(2)
+	if err != nil || len(got.Milliseconds) != 2 || len(got.CPU) != 2 || len(got.Losses) != 2 || len(got.Places) != 2 {
+		t.Fatalf("a turn of 2 steps: %+v, %v", got, err)
+	}
+	for _, b := range windows(tokens, got.Places, c.Context) {
+		if len(b.Inputs) != g.batch || len(b.Inputs[0]) != c.Context || !slices.Equal(b.Inputs[0][1:], b.Targets[0][:c.Context-1]) {
+			t.Errorf("a batch of %d windows, the first %v with the targets %v", len(b.Inputs), b.Inputs[0], b.Targets[0])
+		}
 	}
 }
 

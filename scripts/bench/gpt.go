@@ -26,22 +26,28 @@ type gpt struct {
 // gpts are the models by name: GPT-2 of 124 million weights, and the one on letters that nanoGPT trains on a CPU.
 var gpts = map[string]gpt{
 	"gpt2": {
-		config: model.Config{VocabSize: 50257, Width: 768, Layers: 12, Heads: 12, MLPWidth: 4 * 768, TiedHead: true},
+		config: gptConfig(50257, 768, 12, 12),
 		batch:  4, lengths: []int{64, 256}, precisions: device.Precisions, steps: 3,
 		targets: map[string]float64{"f32 64": 1.25, "f32 256": 1.15, "bf16 64": 1.15, "bf16 256": 1.15},
 	},
 	"char": {
-		config: model.Config{VocabSize: 65, Width: 128, Layers: 4, Heads: 4, MLPWidth: 4 * 128, TiedHead: true},
-		batch:  12, lengths: []int{64}, precisions: device.Precisions[:1], steps: 40,
+		config: gptConfig(65, 128, 4, 4),
+		batch:  12, lengths: []int{64}, precisions: device.Precisions[:1], steps: 12,
 		targets: map[string]float64{"f32 64": 3},
 	},
+}
+
+// gptConfig returns a GPT-2 of some size.
+func gptConfig(vocabulary, width, layers, heads int) model.Config {
+	c := model.Calculator(vocabulary)
+	c.Width, c.Layers, c.Heads, c.MLPWidth, c.TiedHead = width, layers, heads, 4*width, true
+	return c
 }
 
 // settings returns what both sides train: sequences of a length, in a precision.
 func (g *gpt) settings(length int, precision string, threads int) (model.Config, train.Options) {
 	c := g.config
-	c.Architecture, c.Context, c.Epsilon, c.Positions = model.GPT2, length, 1e-5, model.Learned
-	c.BOS, c.EOS, c.PAD = model.NoToken, model.NoToken, model.NoToken
+	c.Context = length
 	o := train.Calculator()
 	o.Repeats, o.LearningRate, o.WeightDecay = nil, 1e-4, 0.1
 	o.Schedule, o.WarmUp = "constant", 0 // a schedule changes no time
