@@ -179,12 +179,17 @@ func build(c Config) (*Model, error) {
 	}
 
 	last := &m.Parameters[len(m.Parameters)-1]
-	m.Weights = vm.AlignedFloat32s(last.end())
+	m.hold(vm.AlignedFloat32s(last.end()))
+	return m, nil
+}
+
+// hold makes a vector that of all weights.
+func (m *Model) hold(weights []float32) {
+	m.Weights = weights
 	for i := range m.Parameters {
 		p := &m.Parameters[i]
-		p.Value = m.Weights[p.Begin : p.Begin+p.Size() : p.Begin+p.Size()]
+		p.Value = weights[p.Begin : p.Begin+p.Size() : p.Begin+p.Size()]
 	}
-	return m, nil
 }
 
 // Size is the number of weights.
@@ -203,11 +208,8 @@ func (p *Parameter) end() int { return p.Begin + vm.Align(p.Size()*4)/4 }
 // Over returns the model with other weights, a vector in the layout of Weights, to which it refers.
 func (m *Model) Over(weights []float32) *Model {
 	other := *m
-	other.Weights, other.Parameters = weights, slices.Clone(m.Parameters)
-	for i := range other.Parameters {
-		p := &other.Parameters[i]
-		p.Value = weights[p.Begin : p.Begin+p.Size()]
-	}
+	other.Parameters = slices.Clone(m.Parameters)
+	other.hold(weights)
 	return &other
 }
 

@@ -168,7 +168,8 @@ func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 // checkpointFiles are replaced together.
 var checkpointFiles = append(slices.Clone(modelFiles), StateFile)
 
-// write replaces the checkpoint by one of a snapshot, and keeps others as a policy asks for. It touches nothing that Log does, so that both can happen at the same time.
+// write replaces the checkpoint by one of a snapshot, and keeps others as a policy asks for. It touches nothing that Log does, so that both
+// can happen at the same time.
 func (f *Folder) write(s *snapshot, keep Keep) error {
 	if err := s.checkFinite(); err != nil {
 		return err
