@@ -65,7 +65,8 @@ func TestFullDiskOfTensorBoardEndsTheRunBehindASave(t *testing.T) {
 		t.Fatal(err)
 	}
 	mount(t, events, "size=64k")
-	fail(t, 1, []string{"cannot save run/tensorboard/events.out.", "the disk is full", "stopped at step ", "is saved; go on with:\n"}, dir, small(flags...)...)
+	says := []string{"cannot save run/tensorboard/events.out.", "the disk is full", "stopped at step ", "is saved; go on with:\n"}
+	fail(t, 1, says, dir, small(flags...)...)
 	succeed(t, dir, "-resume", "-out", "run", "-quiet", "-tensorboard=false")
 	checkSteps(t, filepath.Join(dir, "run"), 1500)
 }

@@ -124,7 +124,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.Bool(&a.overwrite, "overwrite", "replace what the folder holds, an unfinished run included")
 	g.Int(&a.saveEvery, "save-every", "`steps` between checkpoints; 0 is at the end only")
 	g.Int(&a.keep.Last, "keep", "checkpoints before the current one that are kept, in checkpoints/")
-	g.Var((*keepBest)(&a.keep.Best), "keep-best", "keep the best checkpoint too: by held-out loss, or -keep-best=accuracy; one is written behind each best evaluation")
+	g.Var((*keepBest)(&a.keep.Best), "keep-best",
+		"keep the best checkpoint too: by held-out loss, or -keep-best=accuracy; one is written behind each best evaluation")
 	g.Int(&a.stopAfter, "stop-after", "save and stop at this `step`, as if interrupted; 0 is never")
 	g.Bool(&a.tensorboard, "tensorboard", "write event files for TensorBoard, into tensorboard/")
 	f.Config(g)
@@ -150,7 +151,8 @@ var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "qu
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
 var changeable = []string{
-	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every", "keep", "keep-best", "tensorboard",
+	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every",
+	"keep", "keep-best", "tensorboard",
 }
 
 // runArguments are the values of the flags that a resumed run takes over.
