@@ -75,7 +75,7 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 		g.Parameters = append(g.Parameters, n)
 		b.nodes[p.Name] = n
 	}
-	if m.fixed != nil {
+	if c.Positions == Sinusoidal {
 		b.nodes[wpe] = valueNode(e, wpe, []int{c.Context, c.Width}, m.fixed)
 	}
 
@@ -97,8 +97,11 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	return g, b.err
 }
 
-// valueNode is a node bound to memory.
+// valueNode is a node bound to memory, or to none where a model is only sketched.
 func valueNode(e *gorgonia.ExprGraph, name string, shape []int, data []float32) *gorgonia.Node {
+	if data == nil {
+		return gorgonia.NewTensor(e, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
+	}
 	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
 	return gorgonia.NewTensor(e, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name), gorgonia.WithValue(value))
 }

@@ -115,6 +115,17 @@ func build(c Config) (*Model, error) {
 		keys := c.variant().keys
 		return nil, fault.Optionf("%s %d with %s %d: %v: choose less of either, or a smaller vocabulary", keys.width, c.Width, keys.layers, c.Layers, err)
 	}
+	m := sketch(c)
+	if c.Positions == Sinusoidal {
+		m.fixed = make([]float32, c.Context*c.Width)
+	}
+	last := &m.Parameters[len(m.Parameters)-1]
+	m.hold(vm.AlignedFloat32s(last.end()))
+	return m, nil
+}
+
+// sketch lays out a model without memory for weights.
+func sketch(c Config) *Model {
 	m := &Model{Config: c}
 	v := c.variant()
 	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }
@@ -154,11 +165,8 @@ func build(c Config) (*Model, error) {
 	stage("embeddings")
 	add(v.embedding+".weight", c.VocabSize, c.Width)
 	stage("positions")
-	switch c.Positions {
-	case Learned:
+	if c.Positions == Learned {
 		add(wpe, c.Context, c.Width)
-	case Sinusoidal:
-		m.fixed = make([]float32, c.Context*c.Width)
 	}
 	keyRows := c.keyHeads() * c.HeadDim()
 	for l := range c.Layers {
@@ -177,10 +185,7 @@ func build(c Config) (*Model, error) {
 	if !c.TiedHead {
 		add(v.head+".weight", c.VocabSize, c.Width)
 	}
-
-	last := &m.Parameters[len(m.Parameters)-1]
-	m.hold(vm.AlignedFloat32s(last.end()))
-	return m, nil
+	return m
 }
 
 // hold makes a vector that of all weights.

@@ -48,25 +48,13 @@ func (s *sequence) prompt() (tokens []int32, target int32) {
 }
 
 // FLOP returns the number of floating-point operations that a training step on the sequences at these places asks for, with the loss on
-// the answers. Of the arithmetic only matrix products and attention are counted, forward and twice that backward, for the rows that are
-// there: the tokens of the sequences and, behind the last attention, those that predict. What is padded, elementwise or computed again is
-// not counted.
+// the answers: see model.Config.FLOP. What is padded, elementwise or computed again is not counted.
 func FLOP(d Data, c model.Config, batch []int) float64 {
-	var tokens, predictions, pairs float64 // pairs of a token with itself or one before it
+	var tokens, predictions, pairs float64
 	for _, at := range batch {
 		n := float64(d.length(at))
 		tokens, predictions, pairs = tokens+n, predictions+float64(d.wanted(at, false)), pairs+n*(n+1)/2
 	}
-	width, hidden := float64(c.Width), float64(c.MLPWidth)
-	forward := 2 * predictions * width * float64(c.VocabSize)
-	for layer := range c.Layers {
-		rows := tokens // behind attention
-		if layer == c.Layers-1 {
-			rows = predictions
-		}
-		forward += 2*tokens*width*float64(c.QKVWidth()) + 2*rows*width*width + // the two matrices of attention
-			2*rows*width*(float64(c.MLPInputs())+hidden) + // and those of the MLP
-			2*2*pairs*width // queries with keys, weights with values
-	}
-	return 3 * forward
+	const passes = 3 // forward, and twice that backward
+	return passes * c.FLOP(tokens, predictions, pairs)
 }

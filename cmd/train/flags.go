@@ -42,6 +42,7 @@ type arguments struct {
 	tensorboard               bool
 	http                      string
 	quiet, json               bool
+	onlyEstimate              bool
 	cpuProfile, memoryProfile string
 }
 
@@ -77,7 +78,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&a.tokenizer, "tokenizer", "of text: char, bytes, bpe:4096 (learned from it), the `path` of a tokenizer's file or folder, or auto")
 
 	g = f.Group("Model")
-	g.String(&a.preset, "preset", "flags that go together: calculator; for text: shakespeare-char, gpt2, gpt2-medium, gpt2-large, gpt2-xl")
+	g.String(&a.preset, "preset", "flags that go together: calculator; for text: shakespeare-char, gpt2, gpt2-medium, gpt2-large, gpt2-xl, llama; to estimate: gpt3, gpt4")
 	g.String(&a.initFrom, "init-from", "`folder` of a model to begin with, of Hugging Face or an earlier run: its weights, sizes and tokenizer")
 	c := &a.config
 	g.String(&a.architecture, "architecture", "gpt2: layer norm, GELU, biases; or llama: RMS norm, SwiGLU, rotary positions, no biases")
@@ -131,6 +132,7 @@ func (a *arguments) flags() *cli.Flags {
 	f.Config(g)
 
 	g = f.Group("Output")
+	g.Bool(&a.onlyEstimate, "estimate", "print what the training would take, in memory and time, and train nothing")
 	g.Bool(&a.quiet, "quiet", "print the result only")
 	g.Bool(&a.json, "json", "print one JSON object a line")
 	g.String(&a.http, "http", "serve metrics for Prometheus at `address`, such as :8080, which only this machine can reach")
@@ -146,7 +148,7 @@ func defaultThreads(tokens int) int {
 }
 
 // passing are the flags that are about this process alone: a resumed run does not take them over.
-var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "quiet", "json", "http", "cpuprofile", "memprofile"}
+var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "estimate", "quiet", "json", "http", "cpuprofile", "memprofile"}
 
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.

@@ -59,6 +59,9 @@ func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 	if err := s.settle(); err != nil {
 		return err
 	}
+	if a.onlyEstimate {
+		return s.estimate(os.Stdout)
+	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
 		s.view.note(fmt.Sprintf("Nothing is left to do: the run in %s has taken all its %s steps.", a.out, format.Thousands(s.state.Step)))
 		s.view.note("Ask it with: " + askCommand(a.out, ""))

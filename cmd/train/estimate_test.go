@@ -1,0 +1,48 @@
+package main
+
+import (
+	"math"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestAnEstimateTrainsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for preset, says := range map[string][]string{
+		"calculator":       {"105,344: 2 layers", "12,000 steps", "this machine"},
+		"shakespeare-char": {"809,856", "768 tokens", "1.54 million"},
+		"gpt2":             {"124,439,808", "524,288 tokens", "10 billion", "activations", "NVIDIA H100"},
+		"llama":            {"12 heads, 32,000 tokens"},
+		"gpt3":             {"174,6", "300 billion", "Brown et al. 2020"},
+		"gpt4":             {"1,801,1", "13 trillion", "has not been published"},
+	} {
+		o := succeed(t, dir, "-estimate", "-preset", preset)
+		for _, part := range says {
+			if !strings.Contains(o.stdout, part) {
+				t.Errorf("%s: %q is missing in\n%s", preset, part, o.stdout)
+			}
+		}
+		checkPlain(t, o.stdout)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("an estimate left %v, %v", entries, err)
+	}
+}
+
+func TestQuantitiesAreWrittenForPeople(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0.02: "20 ms", 12: "12 seconds", 90: "1m30s", 7200: "2 hours", 86400 * 10: "10 days", 86400 * 365.25 * 50: "50 years",
+		86400 * 365.25 * 12345: "12,345 years", 86400 * 365.25 * 2e7: "20 million years",
+	} {
+		if got := duration(seconds); got != want {
+			t.Errorf("%g seconds are written %q, want %q", seconds, got, want)
+		}
+	}
+	for v, want := range map[float64]string{5: "5 FLOP", 1500: "1.5 kFLOP", 989e12: "989 TFLOP", math.Pow(10, 27): "1e+03 YFLOP"} {
+		if got := operations(v); got != want {
+			t.Errorf("%g operations are written %q, want %q", v, got, want)
+		}
+	}
+}
