@@ -12,29 +12,31 @@ import (
 )
 
 // GEMM returns the speed of matrix products [256, 256]·[256, 256] on several threads at once, in floating-point operations a second of all
-// of them. Each thread has its own three matrices, which fit its second-level cache. It is the best of a few rounds of some milliseconds,
-// since other programs can only make it slower.
+// of them. Each thread has its own three matrices, which fit its second-level cache. The speed of a thread is the best of many parts of half
+// a millisecond or so, since other programs can only make it slower, and on a busy machine few parts of a thread are undisturbed, and hardly
+// ever those of all threads at the same time.
 func GEMM(threads int, kernels *kernel.Set) float64 {
-	const size, repeats, rounds = 256, 50, 8
+	const size, repeats, parts = 256, 4, 120
 	workers := team.New(threads)
 	defer workers.Close()
-	products, scratch := make([]kernel.Gemm, threads), make([][]float32, threads)
+	products, scratch, best := make([]kernel.Gemm, threads), make([][]float32, threads), make([]time.Duration, threads)
 	for i := range products {
 		matrix := func() []float32 { return vm.AlignedFloat32s(size * size) }
 		products[i] = kernel.Gemm{M: size, N: size, K: size, A: matrix(), StrideA: size, B: matrix(), StrideB: size, C: matrix(), StrideC: size}
-		scratch[i] = vm.AlignedFloat32s(kernels.GemmScratch(size, size, size))
+		scratch[i], best[i] = vm.AlignedFloat32s(kernels.GemmScratch(size, size, size)), 1<<63-1
 	}
-	phase := []team.Phase{func(worker, _ int) {
-		for range repeats {
-			kernels.Gemm(&products[worker], scratch[worker])
+	workers.Run([]team.Phase{func(worker, _ int) {
+		for range parts { // the first ones bring the matrices into the caches
+			begin := time.Now()
+			for range repeats {
+				kernels.Gemm(&products[worker], scratch[worker])
+			}
+			best[worker] = min(best[worker], time.Since(begin))
 		}
-	}}
-	workers.Run(phase) // brings the matrices into the caches
-	best := time.Duration(1<<63 - 1)
-	for range rounds {
-		begin := time.Now()
-		workers.Run(phase)
-		best = min(best, time.Since(begin))
+	}})
+	var speed float64
+	for _, d := range best {
+		speed += repeats * 2 * size * size * size / d.Seconds()
 	}
-	return float64(threads) * repeats * 2 * size * size * size / best.Seconds()
+	return speed
 }
