@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +13,7 @@ import (
 	"trainer/internal/arithmetic"
 	"trainer/internal/cli"
 	"trainer/internal/cpu"
+	"trainer/internal/detokenize"
 	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/format"
@@ -27,16 +30,23 @@ type asker struct {
 	tokenizer tokenizer.Tokenizer
 	backend   vm.Backend
 	generator *model.Generator
+	questions bool // the model has learned to answer questions, rather than to continue texts
 	sampling  model.Sampling
+	stops     []string
+	samples   int // replies to a prompt
 	top       int
 }
 
 // reply is what a model made of a prompt.
 type reply struct {
 	prompt, answer string
+	question       bool
+	sample, of     int // the how manieth of how many, from 1
+	seed           uint64
 	tokens         []chosen
 	hint           string // what is unlike the questions that the model has learned to answer, or empty
-	stop           string // why the answer ends without the end token; empty when it has one
+	stop           string // why the answer is cut off; empty when it ends with the end token or before a stop string
+	shown          bool   // the text was printed as it came
 }
 
 // chosen is a token of an answer, and the likeliest ones in its place, best first.
@@ -51,10 +61,14 @@ type candidate struct {
 	Probability float64 `json:"probability"`
 }
 
-// newAsker loads the model of a run folder. Errors are of class data.
-func newAsker(a *arguments) (*asker, error) {
+// newAsker loads the model of a run folder, and settles what the flags leave to it. Errors of the folder are of class data.
+func newAsker(a *arguments, f *cli.Flags) (*asker, error) {
 	m, t, err := load(a.model)
 	if err != nil {
+		return nil, err
+	}
+	questions := answersQuestions(t)
+	if err := a.adapt(f, questions); err != nil {
 		return nil, err
 	}
 	backend, err := newBackend(a)
@@ -62,8 +76,16 @@ func newAsker(a *arguments) (*asker, error) {
 		return nil, err
 	}
 	return &asker{
-		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(model.NewExecutor(m, backend)), sampling: a.sampling, top: a.top,
+		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(model.NewExecutor(m, backend)),
+		questions: questions, sampling: a.sampling, stops: a.stops, samples: a.samples, top: a.top,
 	}, nil
+}
+
+// answersQuestions says whether a tokenizer is that of a model which was trained on examples, in words.
+func answersQuestions(t tokenizer.Tokenizer) bool {
+	_, words := t.(*tokenizer.Word)
+	_, equals := t.ID(arithmetic.Equals)
+	return words && equals
 }
 
 // load loads a model and its tokenizer.
@@ -99,8 +121,27 @@ func (a *asker) String() string {
 
 func (a *asker) close() { a.backend.Close() }
 
-// ask continues a prompt. Errors that are the prompt's are of class usage.
-func (a *asker) ask(prompt string) (*reply, error) {
+// answer asks a prompt and prints the replies. Errors that are the prompt's are of class usage.
+func (a *asker) answer(ctx context.Context, prompt string, p printer) error {
+	show := p.live(prompt)
+	replies, err := a.ask(ctx, prompt, show)
+	if errors.Is(err, fault.ErrInterrupted) && show != nil {
+		return errors.Join(err, show("\n"))
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range replies {
+		if err := p.reply(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask continues a prompt, once for each sample. show, unless it is nil, is given the text of the only one as it comes, and before that "".
+// Errors that are the prompt's are of class usage.
+func (a *asker) ask(ctx context.Context, prompt string, show func(text string) error) ([]*reply, error) {
 	ids, err := a.tokenizer.Encode(prompt)
 	if err != nil {
 		return nil, fault.Usagef("%w", err)
@@ -111,16 +152,52 @@ func (a *asker) ask(prompt string) (*reply, error) {
 	case len(ids) > context:
 		return nil, fault.Usagef("the prompt has %d tokens: expected at most %d, the context of the model", len(ids), context)
 	}
-	generated, err := a.generator.Generate([][]int32{ids}, a.sampling, a.top)
-	if err != nil {
-		return nil, err
+	if show != nil {
+		if err := show(""); err != nil {
+			return nil, err
+		}
 	}
-	return a.reply(prompt, generated[0]), nil
+	requests, streams := make([]model.Request, a.samples), make([]*detokenize.Stream, a.samples)
+	choices := make([][]model.Choice, a.samples)
+	for i := range requests {
+		requests[i] = model.Request{Prompt: ids, Sampling: a.sampling, Top: a.top}
+		requests[i].Seed += uint64(i)
+		streams[i] = detokenize.New(a.tokenizer, ids, a.stops)
+	}
+	var showing error
+	err = a.generator.Stream(ctx, requests, func(i int, c model.Choice) bool {
+		choices[i] = append(choices[i], c)
+		if text := streams[i].Add(c.Token); show != nil && text != "" {
+			showing = show(text)
+		}
+		return showing == nil && !streams[i].Stopped()
+	})
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil, fault.ErrInterrupted
+	case err != nil || showing != nil:
+		return nil, cmp.Or(err, showing)
+	}
+	replies := make([]*reply, a.samples)
+	for i, s := range streams {
+		if rest := s.Flush(); show != nil && rest != "" {
+			if err := show(rest); err != nil {
+				return nil, err
+			}
+		}
+		r := a.reply(prompt, choices[i], s)
+		r.sample, r.of, r.seed, r.shown = i+1, a.samples, requests[i].Seed, show != nil
+		replies[i] = r
+	}
+	return replies, nil
 }
 
 // reply puts generated tokens into text.
-func (a *asker) reply(prompt string, choices []model.Choice) *reply {
-	r := &reply{prompt: prompt, answer: a.text(choices), hint: a.hint(prompt)}
+func (a *asker) reply(prompt string, choices []model.Choice, text *detokenize.Stream) *reply {
+	r := &reply{prompt: prompt, answer: text.Text(), question: a.questions, hint: a.hint(prompt)}
+	if a.questions {
+		r.answer = strings.TrimPrefix(r.answer, " ") // which stands between question and answer
+	}
 	for _, c := range choices {
 		token := chosen{candidate: a.candidate(c.Candidate), Top: []candidate{}}
 		for _, t := range c.Top {
@@ -128,7 +205,7 @@ func (a *asker) reply(prompt string, choices []model.Choice) *reply {
 		}
 		r.tokens = append(r.tokens, token)
 	}
-	if choices[len(choices)-1].Token != a.tokenizer.EOS() {
+	if choices[len(choices)-1].Token != a.tokenizer.EOS() && !text.Stopped() {
 		r.stop = fmt.Sprintf("the context of %d tokens is full", a.model.Config.Context)
 		if len(choices) == a.sampling.MaxTokens {
 			r.stop = fmt.Sprintf("-max-tokens %d", a.sampling.MaxTokens)
@@ -139,8 +216,7 @@ func (a *asker) reply(prompt string, choices []model.Choice) *reply {
 
 // hint tells who asks a model of questions something else what it has learned to answer.
 func (a *asker) hint(prompt string) string {
-	words := strings.Fields(prompt)
-	if _, known := a.tokenizer.ID(arithmetic.Equals); known && words[len(words)-1] != arithmetic.Equals {
+	if words := strings.Fields(prompt); a.questions && words[len(words)-1] != arithmetic.Equals {
 		return fmt.Sprintf("the model has learned to go on behind questions that end with %q", arithmetic.Equals)
 	}
 	return ""

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"runtime"
 	"strings"
 
@@ -17,21 +19,41 @@ const defaultModel = "runs/calculator"
 // maxThreads is far above what helps.
 const maxThreads = 1024
 
+// maxSamples is how many answers to a prompt are a reasonable number.
+const maxSamples = 1024
+
 // arguments is what can be chosen.
 type arguments struct {
 	model, eval        string
 	export, exportType string
 	sampling           model.Sampling
+	stops              stops
+	samples            int
 	top                int
 	device             string
 	precision          string
 	gemm               string
 	threads            int
+	stream             bool
 	quiet, json        bool
 }
 
+// stops is the value of -stop: each use of the flag adds a string.
+type stops []string
+
+func (s *stops) String() string { return strings.Join(*s, " ") }
+
+func (s *stops) Set(text string) error {
+	if text == "" {
+		return errors.New("\"\": expected a text that the answer ends before")
+	}
+	*s = append(*s, text)
+	return nil
+}
+
 func defaults() *arguments {
-	return &arguments{model: defaultModel, exportType: export.Types[0], sampling: model.Sampling{TopP: 1}, top: 5,
+	return &arguments{model: defaultModel, exportType: export.Types[0], top: 5,
+		sampling: model.Sampling{TopP: 1, RepetitionPenalty: 1}, samples: 1,
 		device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.GOMAXPROCS(0)}
 }
 
@@ -42,6 +64,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/generate                             one question after the other; quit ends",
 		"go run ./cmd/generate -quiet < questions.txt      one a line, answers only",
 		"go run ./cmd/generate -eval examples.txt          score a file of examples",
+		"go run ./cmd/generate -model runs/book -temperature 0.8 -slide -max-tokens 500 \"Once upon a time\"",
 		"go run ./cmd/generate -model runs/book -export book.gguf -type q8_0",
 		"go run ./cmd/generate -temperature 3 -seed 3 \"nine times eleven equals\"",
 	)
@@ -53,8 +76,15 @@ func (a *arguments) flags() *cli.Flags {
 	g.Float(&s.Temperature, "temperature", "0 takes the likeliest token; 1 samples as the model predicts; more is wilder")
 	g.Int(&s.TopK, "top-k", "sample among the `k` likeliest tokens; 0 is no limit")
 	g.Float(&s.TopP, "top-p", "sample among the likeliest tokens that together have probability `p`; 1 is no limit")
+	g.Float(&s.MinP, "min-p", "sample among tokens of at least the share `p` of the likeliest one's probability; 0 is no limit")
+	g.Float(&s.RepetitionPenalty, "repetition-penalty", "more than 1 makes tokens less likely that were there before, prompt included")
 	g.Uint64(&s.Seed, "seed", "seed of the samples; the same seed gives the same answer")
+	g.Int(&a.samples, "n", "answers to sample for each prompt, with the seeds from -seed on")
+
+	g = f.Group("Length")
 	g.Int(&s.MaxTokens, "max-tokens", "stop after so many tokens; 0 is no limit but the model's context")
+	g.Bool(&s.Slide, "slide", "go on when the context is full, with its latest tokens, until -max-tokens")
+	g.Var(&a.stops, "stop", "end the answer before this `text`; may be given several times")
 
 	g = f.Group("Evaluation")
 	g.String(&a.eval, "eval", "`file` of examples, one a line: count how many the model answers exactly, and list those it does not")
@@ -70,7 +100,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.Int(&a.threads, "threads", "threads of the CPU")
 
 	g = f.Group("Output")
-	g.Int(&a.top, "top", "likeliest tokens to show for each token of the answer; 0 shows none")
+	g.Int(&a.top, "top", "likeliest tokens to show for each token of the answer; 0 shows none, as texts do without the flag")
+	g.Bool(&a.stream, "stream", "print a text as it comes; without the flag on terminals only")
 	g.Bool(&a.quiet, "quiet", "print the answer only, or with -eval the exact match")
 	g.Bool(&a.json, "json", "print one JSON object a line")
 	return f
@@ -86,6 +117,14 @@ func (a *arguments) check(f *cli.Flags) error {
 		return fault.Usagef("-top %d: expected 0 (none) or more", a.top)
 	case a.threads < 1 || a.threads > maxThreads:
 		return fault.Usagef("-threads %d: expected 1 to %d", a.threads, maxThreads)
+	case a.samples < 1 || a.samples > maxSamples:
+		return fault.Usagef("-n %d: expected 1 to %d", a.samples, maxSamples)
+	case a.samples > 1 && a.sampling.Temperature == 0:
+		return fault.Usagef("-n %d: without -temperature all answers are the likeliest one: expected both", a.samples)
+	case a.stream && a.samples > 1:
+		return fault.Usagef("-stream and -n %d: several answers are printed when they are whole: expected one of the flags", a.samples)
+	case a.stream && a.json:
+		return fault.Usagef("-stream and -json: an object is printed when it is whole: expected one of the flags")
 	case a.json && a.quiet:
 		return fault.Usagef("-json and -quiet are two ways to print: choose one")
 	}
@@ -100,10 +139,32 @@ func (a *arguments) check(f *cli.Flags) error {
 	if f.NArg() > 0 {
 		return fault.Usagef("-eval asks the questions of %s: leave out the prompt %q", a.eval, strings.Join(f.Args(), " "))
 	}
-	for _, name := range []string{"temperature", "top-k", "top-p", "seed", "max-tokens"} {
+	for _, name := range samplingFlags {
 		if f.Given(name) {
 			return fault.Usagef("-eval scores whole greedy answers: leave out -%s", name)
 		}
+	}
+	return nil
+}
+
+// samplingFlags say how prompts of the command line are continued.
+var samplingFlags = []string{
+	"temperature", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "n", "max-tokens", "slide", "stop", "stream",
+}
+
+// adapt settles what the flags leave to the kind of model. The error is one of usage.
+func (a *arguments) adapt(f *cli.Flags, answersQuestions bool) error {
+	switch {
+	case answersQuestions && a.stream:
+		return fault.Usagef("-stream: the model of %s answers questions, and answers are printed when they are whole: leave it out", a.model)
+	case answersQuestions:
+		return nil
+	}
+	if !f.Given("stream") {
+		a.stream = cli.TerminalOf(os.Stdout).Live && a.samples == 1 && !a.json
+	}
+	if !f.Given("top") && !a.json {
+		a.top = 0
 	}
 	return nil
 }

@@ -144,12 +144,22 @@ func newTestAsker(t testing.TB, change func(a *arguments)) *asker {
 	a := defaults()
 	a.model, a.threads = trainedDir, 1
 	change(a)
-	asker, err := newAsker(a)
+	asker, err := newAsker(a, a.flags())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(asker.close)
 	return asker
+}
+
+// askOne asks for the only reply.
+func askOne(t testing.TB, a *asker, prompt string) *reply {
+	t.Helper()
+	replies, err := a.ask(t.Context(), prompt, nil)
+	if err != nil || len(replies) != 1 {
+		t.Fatalf("%q: %d replies with error %v", prompt, len(replies), err)
+	}
+	return replies[0]
 }
 
 func TestTheAnswerStandsAboveTheTokensThatItWasChosenFrom(t *testing.T) {
@@ -269,7 +279,7 @@ func TestTalkGoesOnUntilQuit(t *testing.T) {
 		"two plus two equals\nplease\nfive plus four equals",
 	} {
 		var out, errs bytes.Buffer
-		if err := talk(context.Background(), asker, quietPrinter{&out}, strings.NewReader(in), &errs); err != nil {
+		if err := talk(context.Background(), asker, quietPrinter{out: &out}, strings.NewReader(in), &errs); err != nil {
 			t.Fatal(err)
 		}
 		if out.String() != "four\nnine\n" {
@@ -289,7 +299,7 @@ func TestAnInterruptEndsTheTalkAtOnce(t *testing.T) {
 	defer cancel()
 	silent, w := io.Pipe()
 	defer w.Close()
-	if err := talk(ctx, asker, quietPrinter{io.Discard}, silent, io.Discard); fault.ExitCode(err) != fault.ExitInterrupted {
+	if err := talk(ctx, asker, quietPrinter{out: io.Discard}, silent, io.Discard); fault.ExitCode(err) != fault.ExitInterrupted {
 		t.Errorf("error is %v, want an interruption", err)
 	}
 }
@@ -392,11 +402,7 @@ func ask(t testing.TB, change func(a *arguments)) []string {
 	asker := newTestAsker(t, change)
 	var answers []string
 	for _, p := range prompts {
-		r, err := asker.ask(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answers = append(answers, r.answer)
+		answers = append(answers, askOne(t, asker, p).answer)
 	}
 	return answers
 }
@@ -430,9 +436,13 @@ func TestGreedyIsTemperature0AndTopK1AndASmallTopP(t *testing.T) {
 func TestFlagsReachTheSampling(t *testing.T) {
 	a := defaults()
 	f := a.flags()
-	err := f.Parse(strings.Fields("-temperature 0.5 -top-k 7 -top-p 0.9 -seed 11 -max-tokens 4 -top 2 -threads 3 two plus"))
-	want := model.Sampling{Temperature: 0.5, TopK: 7, TopP: 0.9, Seed: 11, MaxTokens: 4}
-	if err != nil || a.check(f) != nil || a.sampling != want || a.top != 2 || a.threads != 3 || strings.Join(f.Args(), " ") != "two plus" {
+	err := f.Parse(strings.Fields("-temperature 0.5 -top-k 7 -top-p 0.9 -min-p 0.1 -repetition-penalty 1.2 -seed 11 -max-tokens 4 -slide " +
+		"-stop . -stop , -n 2 -top 2 -threads 3 two plus"))
+	want := model.Sampling{
+		Temperature: 0.5, TopK: 7, TopP: 0.9, MinP: 0.1, RepetitionPenalty: 1.2, Seed: 11, MaxTokens: 4, Slide: true,
+	}
+	if err != nil || a.check(f) != nil || a.sampling != want || !slices.Equal(a.stops, stops{".", ","}) || a.samples != 2 ||
+		a.top != 2 || a.threads != 3 || strings.Join(f.Args(), " ") != "two plus" {
 		t.Errorf("flags are %+v with error %v", a, err)
 	}
 }
@@ -448,9 +458,9 @@ func TestAnAnswerThatIsCutOffSaysWhy(t *testing.T) {
 		t.Errorf("a whole answer is said to be cut off:\n%s", out)
 	}
 	asker := newTestAsker(t, func(a *arguments) { a.sampling.Temperature, a.sampling.TopP, a.sampling.Seed = 100, 1, 1 })
-	r, err := asker.ask(strings.Repeat("one ", 11)) // so wild a sample ends by chance only once in thirty
-	if err != nil || r.stop != "the context of 12 tokens is full" || len(r.tokens) != 2 {
-		t.Errorf("reply is %+v with error %v", r, err)
+	r := askOne(t, asker, strings.Repeat("one ", 11)) // so wild a sample ends by chance only once in thirty
+	if r.stop != "the context of 12 tokens is full" || len(r.tokens) != 2 {
+		t.Errorf("reply is %+v", r)
 	}
 }
 
@@ -458,7 +468,7 @@ func TestASampledTokenThatIsNotAmongTheLikeliestIsListedToo(t *testing.T) {
 	var b bytes.Buffer
 	v := &screen{out: &b, terminal: cli.TerminalOf(&b)}
 	token := chosen{candidate{"rare", 0.001}, []candidate{{"usual", 0.9}, {"other", 0.05}}}
-	if err := v.reply(&reply{prompt: "p", answer: "rare", tokens: []chosen{token}}); err != nil {
+	if err := v.reply(&reply{prompt: "p", answer: "rare", question: true, tokens: []chosen{token}}); err != nil {
 		t.Fatal(err)
 	}
 	if out := b.String(); !strings.Contains(out, "    usual") || !strings.Contains(out, "› rare      0.10 %") {
@@ -511,6 +521,16 @@ func TestMistakesAreExplained(t *testing.T) {
 		{append(on, "-top", "-1", "two"), 2, "-top -1: expected"},
 		{append(on, "-threads", "0", "two"), 2, "-threads 0: expected 1 to 1024"},
 		{append(on, "-json", "-quiet", "two"), 2, "-json and -quiet"},
+		{append(on, "-n", "0", "two"), 2, "-n 0: expected 1 to 1024"},
+		{append(on, "-n", "2", "two"), 2, "-n 2: without -temperature"},
+		{append(on, "-n", "2", "-temperature", "1", "-stream", "two"), 2, "-stream and -n 2"},
+		{append(on, "-json", "-stream", "two"), 2, "-stream and -json"},
+		{append(on, "-stream", "two"), 2, "answers questions"},
+		{append(on, "-stop", "", "two"), 2, "-stop \"\": expected a text"},
+		{append(on, "-min-p", "2", "two"), 2, "-min-p 2: expected 0 (no limit) to 1"},
+		{append(on, "-repetition-penalty", "-1", "two"), 2, "-repetition-penalty -1: expected more than 0"},
+		{append(on, "-slide", "two"), 2, "-max-tokens 0: expected a number of tokens"},
+		{append(on, "-eval", bad, "-stop", "two"), 2, "leave out -stop"},
 		{append(on, "two", "-json"), 2, "-json comes behind the prompt"},
 		{append(on, "-tempreature", "1"), 2, "did you mean -temperature?"},
 		{append(on, "-device", "cuda", "two"), 4, "-device=cuda"},
@@ -538,7 +558,8 @@ func TestHelpListsEveryFlag(t *testing.T) {
 	if code != 0 || errs != "" || !strings.Contains(out, "\nExamples\n") || !strings.Contains(out, "\nExit codes\n") {
 		t.Fatalf("exit code %d, error %q, output\n%s", code, errs, out)
 	}
-	const flags = "-model -temperature -top-k -top-p -seed -max-tokens -eval -device -threads -top -quiet -json"
+	const flags = "-model -temperature -top-k -top-p -min-p -repetition-penalty -seed -n -max-tokens -slide -stop " +
+		"-eval -device -threads -top -stream -quiet -json"
 	for name := range strings.FieldsSeq(flags) {
 		if !strings.Contains(out, "\n  "+name+" ") {
 			t.Errorf("%s is missing in\n%s", name, out)
@@ -551,14 +572,7 @@ func TestThreadsDoNotChangeAnswers(t *testing.T) {
 		one := newTestAsker(t, func(*arguments) {})
 		several := newTestAsker(t, func(a *arguments) { a.threads = threads })
 		for _, p := range prompts {
-			a, err := one.ask(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := several.ask(p)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a, b := askOne(t, one, p), askOne(t, several, p)
 			if a.answer != b.answer || math.Abs(a.tokens[0].Probability-b.tokens[0].Probability) > 1e-5 {
 				t.Errorf("%q: one thread says %q, %d say %q", p, a.answer, threads, b.answer)
 			}

@@ -10,6 +10,8 @@ import (
 
 // printer prints what was asked for.
 type printer interface {
+	// live returns what prints the text of the reply to a prompt as it comes, or nil where replies are printed when they are whole.
+	live(prompt string) func(text string) error
 	reply(r *reply) error
 	score(s *score) error
 	exported(e *exported) error
@@ -21,9 +23,9 @@ func newPrinter(a *arguments) printer {
 	case a.json:
 		return jsonPrinter{os.Stdout}
 	case a.quiet:
-		return quietPrinter{os.Stdout}
+		return quietPrinter{os.Stdout, a.stream}
 	}
-	return &screen{out: os.Stdout, terminal: cli.TerminalOf(os.Stdout)}
+	return &screen{out: os.Stdout, terminal: cli.TerminalOf(os.Stdout), stream: a.stream}
 }
 
 // jsonPrinter prints one JSON object a line.
@@ -35,11 +37,13 @@ func (p jsonPrinter) print(v any) error {
 	return e.Encode(v)
 }
 
+func (p jsonPrinter) live(string) func(string) error { return nil }
+
 func (p jsonPrinter) reply(r *reply) error {
 	return p.print(struct {
 		Prompt   string   `json:"prompt"`
 		Answer   string   `json:"answer"`
-		Complete bool     `json:"complete"` // the answer has an end token
+		Complete bool     `json:"complete"` // the answer has an end token, or ends before a stop string
 		Tokens   []chosen `json:"tokens"`
 	}{r.prompt, r.answer, r.stop == "", r.tokens})
 }

@@ -28,13 +28,12 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 	if err := a.check(flags); err != nil {
 		return err
 	}
-	printer := newPrinter(a)
 	if a.export != "" {
 		e, err := exportModel(a)
 		if err != nil {
 			return err
 		}
-		return printer.exported(e)
+		return newPrinter(a).exported(e)
 	}
 	chosen, err := device.Choose(a.device, 0)
 	if err != nil {
@@ -44,11 +43,12 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 	if err := device.CheckFor(a.device, a.precision, a.gemm); err != nil {
 		return fault.InFlags(err, nil)
 	}
-	asker, err := newAsker(a)
+	asker, err := newAsker(a, flags)
 	if err != nil {
 		return err
 	}
 	defer asker.close()
+	printer := newPrinter(a)
 	switch {
 	case a.eval != "":
 		s, err := asker.score(a.eval)
@@ -57,11 +57,7 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 		}
 		return printer.score(s)
 	case flags.NArg() > 0:
-		r, err := asker.ask(strings.Join(flags.Args(), " "))
-		if err != nil {
-			return err
-		}
-		return printer.reply(r)
+		return asker.answer(ctx, strings.Join(flags.Args(), " "), printer)
 	case term.IsTerminal(int(os.Stdin.Fd())):
 		return talk(ctx, asker, printer, os.Stdin, os.Stderr)
 	}

@@ -13,10 +13,27 @@ import (
 )
 
 // quietPrinter prints answers and the exact match only.
-type quietPrinter struct{ out io.Writer }
+type quietPrinter struct {
+	out    io.Writer
+	stream bool
+}
+
+func (p quietPrinter) live(string) func(string) error {
+	if !p.stream {
+		return nil
+	}
+	return func(text string) error {
+		_, err := io.WriteString(p.out, text)
+		return err
+	}
+}
 
 func (p quietPrinter) reply(r *reply) error {
-	_, err := fmt.Fprintln(p.out, r.answer)
+	text := r.answer + "\n"
+	if r.shown {
+		text = "\n"
+	}
+	_, err := io.WriteString(p.out, text)
 	return err
 }
 
@@ -32,28 +49,70 @@ func (p quietPrinter) exported(*exported) error { return nil }
 type screen struct {
 	out      io.Writer
 	terminal cli.Terminal
+	stream   bool
 }
 
-// reply prints the answer in a frame, and under it what the model could have said for each token.
+// live prints the prompt, and behind it the text.
+func (v *screen) live(prompt string) func(text string) error {
+	if !v.stream {
+		return nil
+	}
+	begun := false
+	return func(text string) error {
+		if !begun {
+			begun, text = true, v.terminal.Paint(cli.Faint, prompt)+text
+		}
+		_, err := io.WriteString(v.out, text)
+		return err
+	}
+}
+
+// reply prints the reply, and under it what the model could have said for each token.
 func (v *screen) reply(r *reply) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n  %s\n\n", v.terminal.Paint(cli.Faint, r.prompt))
+	if r.of > 1 {
+		fmt.Fprintf(&b, "%s\n", v.terminal.Paint(cli.Title, fmt.Sprintf("%d of %d, -seed %d", r.sample, r.of, r.seed)))
+	}
+	if r.question {
+		v.framed(&b, r)
+	} else {
+		v.running(&b, r)
+	}
+	v.table(&b, r.tokens)
+	_, err := io.WriteString(v.out, b.String())
+	return err
+}
+
+// running writes prompt and answer as one text.
+func (v *screen) running(b *strings.Builder, r *reply) {
+	if !r.shown {
+		b.WriteString(v.terminal.Paint(cli.Faint, r.prompt) + r.answer)
+	}
+	b.WriteString("\n")
+	if r.stop != "" {
+		fmt.Fprintf(b, "%s\n", v.terminal.Paint(cli.Faint, "(cut off here: "+r.stop+")"))
+	}
+	if r.of > 1 || len(r.tokens[0].Top) > 0 {
+		b.WriteString("\n")
+	}
+}
+
+// framed writes the answer to a question in a frame.
+func (v *screen) framed(b *strings.Builder, r *reply) {
+	fmt.Fprintf(b, "\n  %s\n\n", v.terminal.Paint(cli.Faint, r.prompt))
 	answer := r.answer
 	if answer == "" {
 		answer = "(nothing)"
 	}
 	edge := strings.Repeat("━", utf8.RuneCountInString(answer)+4)
-	fmt.Fprintf(&b, "    ┏%s┓\n    ┃  %s  ┃\n    ┗%s┛\n", edge, v.terminal.Paint(cli.Bold, answer), edge)
+	fmt.Fprintf(b, "    ┏%s┓\n    ┃  %s  ┃\n    ┗%s┛\n", edge, v.terminal.Paint(cli.Bold, answer), edge)
 	if r.stop != "" {
-		fmt.Fprintf(&b, "    cut off here: %s\n", r.stop)
+		fmt.Fprintf(b, "    cut off here: %s\n", r.stop)
 	}
 	if r.hint != "" {
-		fmt.Fprintf(&b, "    %s\n", v.terminal.Paint(cli.Faint, r.hint))
+		fmt.Fprintf(b, "    %s\n", v.terminal.Paint(cli.Faint, r.hint))
 	}
 	b.WriteString("\n")
-	v.table(&b, r.tokens)
-	_, err := io.WriteString(v.out, b.String())
-	return err
 }
 
 // table lists for each token of an answer the likeliest ones in its place, and the token itself where it is not among them.

@@ -14,7 +14,11 @@ import (
 // talk answers prompts from a terminal until "quit", the end of input or of ctx. A prompt that cannot be answered is explained on errs, and
 // the next one can be asked.
 func talk(ctx context.Context, a *asker, p printer, in io.Reader, errs io.Writer) error {
-	fmt.Fprintf(errs, "%s\nAsk in the words it was trained on. An empty line is ignored; quit ends.\n", a)
+	how := "Begin a text; it goes on."
+	if a.questions {
+		how = "Ask in the words it was trained on."
+	}
+	fmt.Fprintf(errs, "%s\n%s An empty line is ignored; quit ends.\n", a, how)
 	lines := readLines(in)
 	for {
 		fmt.Fprint(errs, "> ")
@@ -32,15 +36,12 @@ func talk(ctx context.Context, a *asker, p printer, in io.Reader, errs io.Writer
 		case "quit":
 			return nil
 		}
-		r, err := a.ask(line.text)
+		err = a.answer(ctx, line.text, p)
 		if fault.ExitCode(err) == fault.ExitUsage {
 			fmt.Fprintln(errs, err)
 			continue
 		}
 		if err != nil {
-			return err
-		}
-		if err := p.reply(r); err != nil {
 			return err
 		}
 	}
@@ -62,15 +63,12 @@ func answerLines(ctx context.Context, a *asker, p printer, in io.Reader) error {
 		if line.text == "" {
 			continue
 		}
-		r, err := a.ask(line.text)
+		err = a.answer(ctx, line.text, p)
 		if fault.ExitCode(err) == fault.ExitUsage {
 			bad = append(bad, fmt.Errorf("standard input:%d: %w", number, err))
 			continue
 		}
 		if err != nil {
-			return err
-		}
-		if err := p.reply(r); err != nil {
 			return err
 		}
 	}
