@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"runtime"
@@ -26,6 +27,7 @@ const maxSamples = 1024
 type arguments struct {
 	model, eval        string
 	export, exportType string
+	serve              string
 	sampling           model.Sampling
 	stops              stops
 	samples            int
@@ -65,6 +67,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/generate -quiet < questions.txt      one a line, answers only",
 		"go run ./cmd/generate -eval examples.txt          score a file of examples",
 		"go run ./cmd/generate -model runs/book -temperature 0.8 -slide -max-tokens 500 \"Once upon a time\"",
+		"go run ./cmd/generate -model runs/book -serve :8080",
 		"go run ./cmd/generate -model runs/book -export book.gguf -type q8_0",
 		"go run ./cmd/generate -temperature 3 -seed 3 \"nine times eleven equals\"",
 	)
@@ -92,6 +95,10 @@ func (a *arguments) flags() *cli.Flags {
 	g = f.Group("Export")
 	g.String(&a.export, "export", "write the model to a `path`: a file for llama.cpp, such as model.gguf, or a folder for transformers")
 	g.String(&a.exportType, "type", "of its weights: f32, f16, bf16, or in a file q8_0")
+
+	g = f.Group("Server")
+	g.String(&a.serve, "serve", "answer OpenAI's API of completions at an `address`, such as :8080, which is this machine alone; "+
+		"another host, such as 0.0.0.0:8080, makes a token that requests need")
 
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")
@@ -133,7 +140,7 @@ func (a *arguments) check(f *cli.Flags) error {
 			return fault.Usagef("%s comes behind the prompt: flags go before it", word)
 		}
 	}
-	if err := a.checkExport(f); err != nil || a.eval == "" {
+	if err := cmp.Or(a.checkExport(f), a.checkServe(f)); err != nil || a.eval == "" {
 		return err
 	}
 	if f.NArg() > 0 {

@@ -521,6 +521,10 @@ func TestMistakesAreExplained(t *testing.T) {
 		{append(on, "-top", "-1", "two"), 2, "-top -1: expected"},
 		{append(on, "-threads", "0", "two"), 2, "-threads 0: expected 1 to 1024"},
 		{append(on, "-json", "-quiet", "two"), 2, "-json and -quiet"},
+		{append(on, "-serve", "8080"), 2, "-serve 8080: expected an address such as :8080"},
+		{append(on, "-serve", ":0", "two"), 2, "leave out the prompt"},
+		{append(on, "-serve", ":0", "-seed", "3"), 2, "leave out -seed"},
+		{append(on, "-serve", ":0", "-eval", bad), 2, "expected one of them"},
 		{append(on, "-n", "0", "two"), 2, "-n 0: expected 1 to 1024"},
 		{append(on, "-n", "2", "two"), 2, "-n 2: without -temperature"},
 		{append(on, "-n", "2", "-temperature", "1", "-stream", "two"), 2, "-stream and -n 2"},
@@ -559,7 +563,7 @@ func TestHelpListsEveryFlag(t *testing.T) {
 		t.Fatalf("exit code %d, error %q, output\n%s", code, errs, out)
 	}
 	const flags = "-model -temperature -top-k -top-p -min-p -repetition-penalty -seed -n -max-tokens -slide -stop " +
-		"-eval -device -threads -top -stream -quiet -json"
+		"-eval -serve -device -threads -top -stream -quiet -json"
 	for name := range strings.FieldsSeq(flags) {
 		if !strings.Contains(out, "\n  "+name+" ") {
 			t.Errorf("%s is missing in\n%s", name, out)

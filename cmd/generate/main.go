@@ -1,9 +1,11 @@
 // Command generate asks a trained model. It prints the answer to a prompt, and under it how likely the model found each word that it could
-// have said instead. Without a prompt it talks; with -eval it scores a file of examples; with -export it writes the model for others.
+// have said instead. Without a prompt it talks; with -eval it scores a file of examples; with -export it writes the model for others;
+// with -serve it answers other programs.
 //
 //	run folder -> asker: prompt -> tokens, one after the other -> reply -> printer: text or JSON
 //
-// flags.go holds what can be chosen, asker.go asks, talk.go reads prompts, score.go is -eval, export.go -export; screen.go and json.go print.
+// flags.go holds what can be chosen, asker.go asks, talk.go reads prompts, score.go is -eval, export.go -export, serve.go
+// -serve; screen.go and json.go print.
 package main
 
 import (
@@ -50,6 +52,8 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 	defer asker.close()
 	printer := newPrinter(a)
 	switch {
+	case a.serve != "":
+		return asker.serve(ctx, a.serve, os.Stderr)
 	case a.eval != "":
 		s, err := asker.score(a.eval)
 		if err != nil {

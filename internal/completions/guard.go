@@ -1,0 +1,40 @@
+package completions
+
+import (
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// guard lets requests through that may be answered. Pages of other sites that a browser on this machine shows may not ask: neither from
+// their own address, nor by a name of theirs that resolves to this machine (DNS rebinding).
+func guard(next http.Handler, token string) http.Handler {
+	origin := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		switch {
+		case token == "" && !IsLoopback(r.Host):
+			fail(w, refuse(http.StatusForbidden, "invalid_request_error", "", "the host %q is not this machine: expected localhost or 127.0.0.1", r.Host))
+		case token != "" && !(bearer && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1):
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			fail(w, refuse(http.StatusUnauthorized, "invalid_request_error", "invalid_api_key",
+				"expected the header Authorization: Bearer with the token that the server printed when it started"))
+		case origin.Check(r) != nil:
+			fail(w, refuse(http.StatusForbidden, "invalid_request_error", "", "a page of another site asks: expected a program, or no page"))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// IsLoopback says whether a host, with or without a port, is this machine by a name that only it can have.
+func IsLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	address, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
+}
