@@ -37,6 +37,8 @@ type Graph struct {
 	Targets   *gorgonia.Node // [R] int32 the right next token, -1 where there is none
 	Weights   *gorgonia.Node // [R] float32 weight of each prediction in the loss
 
+	Residual gorgonia.Nodes // [N, C] the residual stream ahead of the first block and behind each; behind the last [R, C]
+
 	Logits *gorgonia.Node // [R, V]
 	NLL    *gorgonia.Node // [R] -log of the probability of the target; 0 where there is none
 	Hits   *gorgonia.Node // [R] 1 where the target is the likeliest token
@@ -83,6 +85,7 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	if c.Positions != Rotary {
 		x = b.apply(op.Add{}, x, b.apply(op.Gather{}, b.node(wpe), g.Positions))
 	}
+	g.Residual = append(g.Residual, x)
 	for l := range c.Layers {
 		h := b.layerName(l)
 		a := b.attention(h, b.norm(h+b.attentionNorm, x), g)
@@ -91,6 +94,7 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 		}
 		x = b.apply(op.Add{}, x, b.linear(h+b.attentionOut, a))
 		x = b.apply(op.Add{}, x, b.mlp(h, b.norm(h+b.mlpNorm, x)))
+		g.Residual = append(g.Residual, x)
 	}
 	g.Logits = b.logits(b.norm(b.finalNorm, x))
 	b.loss(g)

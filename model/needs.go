@@ -12,8 +12,8 @@ type Needs struct {
 	Gradients   int // bytes of the gradients of all weights
 }
 
-// Needs plans the memory of a training step on batches of a shape, in float32, without making the model.
-func (c Config) Needs(s Shape) (Needs, error) {
+// Needs plans the memory of a training step on batches of a shape, in float32, without making the model. recompute is that of an Executor.
+func (c Config) Needs(s Shape, recompute bool) (Needs, error) {
 	if err := c.Validate(); err != nil {
 		return Needs{}, err
 	}
@@ -29,6 +29,9 @@ func (c Config) Needs(s Shape) (Needs, error) {
 	if err != nil {
 		return Needs{}, fmt.Errorf("a step of %d tokens: %w", s.Rows, err)
 	}
+	if recompute {
+		program = vm.Recompute(program, g.Residual...)
+	}
 	plan := vm.NewPlan(program)
 	return Needs{Activations: plan.ArenaSize, Gradients: plan.OutputSize}, nil
 }
@@ -37,15 +40,16 @@ func (c Config) Needs(s Shape) (Needs, error) {
 // pairs of a token with itself or one before it. Only matrix products and attention are counted; behind the last attention only the
 // rows that predict. A backward pass takes twice as many.
 func (c Config) FLOP(tokens, predictions, pairs float64) float64 {
-	width, inner := float64(c.Width), float64(c.MLPInputs()+c.MLPWidth)
-	sum := 2 * predictions * width * float64(c.VocabSize)
-	for layer := range c.Layers {
-		rows := tokens // behind attention
-		if layer == c.Layers-1 {
-			rows = predictions
-		}
-		sum += 2*tokens*width*float64(c.QKVWidth()) + 2*rows*width*width + 2*rows*width*inner + // the matrices of a block
-			2*2*pairs*width // queries with keys, weights with values
-	}
-	return sum
+	width, head := float64(c.Width), 2*predictions*float64(c.Width)*float64(c.VocabSize)
+	rows := tokens*float64(c.Layers-1) + predictions // behind the attention of all layers
+	return head + c.RecomputeFLOP(tokens, predictions, pairs) + 2*rows*width*float64(c.MLPWidth)
+}
+
+// RecomputeFLOP returns those operations of a forward pass that Recompute of an Executor does twice, see FLOP: all but the head and the
+// last product of each block, whose results no gradient needs.
+func (c Config) RecomputeFLOP(tokens, predictions, pairs float64) float64 {
+	layers, width := float64(c.Layers), float64(c.Width)
+	rows := tokens*(layers-1) + predictions
+	return 2*tokens*layers*width*float64(c.QKVWidth()) + 2*rows*width*(width+float64(c.MLPInputs())) +
+		2*2*pairs*layers*width // queries with keys, weights with values
 }

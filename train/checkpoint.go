@@ -233,7 +233,7 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 // sameOptions returns a usage error that names the first option which a resumed run may not change.
 func sameOptions(saved, now Options) error {
 	saved, now = saved.withDefaults(), now.withDefaults()
-	now.Steps, now.Threads, now.Device, now.GEMM = saved.Steps, saved.Threads, saved.Device, saved.GEMM
+	now.Steps, now.Threads, now.Device, now.GEMM, now.Recompute = saved.Steps, saved.Threads, saved.Device, saved.GEMM, saved.Recompute
 	if len(saved.Repeats)+len(now.Repeats) == 0 {
 		now.Repeats = saved.Repeats // JSON tells an empty map from none
 	}

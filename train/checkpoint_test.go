@@ -196,6 +196,33 @@ func TestResumeRefusesOptionsThatContradictByName(t *testing.T) {
 	}
 }
 
+func TestARunGoesOnToTheSameBitsWithRecomputationOrWithout(t *testing.T) {
+	whole, parts := openFolder(t, t.TempDir()), openFolder(t, t.TempDir())
+	o, list := quick(), mixed(20)
+	trainer := newTrainer(t, list, o)
+	steps(t, trainer, 6)
+	save(t, whole, trainer)
+
+	trainer = newTrainer(t, list, o)
+	steps(t, trainer, 3)
+	save(t, parts, trainer)
+	o.Recompute = true
+	trainer, err := resumed(t, parts, list, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range trainer.engine.workers {
+		if !w.executor.Recompute {
+			t.Error("a worker does not recompute")
+		}
+	}
+	steps(t, trainer, 3)
+	save(t, parts, trainer)
+	if got, want := contents(t, parts.Dir), contents(t, whole.Dir); !maps.Equal(got, want) {
+		t.Error("the folder of a run that went on with recomputation differs from that of one without")
+	}
+}
+
 func TestNoRepeatsAreTheSameHoweverTheyAreWritten(t *testing.T) {
 	empty, none := quick(), quick()
 	empty.Repeats, none.Repeats = map[string]int{}, nil

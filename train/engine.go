@@ -96,10 +96,19 @@ func newHostEngine(m *model.Model, o Optimizer, clip float64, threads int, kerne
 
 // engineOf returns the engine of the options' device.
 func engineOf(m *model.Model, optimizer Optimizer, o Options) (*engine, error) {
+	var e *engine
 	if device.IsGPU(o.Device) {
-		return newGPUEngine(m, optimizer, o)
+		var err error
+		if e, err = newGPUEngine(m, optimizer, o); err != nil {
+			return nil, err
+		}
+	} else {
+		e = newHostEngine(m, optimizer, o.Clip, o.Threads, device.Kernels(o.Precision))
 	}
-	return newHostEngine(m, optimizer, o.Clip, o.Threads, device.Kernels(o.Precision)), nil
+	for _, w := range e.workers {
+		w.executor.Recompute = o.Recompute
+	}
+	return e, nil
 }
 
 // newEngine returns an engine with a worker for each backend; it closes them.

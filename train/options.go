@@ -39,6 +39,9 @@ type Options struct {
 	// Where the run takes place, which may change on the way.
 	Device string `json:"-"` // "cpu", "cuda", "cuda:1" ...; empty is the CPU
 	GEMM   string `json:"-"` // who multiplies matrices on a GPU: "auto", "cublaslt" or "own"; empty is auto
+
+	// Whether activations are computed again rather than kept, which changes no result and may change on the way too. See model.Executor.
+	Recompute bool `json:"-"`
 }
 
 // OptimizerNames and LossNames are the values of Options.Optimizer and Options.Loss.

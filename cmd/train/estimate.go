@@ -35,7 +35,7 @@ func (s *session) estimate(out io.Writer) error {
 	c, o := s.config, s.options
 	c.VocabSize = s.vocabularySize()
 	shape := model.Shape{Rows: o.Batch * c.Context, Sequences: o.Batch}
-	needs, err := c.Needs(shape)
+	needs, err := c.Needs(shape, o.Recompute)
 	if err != nil {
 		return err
 	}
@@ -45,6 +45,9 @@ func (s *session) estimate(out io.Writer) error {
 	head := func(text string) { fmt.Fprintf(out, "\n%s\n", text) }
 	context := float64(c.Context)
 	token := 3 * c.FLOP(1, 1, (context+1)/2)
+	if o.Recompute {
+		token += c.RecomputeFLOP(1, 1, (context+1)/2)
+	}
 	tokens := float64(o.Batch*o.Accumulate) * context
 
 	head("The model")

@@ -26,9 +26,25 @@ func TestAnEstimateTrainsNothing(t *testing.T) {
 		}
 		checkPlain(t, o.stdout)
 	}
+	kept, again := succeed(t, dir, "-estimate", "-preset", "gpt2").stdout, succeed(t, dir, "-estimate", "-preset", "gpt2", "-recompute").stdout
+	for _, row := range []string{"activations", "operations"} {
+		if before, after := lineWith(kept, row), lineWith(again, row); before == "" || before == after {
+			t.Errorf("-recompute leaves %q of the estimate as it is", before)
+		}
+	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		t.Errorf("an estimate left %v, %v", entries, err)
 	}
+}
+
+// lineWith returns the first line of a text that holds a word.
+func lineWith(text, word string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, word) {
+			return line
+		}
+	}
+	return ""
 }
 
 func TestQuantitiesAreWrittenForPeople(t *testing.T) {

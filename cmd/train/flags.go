@@ -116,6 +116,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is and says why")
 	g.String(&o.Precision, "precision", "f32; or bf16: what matrix products read is rounded to 16 bits, on a GPU what they write too; on a CPU with AVX512-BF16")
 	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
+	g.Bool(&o.Recompute, "recompute", "compute activations again for the gradients rather than keep them: the same results, less memory, more time")
 	o.Threads = defaultThreads(o.Batch * c.Context)
 	g.Int(&o.Threads, "threads", "threads of the CPU")
 
@@ -153,7 +154,7 @@ var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "es
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
 var changeable = []string{
-	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "threads", "save-every",
+	"data", "eval-data", "steps", "evaluate-every", "target-accuracy", "device", "gemm", "recompute", "threads", "save-every",
 	"keep", "keep-best", "tensorboard",
 }
 

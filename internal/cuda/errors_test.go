@@ -42,7 +42,7 @@ func TestOutOfMemorySaysForWhatAndWhichFlagsHelp(t *testing.T) {
 		b := open(t, emulated.Options{Devices: []driver.Properties{small}}, cuda.Options{Precision: precision})
 		defer b.Close()
 		_, err := model.NewExecutor(m, b).Run(&batch, model.Train, 1)
-		says(t, err, "activations", "out of memory", "Small GPU", "free", "-batch", "-accumulate", advice)
+		says(t, err, "activations", "out of memory", "Small GPU", "free", "-batch", "-accumulate", "-recompute", advice)
 		if !errors.Is(err, driver.ErrOutOfMemory) {
 			t.Errorf("%v is not driver.ErrOutOfMemory", err)
 		}

@@ -52,9 +52,9 @@ func (b *Backend) outOfMemory(size int, err error) error {
 		of := b.device.Properties()
 		have = fmt.Sprintf(": %s of %s are free on %s", format.GiB(free), format.GiB(of.Memory), of.Name)
 	}
-	advice := "a smaller -batch with a larger -accumulate, -precision=bf16"
-	if b.options.Precision == BF16 {
-		advice = "a smaller -batch with a larger -accumulate"
+	advice := "a smaller -batch with a larger -accumulate, -recompute"
+	if b.options.Precision != BF16 {
+		advice += ", -precision=bf16"
 	}
 	return fmt.Errorf("%w for %s%s: choose %s, or a smaller model", err, format.GiB(size), have, advice)
 }

@@ -21,6 +21,7 @@ func programs(t *testing.T) map[string]*vm.Program {
 	for blocks := range 4 {
 		m := vmtest.NewTransformer(blocks, 7, 2, 12)
 		all[fmt.Sprintf("training %d blocks", blocks)] = compile(t, m.Outputs()...)
+		all[fmt.Sprintf("training with recomputation, %d blocks", blocks)] = vm.Recompute(compile(t, m.Outputs()...), m.Residual...)
 		all[fmt.Sprintf("inference %d blocks", blocks)] = compile(t, m.Logits)
 	}
 	g := gorgonia.NewGraph()

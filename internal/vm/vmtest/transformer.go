@@ -15,6 +15,7 @@ import (
 // rotary positions, pre-norm blocks, an output head tied to the embeddings, and a masked cross-entropy over the rows that
 // have a target.
 type Transformer struct {
+	Residual          gorgonia.Nodes // the residual stream ahead of the first block and behind each
 	Logits, Loss, Hit *gorgonia.Node
 	Params            gorgonia.Nodes
 	Grads             gorgonia.Nodes // by parameter
@@ -61,6 +62,8 @@ func NewTransformer(blocks int, lengths ...int) *Transformer {
 	table := b.param("embedding", vocabulary, width)
 	x := b.apply(op.Add{}, b.apply(op.Gather{}, table, b.bind("tokens", dense(tokens, rows))),
 		b.apply(op.Gather{}, b.param("position", context, width), at))
+	m := b.model
+	m.Residual = append(m.Residual, x)
 	for i := range blocks {
 		h := b.linear(fmt.Sprintf("qkv %d", i), b.norm(fmt.Sprintf("norm 1 %d", i), x), 3*width)
 		h = b.apply(op.Rotary{Heads: heads, KVHeads: heads, Context: context, Base: 100}, h, at)
@@ -70,9 +73,9 @@ func NewTransformer(blocks int, lengths ...int) *Transformer {
 		x = b.apply(op.Add{}, x, b.linear(fmt.Sprintf("project %d", i), h, width))
 		h = b.linear(fmt.Sprintf("up %d", i), b.norm(fmt.Sprintf("norm 2 %d", i), x), 4*width)
 		x = b.apply(op.Add{}, x, b.linear(fmt.Sprintf("down %d", i), b.apply(op.GELU{}, h), width))
+		m.Residual = append(m.Residual, x)
 	}
 	x = b.apply(op.Gather{}, b.norm("norm", x), b.bind("predicted", dense(predicted, len(predicted))))
-	m := b.model
 	m.Logits = b.apply(op.MatMul{TransB: true}, x, table)
 	var nll *gorgonia.Node
 	if b.err == nil {
