@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"slices"
 
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
@@ -26,8 +27,9 @@ type engine struct {
 	team    *team.Team // runs the workers; nil where there is one
 	updater updater
 	data    Data
-	started []*job // and not finished, oldest first
-	spare   []*job // finished, the last one at the end
+	stop    func() bool // says between micro-batches whether to give the step up; nil is never
+	started []*job      // and not finished, oldest first
+	spare   []*job      // finished, the last one at the end
 	forward []team.Phase
 }
 
@@ -152,10 +154,30 @@ func (e *engine) start(d Data, j job) error {
 	j.weight = 1 / float32(predictions)
 	*next = j
 	e.data, e.started = d, append(e.started, next)
-	if err := e.everyWorker(e.forward); err != nil {
+	if err := e.everyWorker(e.forward); err == errStopped {
+		return errors.Join(err, e.abandon())
+	} else if err != nil {
 		return err
 	}
 	return e.updater.update(next)
+}
+
+// errStopped says that a step was given up, as if it had not been begun.
+var errStopped = errors.New("stopped between two micro-batches")
+
+// abandon forgets the job that was started last, once its shards that run have ended.
+func (e *engine) abandon() error {
+	n := len(e.started) - 1
+	e.spare = slices.Insert(e.spare, 0, e.started[n]) // the last one stays the one that was finished last
+	e.started = e.started[:n]
+	for _, w := range e.workers {
+		for len(w.queued) > 0 {
+			if err := e.collect(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // finish waits for the end of the oldest step that was started, and tells what came of it. The blame goes into a slice of the caller's.
@@ -246,6 +268,10 @@ func (e *engine) forwardBackward(w, workers int) {
 	me.err = nil
 	shards := 0
 	for places := range j.shards(w, workers) {
+		if shards > 0 && e.stop != nil && e.stop() {
+			me.err = errStopped
+			return
+		}
 		e.fill(me, places, j.all)
 		j.tallies[w].tokens += me.batch.Tokens()
 		if me.err = me.executor.Start(&me.batch, model.Train, j.weight); me.err != nil {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"trainer/internal/fault"
@@ -26,10 +27,13 @@ type Observer interface {
 	Saved(c Checkpoint) // which is on the disk; one or more steps may have been taken meanwhile
 }
 
-// Run trains until the last step, the target accuracy or the end of ctx, and saves. Ended early by ctx or StopAfter, it returns
+// Run trains until the last step, the target accuracy or the end of ctx, and saves. A step of several micro-batches in which ctx ends is given
+// up. Ended early by ctx or StopAfter, it returns
 // fault.ErrInterrupted after the save. After any other error the last checkpoint stands.
 func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
 	r := &run{Trainer: t, Plan: plan, Observer: o, ctx: ctx, saver: saver{saved: -1}, example: -1}
+	t.engine.stop = func() bool { return ctx.Err() != nil }
+	defer func() { t.engine.stop = nil }()
 	err := r.steps()
 	if failed := r.settle(); failed != nil { // only behind an error: all other ways out save last
 		err = fmt.Errorf("%w; %w", err, failed)
@@ -69,6 +73,9 @@ func (r *run) steps() (err error) {
 			return fault.ErrInterrupted
 		}
 		reached, err := r.next()
+		if errors.Is(err, errStopped) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -137,7 +144,7 @@ func (r *run) stepAhead() (*Metrics, error) {
 		}
 	}
 	if r.engine.runsAhead() && !r.pausesAfter(r.step+1) {
-		if err := r.begin(); err != nil {
+		if err := r.begin(); err != nil && !errors.Is(err, errStopped) {
 			return nil, err
 		}
 	}

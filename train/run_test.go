@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,5 +265,46 @@ func TestABreakdownEndsTheRunWithTheLastCheckpointWhole(t *testing.T) {
 	}
 	if step := savedStep(t, plan.Folder); step != 4 {
 		t.Errorf("step %d is saved, want 4", step)
+	}
+}
+
+// endsAfter is a context that has ended when it is asked for the n-th time.
+type endsAfter struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (e *endsAfter) Err() error {
+	if e.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestALongStepIsGivenUpInTheMiddleAndTakenAgain(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		o := quick()
+		o.Accumulate, o.Steps, o.Threads = 20, 4, threads
+		whole, plan := newRun(t, mixed(40), nil, o)
+		if err := whole.Run(t.Context(), plan, &recorder{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, asked := range []int64{3, 30, 47} {
+			trainer, plan := newRun(t, mixed(40), nil, o)
+			ctx := &endsAfter{Context: t.Context()}
+			ctx.left.Store(asked)
+			if err := trainer.Run(ctx, plan, &recorder{}); !errors.Is(err, fault.ErrInterrupted) {
+				t.Fatalf("the run ended with %v", err)
+			}
+			if trainer.step >= o.Steps || trainer.step*o.Accumulate*o.Batch != trainer.sampler.epoch*trainer.sampler.size+trainer.sampler.next {
+				t.Errorf("after %d steps the sampler is at %d of epoch %d", trainer.step, trainer.sampler.next, trainer.sampler.epoch)
+			}
+			next, err := resumed(t, plan.Folder, mixed(40), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps(t, next, o.Steps-trainer.step)
+			sameBits(t, "weights of the resumed run", next.Model.Weights, whole.Model.Weights)
+		}
 	}
 }

@@ -9,6 +9,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -118,8 +119,12 @@ func (t *Trainer) begin() error {
 	}
 	number := t.step + len(t.begun)
 	rate := t.schedule.At(number)
+	epoch, next := t.sampler.epoch, t.sampler.next
 	t.sampler.draw(t.batch)
 	err := t.engine.start(t.Train, job{batch: t.batch, micro: t.Options.Batch, all: t.Options.Loss == "all", rate: rate, move: true})
+	if errors.Is(err, errStopped) {
+		t.sampler.seek(epoch, next)
+	}
 	if err != nil {
 		return fmt.Errorf("step %d: %w", number+1, err)
 	}
