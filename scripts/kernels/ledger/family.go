@@ -209,12 +209,13 @@ func overTable(name string, table int, least func() float64) family {
 }
 
 // attention is counted on one head of a few sequences of the step's length; the offsets of the others are there, of empty sequences behind.
-// The first of the numbers among the arguments is the count of sequences; then follow rows, heads and the columns of a head.
+// The first of the numbers among the arguments is the count of sequences; then follow rows, heads, heads that share keys, and the columns of
+// a head.
 func attention(name string, first int, least func(matrix, row float64) float64) family {
 	return family{
 		kernels: name, sizes: [3]int{1, 2, 3},
 		title: func(u *use) string {
-			return fmt.Sprintf("%d x %d rows, %d heads of %d", u.int(first), u.int(first+1)/u.int(first), u.int(first+2), u.int(first+3))
+			return fmt.Sprintf("%d x %d rows, %d heads of %d", u.int(first), u.int(first+1)/u.int(first), u.int(first+2), u.int(first+4))
 		},
 		small: func(u *use, size int) (kernels.Launch, map[int]any) {
 			count, rows := u.int(first), u.int(first+1)
@@ -228,7 +229,7 @@ func attention(name string, first int, least func(matrix, row float64) float64) 
 		full: func(u *use) ([]float64, float64) { return []float64{float64(u.int(first))}, float64(u.int(first + 2)) },
 		least: func(u *use) float64 {
 			rows := float64(u.int(first+1) * u.int(first+2))
-			return least(rows*float64(u.int(first+3))*inBF16, rows*inF32)
+			return least(rows*float64(u.int(first+4))*inBF16, rows*inF32)
 		},
 	}
 }
