@@ -177,7 +177,8 @@ func TestAnEchoTellsHowLikelyThePromptIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := c.Logprobs
-	if c.Text != "abé" || *c.Finish != "length" || got.Usage.Completion != 0 || len(l.Tokens) != 4 || l.TokenLogprobs[0] != nil || l.TopLogprobs[0] != nil {
+	if c.Text != "abé" || *c.Finish != "length" || got.Usage.Completion != 0 || len(l.Tokens) != 4 ||
+		l.TokenLogprobs[0] != nil || l.TopLogprobs[0] != nil {
 		t.Fatalf("choice is %+v with %+v", c, l)
 	}
 	for i, want := range scores {
@@ -229,7 +230,7 @@ func TestMistakesAreErrorsOfTheAPI(t *testing.T) {
 			t.Errorf("%.60s: error %s, want %s", body, got, want)
 		}
 	}
-	ask(t, s.URL, `{"prompt": "a", "max_tokens": 1, "n": null, "stop": null, "temperature": null, "logprobs": null, "seed": null, "echo": null}`)
+	ask(t, s.URL, `{"prompt": "a", "max_tokens": 1, "n": null, "stop": null, "temperature": null, "logprobs": null, "seed": null}`)
 }
 
 // status sends a request to a handler and returns the status.
@@ -399,7 +400,8 @@ func TestTheServerEndsWhenItsRequestsHave(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		`{"prompt": "a", "stop": ["b"], "n": 2, "logprobs": 1}`, `{"prompt": [[1, 2], []], "seed": -1}`, `{"prompt": ["a", "b"], "top_p": 0.5}`, `[]`, `null`, slow,
+		`{"prompt": "a", "stop": ["b"], "n": 2, "logprobs": 1}`, `{"prompt": [[1, 2], []], "seed": -1}`, `{"prompt": ["a", "b"], "top_p": 0.5}`,
+		`[]`, `null`, slow,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -16,7 +16,8 @@ func guard(next http.Handler, token string) http.Handler {
 		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		switch {
 		case token == "" && !IsLoopback(r.Host):
-			fail(w, refuse(http.StatusForbidden, "invalid_request_error", "", "the host %q is not this machine: expected localhost or 127.0.0.1", r.Host))
+			fail(w, refuse(http.StatusForbidden, "invalid_request_error", "",
+				"the host %q is not this machine: expected localhost or 127.0.0.1", r.Host))
 		case token != "" && !(bearer && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, refuse(http.StatusUnauthorized, "invalid_request_error", "invalid_api_key",

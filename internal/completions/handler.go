@@ -86,16 +86,14 @@ func (h *handler) complete(w http.ResponseWriter, r *http.Request) {
 		fail(w, invalid("", "the body cannot be read: %v", err))
 		return
 	}
-	// The server's limit is one for the body. From here on reading only finds out whether the client is still there.
-	http.NewResponseController(w).SetReadDeadline(time.Time{})
-
 	q, err := parse(body)
 	if err != nil {
 		fail(w, err)
 		return
 	}
 	if q.Model != "" && q.Model != h.model.Name {
-		fail(w, refuse(http.StatusNotFound, "invalid_request_error", "model_not_found", "there is no model %q here: expected %q", q.Model, h.model.Name))
+		fail(w, refuse(http.StatusNotFound, "invalid_request_error", "model_not_found",
+			"there is no model %q here: expected %q", q.Model, h.model.Name))
 		return
 	}
 	tokens, err := q.encode(&h.model)

@@ -22,8 +22,8 @@ type Stream struct {
 	stopped bool
 }
 
-// New returns the stream of what comes behind a prompt of at least one token. The text ends before the first of the stop strings that occurs
-// in it; empty ones are none. A continuation can begin with the space that stands between it and the prompt.
+// New returns the stream of what comes behind a prompt of at least one token. The text ends before the first of the stop strings that
+// occurs in it; empty ones are none. A continuation can begin with the space that stands between it and the prompt.
 func New(d Decoder, prompt []int32, stops []string) *Stream {
 	return &Stream{decoder: d, stops: stops, last: [1]int32{prompt[len(prompt)-1]}}
 }
