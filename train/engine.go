@@ -154,9 +154,10 @@ func (e *engine) start(d Data, j job) error {
 	j.weight = 1 / float32(predictions)
 	*next = j
 	e.data, e.started = d, append(e.started, next)
-	if err := e.everyWorker(e.forward); err == errStopped {
-		return errors.Join(err, e.abandon())
-	} else if err != nil {
+	if err := e.everyWorker(e.forward); err != nil {
+		if failed := e.abandon(); failed != nil && err == errStopped {
+			return failed
+		}
 		return err
 	}
 	return e.updater.update(next)
@@ -236,12 +237,13 @@ func (e *engine) everyWorker(phases []team.Phase) error {
 			phase(0, 1)
 		}
 	}
+	var err error
 	for _, w := range e.workers {
-		if w.err != nil {
-			return w.err
+		if w.err != nil && (err == nil || err == errStopped) { // that a worker has stopped hides no error of another
+			err = w.err
 		}
 	}
-	return nil
+	return err
 }
 
 // shards yields a worker's part of each micro-batch, where it has one.

@@ -66,8 +66,15 @@ func corpusKind(path string) (kind shardKind, ok bool) {
 	return textFiles, filepath.Ext(path) == ".txt" && info.Size() > largeText
 }
 
-func newCorpus(a *arguments, kind shardKind) *corpusMaterial {
-	return &corpusMaterial{arguments: a, path: a.data, from: kind}
+// newCorpus returns the material of a kind, or an error for flags that it has no use for.
+func newCorpus(a *arguments, kind shardKind) (*corpusMaterial, error) {
+	switch {
+	case a.evalData != "" && kind != llmcShards:
+		return nil, fault.Usagef("-eval-data %s: expected none, as the shards of %s have a part of their own that is held out", a.evalData, a.data)
+	case a.heldOutGiven && kind == madeShards:
+		return nil, fault.Usagef("-held-out: what is held out of %s was decided when its shards were made", a.data)
+	}
+	return &corpusMaterial{arguments: a, path: a.data, from: kind}, nil
 }
 
 func (m *corpusMaterial) title() string { return "Training on " + m.path }
@@ -187,7 +194,10 @@ func (m *corpusMaterial) makeShards(folder string, t tokenizer.Tokenizer) error 
 	if err != nil {
 		return err
 	}
-	heldOut := min(m.arguments.heldOut, 0.01)
+	heldOut := m.arguments.heldOut
+	if !m.arguments.heldOutGiven {
+		heldOut = min(heldOut, 0.01) // of a corpus that is enough
+	}
 	_, err = sharding.Run(folder, sharding.Options{
 		Tokenizer: t, Files: files, Field: textField, ShardSize: shardSize, HeldOut: heldOut, EOS: t.EOS() != tokenizer.NoToken,
 		Workers: runtime.GOMAXPROCS(0), SaveEvery: saveEvery,

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"trainer/internal/cpu"
-	"trainer/internal/cpu/kernel"
+	"trainer/internal/device"
 	"trainer/internal/format"
 	"trainer/internal/peak"
 	"trainer/model"
+	"trainer/tokenizer"
 )
 
 // machine is something that a model could be trained on.
@@ -33,7 +34,10 @@ var gpus = []machine{
 // estimate prints what a training would take, without training.
 func (s *session) estimate(out io.Writer) error {
 	c, o := s.config, s.options
-	c.VocabSize = s.vocabularySize()
+	var err error
+	if c.VocabSize, err = s.vocabularySize(); err != nil {
+		return err
+	}
 	shape := model.Shape{Rows: o.Batch * c.Context, Sequences: o.Batch}
 	needs, err := c.Needs(shape, o.Recompute)
 	if err != nil {
@@ -57,10 +61,9 @@ func (s *session) estimate(out io.Writer) error {
 
 	head(fmt.Sprintf("Memory for a batch of %s of %s", count(o.Batch, "sequence"), count(c.Context, "token")))
 	weights := 4 * c.NumParameters()
-	moments := map[string]int{"sgd": 0}
-	state := 2 * weights
-	if n, ok := moments[o.Optimizer]; ok {
-		state = n
+	state := 2 * weights // moments
+	if o.Optimizer == "sgd" {
+		state = 0
 	}
 	for _, part := range []struct {
 		name  string
@@ -74,7 +77,8 @@ func (s *session) estimate(out io.Writer) error {
 	head(fmt.Sprintf("Time for %s of %s tokens", count(o.Steps, "step"), format.Thousands(int(tokens))))
 	row("tokens", "%s", quantity(tokens*float64(o.Steps)))
 	row("operations", "%s", operations(total))
-	here := machine{"this machine", peak.GEMM(o.Threads, kernel.Best()), 0.5, cpu.Describe(kernel.Best(), o.Threads)}
+	kernels := device.Kernels(o.Precision)
+	here := machine{"this machine", peak.GEMM(o.Threads, kernels), 0.5, cpu.Describe(kernels, o.Threads)}
 	for _, m := range append([]machine{here}, gpus...) {
 		row(m.name, "%-14s at %.0f %% of %s a second%s", duration(total/m.peak/m.used), 100*m.used, operations(m.peak), withComma(m.note))
 	}
@@ -86,23 +90,32 @@ func (s *session) estimate(out io.Writer) error {
 }
 
 // vocabularySize is that of the tokenizer which -tokenizer asks for, as far as it is known without the data.
-func (s *session) vocabularySize() int {
+func (s *session) vocabularySize() (int, error) {
 	const calculator, shakespeare, bytes = 35, 65, 258
 	if s.base != nil {
-		return s.base.Config.VocabSize
+		return s.base.Config.VocabSize, nil
 	}
 	if _, size, ok := strings.Cut(s.arguments.tokenizer, ":"); ok {
 		if n, err := strconv.Atoi(size); err == nil {
-			return n
+			return n, nil
 		}
 	}
-	switch {
-	case s.arguments.tokenizer == charTokenizer:
-		return shakespeare
-	case s.arguments.tokenizer == "bytes":
-		return bytes
+	switch s.arguments.tokenizer {
+	case charTokenizer:
+		return shakespeare, nil
+	case "bytes":
+		return bytes, nil
+	case autoTokenizer:
+		if _, corpus := corpusKind(s.data); corpus {
+			return defaultBPE, nil
+		}
+		return calculator, nil
 	}
-	return calculator
+	t, err := tokenizer.Load(s.arguments.tokenizer)
+	if err != nil {
+		return 0, fmt.Errorf("-tokenizer: %w", err)
+	}
+	return t.VocabSize(), nil
 }
 
 func withComma(note string) string {

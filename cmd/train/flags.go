@@ -23,6 +23,7 @@ type arguments struct {
 	data, evalData string
 	tokenizer      string
 	heldOut        float64
+	heldOutGiven   bool
 	splitSeed      uint64
 	evaluateTokens int
 
@@ -184,6 +185,7 @@ func (a *arguments) settle(f *cli.Flags) error {
 	}
 	warmUp := f.Given("warmup")
 	asked := f.Given("tokenizer")
+	a.heldOutGiven = f.Given("held-out") && !a.resume
 	if err := a.applyPreset(f); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 
 	"trainer/train"
 )
@@ -23,10 +24,29 @@ func (v *jsonView) print(kind string, f fields) {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false) // "<pad>" is a token, and nothing goes into a page
-	if err := e.Encode(f); err != nil {
+	if err := e.Encode(finite(f)); err != nil {
 		panic(fmt.Sprintf("%s: %v", kind, err))
 	}
 	v.write(kind, bytes.TrimSpace(text.Bytes()))
+}
+
+// finite puts null, as JSON has nothing else for them, in the place of numbers that are not finite: a training can break down.
+func finite(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+	case fields:
+		for name, value := range v {
+			v[name] = finite(value)
+		}
+	case []fields:
+		for i := range v {
+			finite(v[i])
+		}
+	}
+	return v
 }
 
 // write puts the type in front of the fields of a JSON object, which has some.

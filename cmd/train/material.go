@@ -66,7 +66,7 @@ func (a *arguments) readMaterial() (material, error) {
 	switch {
 	case a.task == taskText:
 		if kind, ok := corpusKind(a.data); ok {
-			return newCorpus(a, kind), nil
+			return newCorpus(a, kind)
 		}
 		return newText(a)
 	case a.data == "":

@@ -28,7 +28,7 @@ var presets = map[string]map[string]string{
 		"batch": "8", "accumulate": "64", "steps": "19073", "lr": "0.0006", "warmup": "700", "weight-decay": "0.1",
 		"evaluate-every": "250", "evaluate-tokens": "16384", "save-every": "250",
 	},
-	"gpt3": large("96", "96", "12288", "2048", "50257", "3.2e-5", "1600", "91553"),
+	"gpt3": large("96", "96", "12288", "2048", "50257", "6e-5", "1600", "91553"),
 	"gpt4": large("120", "276", "35328", "8192", "100277", "2e-5", "1600", "991822"),
 }
 

@@ -8,7 +8,7 @@ func recentSteps(steps int) int { return max(1, min(100, steps/100)) }
 
 // result is summary.json. Accuracies are shares of answers that are right to the last word, or of a text's tokens, 0 to 1; losses are means of -log p, in nats.
 type result struct {
-	HeldOutAccuracy    *float64           `json:"held_out_accuracy"` // null without held-out examples, like their loss
+	HeldOutAccuracy    *float64           `json:"held_out_accuracy"` // null without held-out examples, like their loss, and that also where it is not finite
 	TrainAccuracy      float64            `json:"train_accuracy"`
 	HeldOutByOperation map[string]float64 `json:"held_out_by_operation"`
 	TrainByOperation   map[string]float64 `json:"train_by_operation"`
@@ -46,8 +46,11 @@ func newResult(s *session, trained, heldOut *train.Evaluation, finalLoss float64
 	}
 	if heldOut.Total > 0 {
 		accuracy := heldOut.Accuracy()
-		r.HeldOutAccuracy, r.HeldOutLoss = &accuracy, &heldOut.Loss
-		if heldOut.BytesPerToken > 0 {
+		r.HeldOutAccuracy = &accuracy
+		if finite(heldOut.Loss) != nil {
+			r.HeldOutLoss = &heldOut.Loss
+		}
+		if heldOut.BytesPerToken > 0 && r.HeldOutLoss != nil {
 			perplexity, bits := heldOut.Perplexity(), heldOut.BitsPerByte()
 			r.HeldOutPerplexity, r.HeldOutBitsPerByte = &perplexity, &bits
 		}

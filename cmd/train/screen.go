@@ -129,6 +129,9 @@ func stageText(kind string, c model.Config) string {
 // before shows what the model answers before the training.
 func (v *screen) before(list []answer) {
 	head, text := "Before training", "the weights are random, and so is what the model says"
+	if v.session.base != nil {
+		text = "what the model of " + v.session.initFrom + " says"
+	}
 	if step := v.session.trainer.StepsTaken(); step > 0 {
 		head, text = "So far", "what the model answers at this step"
 	}
@@ -305,8 +308,11 @@ func (v *screen) summary(r *result) {
 	}
 }
 
-// shortest is the shortest question.
+// shortest is the shortest question, if there is one.
 func shortest(list []answer) string {
+	if len(list) == 0 {
+		return ""
+	}
 	return slices.MinFunc(list, func(a, b answer) int { return len(a.text) - len(b.text) }).text
 }
 

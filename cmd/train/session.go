@@ -96,6 +96,9 @@ func (s *session) settle() error {
 	if err := s.arguments.settle(s.flags); err != nil {
 		return err
 	}
+	if s.onlyEstimate {
+		return nil // of any machine
+	}
 	var err error
 	if s.device, err = device.Choose(s.arguments.device, memoryOnGPU(s.config)); err != nil {
 		return err
@@ -198,6 +201,9 @@ func (s *session) prepare() error {
 	if err != nil {
 		return err
 	}
+	if s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options); err != nil {
+		return fault.InFlags(err, flagOf)
+	}
 	if s.folder == nil {
 		if err := s.openFolder(); err != nil {
 			return err
@@ -205,9 +211,6 @@ func (s *session) prepare() error {
 	}
 	if s.resume && s.state == nil {
 		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
-	}
-	if s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options); err != nil {
-		return fault.InFlags(err, flagOf)
 	}
 	step, stays := 0, -1 // of a new run no checkpoint stays, not even that of step 0
 	if s.state != nil {

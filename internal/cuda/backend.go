@@ -91,7 +91,7 @@ func (b *Backend) open() (err error) {
 		return nil
 	}
 	b.library, err = newLibrary(b.device)
-	if b.options.GEMM == CuBLASLt {
+	if b.options.GEMM == CuBLASLt || errors.Is(err, driver.ErrOutOfMemory) {
 		return err
 	}
 	return nil

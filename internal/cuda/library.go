@@ -30,8 +30,10 @@ func newLibrary(d driver.Device) (*library, error) {
 		return nil, fmt.Errorf("matrix products: %w", err)
 	}
 	l := &library{products: products, plans: make(map[driver.Product]driver.MatMulPlan), room: workspaceSize(d.Properties().Capability)}
-	l.workspace, err = d.Allocate(l.room)
-	return l, err
+	if l.workspace, err = d.Allocate(l.room); err != nil {
+		return nil, fmt.Errorf("room for matrix products: %w", err)
+	}
+	return l, nil
 }
 
 // plan returns the prepared product, nil where the library has none like it.
