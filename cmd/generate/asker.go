@@ -104,11 +104,19 @@ func newBackend(a *arguments) (vm.Backend, error) {
 	return cpu.New(a.threads, device.Kernels(a.precision)), nil
 }
 
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
 // noModel says how to get the model that is missing.
 func noModel(dir string) error {
 	command := cli.Sibling("train")
 	if dir != defaultModel {
 		command += " -out " + dir
+	}
+	if previous := filepath.Clean(dir) + ".previous"; isFile(filepath.Join(previous, model.ConfigFile)) {
+		return fault.Dataf("there is no trained model in %s: the run before it is in %s, ask that with -model, or train with `%s`", dir, previous, command)
 	}
 	return fault.Dataf("there is no trained model in %s: train one with `%s`, or name another folder with -model", dir, command)
 }

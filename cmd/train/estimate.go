@@ -35,7 +35,7 @@ var gpus = []machine{
 func (s *session) estimate(out io.Writer) error {
 	c, o := s.config, s.options
 	var err error
-	if c.VocabSize, err = s.vocabularySize(); err != nil {
+	if c.VocabSize, err = s.vocabularySize(&c.Context); err != nil {
 		return err
 	}
 	shape := model.Shape{Rows: o.Batch * c.Context, Sequences: o.Batch}
@@ -89,8 +89,9 @@ func (s *session) estimate(out io.Writer) error {
 	return nil
 }
 
-// vocabularySize is that of the tokenizer which -tokenizer asks for, as far as it is known without the data.
-func (s *session) vocabularySize() (int, error) {
+// vocabularySize is that of the tokenizer which -tokenizer asks for, as far as it is known without much data. Examples that are named by -data
+// are read, and their context is what they need.
+func (s *session) vocabularySize(context *int) (int, error) {
 	const calculator, shakespeare, bytes = 35, 65, 258
 	if s.base != nil {
 		return s.base.Config.VocabSize, nil
@@ -109,11 +110,30 @@ func (s *session) vocabularySize() (int, error) {
 		if _, corpus := corpusKind(s.data); corpus {
 			return defaultBPE, nil
 		}
-		return calculator, nil
+		if s.data == "" {
+			return calculator, nil
+		}
+		return s.examplesVocabulary(context)
 	}
 	t, err := tokenizer.Load(s.arguments.tokenizer)
 	if err != nil {
 		return 0, fmt.Errorf("-tokenizer: %w", err)
+	}
+	return t.VocabSize(), nil
+}
+
+// examplesVocabulary reads the data, and returns the size of its vocabulary.
+func (s *session) examplesVocabulary(context *int) (int, error) {
+	material, err := s.readMaterial()
+	if err != nil {
+		return 0, err
+	}
+	t, err := material.vocabulary()
+	if err != nil {
+		return 0, err
+	}
+	if e, ok := material.(*exampleMaterial); ok && !s.flags.Given("context") {
+		*context = e.longest(t)
 	}
 	return t.VocabSize(), nil
 }

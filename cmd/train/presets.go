@@ -67,6 +67,9 @@ func (a *arguments) applyPreset(f *cli.Flags) error {
 	if !ok {
 		return fault.Usagef("-preset %q: expected %s", a.preset, strings.Join(slices.Sorted(maps.Keys(presets)), ", "))
 	}
+	if a.data == "" && a.preset != "calculator" && !a.onlyEstimate {
+		return fault.Usagef("-preset %s: expected a text by -data to train it on, or -estimate to see what that would take", a.preset)
+	}
 	if a.initFrom != "" {
 		values = withoutArchitecture(values)
 	}

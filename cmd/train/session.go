@@ -63,6 +63,9 @@ func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
 		return s.estimate(os.Stdout)
 	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
+		if _, _, err := train.LoadModel(s.out); err != nil {
+			return err
+		}
 		s.view.note(fmt.Sprintf("Nothing is left to do: the run in %s has taken all its %s steps.", a.out, format.Thousands(s.state.Step)))
 		s.view.note("Ask it with: " + askCommand(a.out, ""))
 		return nil

@@ -26,6 +26,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 		{"-steps", []string{"-steps"}},
 		{"stray", []string{`"stray"`}},
 		{"-heads 5", []string{"-heads 5: expected a divisor of -d-model 64"}},
+		{"-preset gpt2", []string{"-preset gpt2", "-data", "-estimate"}},
 		{"-heads 0", []string{"-heads", "0", "1 to"}},
 		{"-layers 0", []string{"-layers", "0", "1 to"}},
 		{"-d-model 300000", []string{"-d-model", "300000", "1 to"}},
