@@ -3,8 +3,8 @@ package train
 import (
 	"context"
 	"errors"
-	"math"
 	"maps"
+	"math"
 	"strings"
 	"testing"
 	"time"
