@@ -1,7 +1,7 @@
 """Time training steps of a GPT-2 on random tokens in PyTorch: the rows that the program steps prints, for the same sizes.
 
 Float32 is without TF32, as the trainer's is. bf16 is autocast, whose weights are float32 and are rounded in every step. "compiled" needs what
-torch.compile does, among it a C compiler. The model is that of calculator_peer.py, which the kit of scripts/gpu-check/build holds too.
+torch.compile does, among it a C compiler. The model is that of peer.py, which the kit of scripts/gpu-check/build holds too.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 import torch
 from torch import nn
 
-from calculator_peer import GPT
+from peer import GPT
 
 WARM = 3  # steps that are not timed: they compile, and choose algorithms
 
@@ -19,11 +19,10 @@ WARM = 3  # steps that are not timed: they compile, and choose algorithms
 def build(a, device):
     """Return a model with the weights' deviations of GPT-2 and a tied output layer, and its optimizer."""
     torch.manual_seed(1)
-    model = GPT(a.vocabulary, a.context, a.layers, a.heads, a.d_model, 4 * a.d_model)
+    model = GPT(a.vocabulary, a.context, a.layers, a.heads, a.d_model, 4 * a.d_model, tied=True)
     for p in model.parameters():
         if p.dim() > 1:
             nn.init.normal_(p, std=0.02)
-    model.lm_head.weight = model.wte.weight
     model.to(device)
     decayed = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() == 1]
