@@ -12,6 +12,7 @@ import (
 	"trainer/internal/cli"
 	"trainer/internal/completions"
 	"trainer/internal/fault"
+	"trainer/internal/web"
 )
 
 // serve answers requests of other programs at an address until ctx ends, and says on info how they ask. An address that is not of this
@@ -25,7 +26,7 @@ func (a *asker) serve(ctx context.Context, address string, info io.Writer) error
 		host = "127.0.0.1"
 	}
 	var token string
-	if !completions.IsLoopback(host) {
+	if !web.IsLoopback(host) {
 		token = rand.Text()
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, port))

@@ -2,10 +2,10 @@ package completions
 
 import (
 	"crypto/subtle"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
+
+	"trainer/internal/web"
 )
 
 // guard lets requests through that may be answered. Pages of other sites that a browser on this machine shows may not ask: neither from
@@ -15,7 +15,7 @@ func guard(next http.Handler, token string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		switch {
-		case token == "" && !IsLoopback(r.Host):
+		case token == "" && !web.IsLoopback(r.Host):
 			fail(w, refuse(http.StatusForbidden, "invalid_request_error", "",
 				"the host %q is not this machine: expected localhost or 127.0.0.1", r.Host))
 		case token != "" && !(bearer && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1):
@@ -28,14 +28,4 @@ func guard(next http.Handler, token string) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
-}
-
-// IsLoopback says whether a host, with or without a port, is this machine by a name that only it can have.
-func IsLoopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	address, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
 }

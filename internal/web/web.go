@@ -69,15 +69,27 @@ func (s *Server) Close() error {
 	return err
 }
 
+// nameOf is a host without its port, and an address of IPv6 without its brackets.
+func nameOf(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+}
+
+// IsLoopback says whether a host, with or without a port, is this machine by a name that only it can have.
+func IsLoopback(host string) bool {
+	host = nameOf(host)
+	address, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
+}
+
 // guard refuses requests for a host by a name that is not that of the server. A page of the web can only have a browser ask this server by
 // a name of its own, which it lets point here; the user asks by an address, "localhost", or the name that the server listens on.
 func guard(name string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		host := nameOf(r.Host)
+		_, err := netip.ParseAddr(host)
 		if err != nil && !strings.EqualFold(host, "localhost") && !strings.EqualFold(host, name) {
 			http.Error(w, fmt.Sprintf("%q is not the name of this server: ask by its address, or localhost", host), http.StatusMisdirectedRequest)
 			return
