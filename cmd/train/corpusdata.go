@@ -26,62 +26,64 @@ import (
 type corpusMaterial struct {
 	arguments *arguments
 	path      string
-	from      shardKind
 	names     tokenizer.Tokenizer
 	trained   *shard.Set
 	heldOut   *shard.Set // nil where nothing is held out
 	encoded   *lessons
 }
 
-// shardKind says what -data names.
-type shardKind int
+// corpusKind says what kind of corpus -data names.
+type corpusKind int
 
 const (
-	madeShards shardKind = iota // a folder that tokenize shards wrote
-	llmcShards                  // files of llm.c
-	textFiles                   // files of text to make shards of
+	noCorpus   corpusKind = iota
+	madeShards            // a folder that tokenize shards wrote
+	llmcShards            // files of llm.c
+	textFiles             // files of text to make shards of
 )
 
 // largeText is the size from which on a text is not learned from memory but from shards.
 const largeText = 64 << 20
 
-// corpusKind says whether -data is a corpus, and of which kind.
-func corpusKind(path string) (kind shardKind, ok bool) {
+// corpusKindOf looks at what lies at a path. What is wrong with it is said where it is read.
+func corpusKindOf(path string) corpusKind {
 	info, err := os.Stat(path)
 	if err != nil {
-		return 0, false // what is wrong with it is said where it is read
+		return noCorpus
 	}
+	extension := filepath.Ext(path)
 	switch {
 	case info.IsDir():
 		if _, err := os.Stat(filepath.Join(path, shard.IndexName)); err == nil {
-			return madeShards, true
+			return madeShards
 		}
-		files, _, err := corpus.Find([]string{path})
-		return textFiles, err == nil && len(files) > 0
-	case filepath.Ext(path) == shard.LLMCExtension:
-		return llmcShards, true
-	case slices.Contains([]string{".jsonl", ".parquet", ".gz", ".zst"}, filepath.Ext(path)):
-		return textFiles, true
+		if files, _, err := corpus.Find([]string{path}); err == nil && len(files) > 0 {
+			return textFiles
+		}
+	case extension == shard.LLMCExtension:
+		return llmcShards
+	case slices.Contains([]string{".jsonl", ".parquet", ".gz", ".zst"}, extension) || extension == ".txt" && info.Size() > largeText:
+		return textFiles
 	}
-	return textFiles, filepath.Ext(path) == ".txt" && info.Size() > largeText
+	return noCorpus
 }
 
-// newCorpus returns the material of a kind, or an error for flags that it has no use for.
-func newCorpus(a *arguments, kind shardKind) (*corpusMaterial, error) {
+// newCorpus returns the material, or an error for flags that it has no use for.
+func newCorpus(a *arguments) (*corpusMaterial, error) {
 	switch {
-	case a.evalData != "" && kind != llmcShards:
+	case a.evalData != "" && a.corpus != llmcShards:
 		return nil, fault.Usagef("-eval-data %s: expected none, as the shards of %s have a part of their own that is held out", a.evalData, a.data)
-	case a.heldOutGiven && kind == madeShards:
+	case a.heldOutGiven && a.corpus == madeShards:
 		return nil, fault.Usagef("-held-out: what is held out of %s was decided when its shards were made", a.data)
 	}
-	return &corpusMaterial{arguments: a, path: a.data, from: kind}, nil
+	return &corpusMaterial{arguments: a, path: a.data}, nil
 }
 
 func (m *corpusMaterial) title() string { return "Training on " + m.path }
 
 func (m *corpusMaterial) about() []string {
 	lines := []string{fmt.Sprintf("%s: %s of text in %s", m.path, format.Bytes(m.trained.Bytes()), count(m.trained.Shards(), "shard"))}
-	if m.from == textFiles {
+	if m.arguments.corpus == textFiles {
 		lines[0] += ", kept in " + m.shardFolder()
 	}
 	heldOut := "nothing held out"
@@ -105,13 +107,13 @@ func (m *corpusMaterial) shardFolder() string {
 func (m *corpusMaterial) vocabulary() (tokenizer.Tokenizer, error) {
 	a := m.arguments
 	switch {
-	case a.tokenizer == autoTokenizer && m.from == madeShards:
+	case a.tokenizer == autoTokenizer && m.arguments.corpus == madeShards:
 		t, err := tokenizer.Load(m.path)
 		if err != nil {
 			return nil, err
 		}
 		return t, nil
-	case a.tokenizer == autoTokenizer && m.from == llmcShards:
+	case a.tokenizer == autoTokenizer && m.arguments.corpus == llmcShards:
 		return nil, fault.Usagef("-data %s: the files of llm.c do not say by which tokenizer they were made: name it by -tokenizer", m.path)
 	case a.tokenizer == charTokenizer:
 		return nil, fault.Usagef("-tokenizer %s: expected bytes, bpe:4096 or a path for a text that does not lie in memory", a.tokenizer)
@@ -170,14 +172,14 @@ func (m *corpusMaterial) encode(t tokenizer.Tokenizer, context int) (*lessons, e
 // open opens the shards, and makes them before where they are not there.
 func (m *corpusMaterial) open(t tokenizer.Tokenizer) (err error) {
 	o := shard.Options{Tokenizer: t, Unmarked: true}
-	if m.from == llmcShards {
+	if m.arguments.corpus == llmcShards {
 		if m.trained, err = shard.Open([]string{m.path}, o); err == nil && m.arguments.evalData != "" {
 			m.heldOut, err = shard.Open([]string{m.arguments.evalData}, o)
 		}
 		return err
 	}
 	folder := m.path
-	if m.from == textFiles {
+	if m.arguments.corpus == textFiles {
 		folder = m.shardFolder()
 		if err := m.makeShards(folder, t); err != nil {
 			return err

@@ -107,7 +107,7 @@ func (s *session) vocabularySize(context *int) (int, error) {
 	case "bytes":
 		return bytes, nil
 	case autoTokenizer:
-		if _, corpus := corpusKind(s.data); corpus {
+		if s.corpus != noCorpus {
 			return defaultBPE, nil
 		}
 		if s.data == "" {

@@ -21,6 +21,7 @@ type arguments struct {
 	preset         string
 	task           string // of taskAuto and so on; settled before anything is read
 	data, evalData string
+	corpus         corpusKind // what -data names, where that is a corpus
 	tokenizer      string
 	heldOut        float64
 	heldOutGiven   bool
@@ -180,6 +181,7 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("%q is not a flag: flags begin with -, and a switch is turned off as in -tied=false", f.Arg(0))
 	}
 	var err error
+	a.corpus = corpusKindOf(a.data)
 	if a.task, err = a.chooseTask(); err != nil {
 		return err
 	}
@@ -189,7 +191,7 @@ func (a *arguments) settle(f *cli.Flags) error {
 	if err := a.applyPreset(f); err != nil {
 		return err
 	}
-	if _, corpus := corpusKind(a.data); corpus && !asked {
+	if a.corpus != noCorpus && !asked {
 		a.tokenizer = autoTokenizer // whatever the preset says: the shards have one, or bytes in pieces make fewer tokens
 	}
 	if a.data != "" && !f.Given("repeat") {

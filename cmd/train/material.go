@@ -53,7 +53,7 @@ func (a *arguments) chooseTask() (string, error) {
 	case a.data == "":
 		return taskExamples, nil
 	case a.task == taskAuto:
-		if _, ok := corpusKind(a.data); ok {
+		if a.corpus != noCorpus {
 			return taskText, nil
 		}
 		return guessTask(a.data)
@@ -65,8 +65,8 @@ func (a *arguments) chooseTask() (string, error) {
 func (a *arguments) readMaterial() (material, error) {
 	switch {
 	case a.task == taskText:
-		if kind, ok := corpusKind(a.data); ok {
-			return newCorpus(a, kind)
+		if a.corpus != noCorpus {
+			return newCorpus(a)
 		}
 		return newText(a)
 	case a.data == "":
