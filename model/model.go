@@ -39,6 +39,7 @@ func (p *Parameter) IsMatrix() bool { return len(p.Shape) > 1 }
 type Stage struct {
 	Name    string // "embeddings", "positions", "attention 1", "mlp 1", ..., "output"
 	Weights int    // trained weights
+	Block   bool   // it is a part of one of the blocks, which are alike
 }
 
 // Model is a transformer's weights.
@@ -129,6 +130,9 @@ func sketch(c Config) *Model {
 	m := &Model{Config: c}
 	v := c.variant()
 	stage := func(name string) { m.Stages = append(m.Stages, Stage{Name: name}) }
+	inBlock := func(name string, layer int) {
+		m.Stages = append(m.Stages, Stage{Name: fmt.Sprintf("%s %d", name, layer+1), Block: true})
+	}
 	add := func(name string, shape ...int) *Parameter {
 		p := Parameter{Name: name, Shape: shape, Stage: len(m.Stages) - 1}
 		if n := len(m.Parameters); n > 0 {
@@ -171,11 +175,11 @@ func sketch(c Config) *Model {
 	keyRows := c.keyHeads() * c.HeadDim()
 	for l := range c.Layers {
 		h := v.layerName(l)
-		stage(fmt.Sprintf("attention %d", l+1))
+		inBlock("attention", l)
 		norm(h + v.attentionNorm)
 		pack(linear(h+v.qkv, c.Width, c.QKVWidth()), h, v.qkvTensors, c.Width, keyRows, keyRows)
 		linear(h+v.attentionOut, c.Width, c.Width)
-		stage(fmt.Sprintf("mlp %d", l+1))
+		inBlock("mlp", l)
 		norm(h + v.mlpNorm)
 		pack(linear(h+v.mlpIn, c.Width, c.MLPInputs()), h, v.mlpTensors, c.MLPWidth, c.MLPWidth)
 		linear(h+v.mlpOut, c.MLPWidth, c.Width)

@@ -2,7 +2,6 @@ package train
 
 import (
 	"math"
-	"strings"
 
 	"gorgonia.org/gorgonia"
 
@@ -39,8 +38,7 @@ type matrixOptimizer interface {
 
 // isHidden says that a parameter is a matrix of a block.
 func isHidden(p *model.Parameter, stages []model.Stage) bool {
-	stage := stages[p.Stage].Name
-	return p.IsMatrix() && (strings.HasPrefix(stage, "attention") || strings.HasPrefix(stage, "mlp"))
+	return p.IsMatrix() && stages[p.Stage].Block
 }
 
 func (m *Muon) serve(threads int) {

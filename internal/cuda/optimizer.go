@@ -62,7 +62,11 @@ type Report struct {
 
 // NewOptimizer returns an optimizer of weights, a vector that holds the parameters. AdamW takes two moments as long as the weights, SGD none.
 func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameters []Parameter, rule Rule) (*Optimizer, error) {
-	if want := map[bool]int{false: 2, true: 0}[rule.SGD]; len(moments) != want {
+	want := 2
+	if rule.SGD {
+		want = 0
+	}
+	if len(moments) != want {
 		panic(fmt.Sprintf("cuda: an optimizer with %d moments, expected %d", len(moments), want))
 	}
 	o := &Optimizer{

@@ -118,10 +118,7 @@ func Open(name, precision, gemm string) (*cuda.Backend, error) {
 }
 
 func open(name string, o cuda.Options) (*cuda.Backend, error) {
-	d, err := emulated.New(emulated.Options{IgnoreRaces: true}), error(nil)
-	if name != Emulated {
-		d, err = native.Open()
-	}
+	d, err := openDriver(name)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +127,13 @@ func open(name string, o cuda.Options) (*cuda.Backend, error) {
 		return nil, err
 	}
 	return cuda.New(gpu, o)
+}
+
+func openDriver(name string) (driver.Driver, error) {
+	if name == Emulated {
+		return emulated.New(emulated.Options{IgnoreRaces: true}), nil
+	}
+	return native.Open()
 }
 
 // index is the number of a GPU.

@@ -139,7 +139,12 @@ const (
 )
 
 // Size is the size of an element in bytes.
-func (e Element) Size() int { return map[Element]int{Float32: 4, BFloat16: 2}[e] }
+func (e Element) Size() int {
+	if e == BFloat16 {
+		return 2
+	}
+	return 4
+}
 
 // Epilogue is what a product does with its sums before they are written.
 type Epilogue = kernels.Function
