@@ -34,9 +34,9 @@ type fullSummary struct {
 
 // timeCommand builds cmd/train and runs it, as far as step 1 or to the end.
 func timeCommand(ctx context.Context, dir string, full bool) (*command, error) {
-	binary := filepath.Join(dir, "train.exe") // a name that every system runs
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/train").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build ./cmd/train: %w: run bench in the project's folder: %s", err, bytes.TrimSpace(out))
+	binary, err := build(ctx, dir, "train")
+	if err != nil {
+		return nil, err
 	}
 	c := &command{}
 	const starts = 5
@@ -65,6 +65,15 @@ func timeCommand(ctx context.Context, dir string, full bool) (*command, error) {
 	err = json.Unmarshal(text, c.Full)
 	c.Full.Wall = wall.Seconds()
 	return c, err
+}
+
+// build compiles a command of the project into a folder, and returns its path.
+func build(ctx context.Context, dir, name string) (string, error) {
+	binary := filepath.Join(dir, name+".exe") // a name that every system runs
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/"+name).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/%s: %w: run bench in the project's folder: %s", name, err, bytes.TrimSpace(out))
+	}
+	return binary, nil
 }
 
 // trainProcess runs cmd/train and returns how long its first step and the whole process took, and its memory.

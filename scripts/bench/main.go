@@ -6,6 +6,7 @@
 //	duel.go      the two in turns
 //	command.go   cmd/train as a process: first step, memory, the whole default run
 //	report.go    the table and the JSON
+//	tokenizer.go encoding and learning beside tiktoken and Hugging Face tokenizers; tokenizer_peer.py, tokenizer_report.go
 //	gpt.go       the models on random tokens, and the two sides in turns; side.go is ours in a process of its own; gpt_report.go
 //
 // Start at run. Times are medians; the rounds of both sides alternate, so that a busy machine is unfair to neither.
@@ -31,11 +32,16 @@ type arguments struct {
 	model           string
 	length          int
 	precision       string
+	text            string
+	vocabulary      string
 	json            string
 }
 
-// calculator is the default for the flag -model.
-const calculator = "calculator"
+// Values of the flag -model that are not on random tokens. calculator is the default.
+const (
+	calculator     = "calculator"
+	tokenizerModel = "tokenizer"
+)
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == sideArgument {
@@ -50,16 +56,20 @@ func main() {
 		"go run ./scripts/bench                 a step at three batch sizes",
 		"go run ./scripts/bench -full           the whole default run as well",
 		"go run ./scripts/bench -model gpt2     GPT-2 of 124 million weights on random tokens",
+		"go run ./scripts/bench -model tokenizer -text book.txt",
 		"TRAINER_PYTHON=venv/bin/python3 go run ./scripts/bench",
 	)
 	g := f.Group("What is measured")
-	g.String(&a.model, "model", "calculator; gpt2 (124 million weights) or char (4 layers, width 128, 65 letters) on random tokens")
+	g.String(&a.model, "model", "calculator; gpt2 (124 million weights) or char (4 layers, width 128, 65 letters) on random tokens; "+
+		"tokenizer (learning and encoding)")
 	g.Int(&a.length, "length", "with gpt2 and char: tokens in a sequence; 0 is every length that has a target")
 	g.String(&a.precision, "precision", "with gpt2: f32 or bf16; empty is both")
 	g.Int(&a.rounds, "rounds", "turns of each side in each line of the table")
 	g.Int(&a.threads, "threads", "threads of either side")
 	g.Bool(&a.compiled, "compile", "time PyTorch with torch.compile too; it needs a C++ compiler")
-	g.Bool(&a.full, "full", "train the default calculator from start to end")
+	g.Bool(&a.full, "full", "train the default calculator from start to end; with tokenizer, make shards of a gigabyte")
+	g.String(&a.text, "text", "with tokenizer: `file` with a text in UTF-8")
+	g.String(&a.vocabulary, "vocabulary", "with tokenizer: `path` of the tokenizer to encode with, instead of one that is learned from the text")
 	g = f.Group("Output")
 	g.String(&a.json, "json", "write the numbers to `file` as JSON")
 	cli.Main(f, func(ctx context.Context) error { return run(ctx, a) })
@@ -74,12 +84,15 @@ func run(ctx context.Context, a *arguments) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if a.model == calculator {
+	switch a.model {
+	case calculator:
 		return runCalculator(ctx, dir, a)
+	case tokenizerModel:
+		return runTokenizer(ctx, dir, a)
 	}
 	g, ok := gpts[a.model]
 	if !ok {
-		return fault.Usagef("-model %q: expected %s, gpt2 or char", a.model, calculator)
+		return fault.Usagef("-model %q: expected %s, gpt2, char or %s", a.model, calculator, tokenizerModel)
 	}
 	return runGPT(ctx, dir, &g, a)
 }

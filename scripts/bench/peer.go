@@ -36,13 +36,10 @@ type turn struct {
 const howToGetPyTorch = "to compare: python3 -m venv ~/torch && ~/torch/bin/pip install torch numpy && " +
 	"TRAINER_PYTHON=~/torch/bin/python3 go run ./scripts/bench"
 
-// startPeer starts the peer with the Python that the environment variable TRAINER_PYTHON names, or python3. Its models are of the
+// startPeer starts the peer with python. Its models are of the
 // configuration, train with the options and begin with the weights in a file.
 func startPeer(ctx context.Context, c model.Config, o train.Options, weights, dir string) (*peer, error) {
-	python := os.Getenv("TRAINER_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
+	python := python()
 	script, settings := filepath.Join(dir, "peer.py"), filepath.Join(dir, "settings.json")
 	if err := errors.Join(os.WriteFile(script, peerScript, 0o666), writeSettings(settings, c, o)); err != nil {
 		return nil, err
@@ -56,6 +53,14 @@ func startPeer(ctx context.Context, c model.Config, o train.Options, weights, di
 		return nil, fmt.Errorf("%s cannot run PyTorch: %w; %s", python, err, howToGetPyTorch)
 	}
 	return &peer{p, fmt.Sprintf("PyTorch %s, %d threads", hello.Torch, hello.Threads)}, nil
+}
+
+// python is the interpreter that the environment variable TRAINER_PYTHON names, or python3.
+func python() string {
+	if name := os.Getenv("TRAINER_PYTHON"); name != "" {
+		return name
+	}
+	return "python3"
 }
 
 // writeSettings writes what the peer has to know of a model and its training.
