@@ -61,7 +61,8 @@ type gptRow struct {
 	Precision     string              `json:"precision"`
 	Ours          gptTime             `json:"ours"`
 	Peer          map[string]*gptTime `json:"pytorch,omitempty"` // by mode
-	Ratio         float64             `json:"ratio,omitempty"`   // of the peer's best mode to ours
+	LLMC          *gptTime            `json:"llmc,omitempty"`
+	Ratio         float64             `json:"ratio,omitempty"` // of the peer's best mode to ours
 	CPURatio      float64             `json:"cpu_ratio,omitempty"`
 	Target        float64             `json:"target_ratio,omitempty"`
 	GFLOP         float64             `json:"gflop"` // of a step
@@ -69,6 +70,8 @@ type gptRow struct {
 	PeakShare     float64             `json:"share_of_peak"`     // by the time that passed
 	CPUPeakShare  float64             `json:"cpu_share_of_peak"` // by the time of the processor
 	LossDeviation float64             `json:"loss_deviation"`    // the largest between the sides in the first steps, relative
+
+	firstLoss float64 // ours
 }
 
 // gptTime is what one side takes.
@@ -117,6 +120,8 @@ func duelGPT(ctx context.Context, dir string, g *gpt, length int, precision stri
 		}
 		if round > 0 {
 			row.Ours.add(mine)
+		} else {
+			row.firstLoss = mine.Losses[0]
 		}
 		row.Peak = max(row.Peak, peak.GEMM(a.threads, device.Kernels(precision))/1e9/float64(a.threads))
 		for mode, p := range peers {

@@ -51,6 +51,14 @@ func (r *gptReport) print(w io.Writer) {
 		fmt.Fprintf(t, "%.1f\t%.0f %% (%.0f %%)\t%.0f\t\n", row.GFLOP, 100*row.PeakShare, 100*row.CPUPeakShare, row.Peak)
 	}
 	t.Flush()
+	for i := range r.Rows {
+		if row := &r.Rows[i]; row.LLMC != nil {
+			const target = 3
+			ratio := row.LLMC.Step / row.Ours.Step
+			fmt.Fprintf(w, "\nllm.c at length %d: %.1f ms, %s; ratio %.2fx, target %dx %s\n", row.Length, row.LLMC.Step, megabytes(row.LLMC.Memory), ratio, target,
+				met(ratio >= target))
+		}
+	}
 }
 
 // modes are those of PyTorch that were timed, in their order.

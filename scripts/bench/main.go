@@ -7,7 +7,7 @@
 //	command.go   cmd/train as a process: first step, memory, the whole default run
 //	report.go    the table and the JSON
 //	tokenizer.go encoding and learning beside tiktoken and Hugging Face tokenizers; tokenizer_peer.py, tokenizer_report.go
-//	gpt.go       the models on random tokens, and the two sides in turns; side.go is ours in a process of its own; gpt_report.go
+//	gpt.go       the models on random tokens, and the two sides in turns; side.go is ours in a process of its own; gpt_report.go; llmc.go
 //
 // Start at run. Times are medians; the rounds of both sides alternate, so that a busy machine is unfair to neither.
 package main
@@ -34,6 +34,7 @@ type arguments struct {
 	precision       string
 	text            string
 	vocabulary      string
+	llmc            string
 	json            string
 }
 
@@ -68,6 +69,7 @@ func main() {
 	g.Int(&a.threads, "threads", "threads of either side")
 	g.Bool(&a.compiled, "compile", "time PyTorch with torch.compile too; it needs a C++ compiler")
 	g.Bool(&a.full, "full", "train the default calculator from start to end; with tokenizer, make shards of a gigabyte")
+	g.String(&a.llmc, "llmc", "with gpt2 in f32: the compiled train_gpt2 of llm.c, to time it too at its 4 sequences of 64 tokens")
 	g.String(&a.text, "text", "with tokenizer: `file` with a text in UTF-8")
 	g.String(&a.vocabulary, "vocabulary", "with tokenizer: `path` of the tokenizer to encode with, instead of one that is learned from the text")
 	g = f.Group("Output")
@@ -120,6 +122,12 @@ func runGPT(ctx context.Context, dir string, g *gpt, a *arguments) error {
 			}
 			if r.PyTorch = version; noPeer != nil {
 				r.NoPeer = noPeer.Error()
+			}
+			if a.llmc != "" && length == llmcLength && g.batch == llmcBatch && precision == device.Precisions[0] {
+				c, o := g.settings(length, precision, a.threads)
+				if row.LLMC, err = timeLLMC(ctx, dir, a.llmc, c, o, a.rounds, row.firstLoss); err != nil {
+					return err
+				}
 			}
 			r.Rows = append(r.Rows, *row)
 		}
