@@ -17,76 +17,125 @@ import (
 
 // machine is something that a model could be trained on.
 type machine struct {
-	name string
-	peak float64 // operations a second of matrix products
-	used float64 // share of it that training reaches
-	note string
+	Name    string  `json:"name"`
+	Peak    float64 `json:"peak_flops"` // operations a second of matrix products
+	Used    float64 `json:"used"`       // share of it that training reaches
+	Seconds float64 `json:"seconds"`    // to train
+	note    string
 }
 
 // gpus are NVIDIA's figures for dense products in bfloat16, of their data sheets. A well tuned training reaches about 40 % of them.
 var gpus = []machine{
-	{"NVIDIA RTX 4090", 165e12, 0.4, ""},
-	{"NVIDIA A100", 312e12, 0.4, ""},
-	{"NVIDIA H100", 989e12, 0.4, ""},
-	{"1,024 H100", 1024 * 989e12, 0.4, ""},
+	{Name: "NVIDIA RTX 4090", Peak: 165e12, Used: 0.4},
+	{Name: "NVIDIA A100", Peak: 312e12, Used: 0.4},
+	{Name: "NVIDIA H100", Peak: 989e12, Used: 0.4},
+	{Name: "1,024 H100", Peak: 1024 * 989e12, Used: 0.4},
+}
+
+// estimation is what a training would take.
+type estimation struct {
+	Parameters    int         `json:"parameters"`
+	Layers        int         `json:"layers"`
+	Width         int         `json:"width"`
+	Heads         int         `json:"heads"`
+	VocabSize     int         `json:"vocabulary"`
+	Context       int         `json:"context"`
+	MicroBatch    int         `json:"micro_batch"` // sequences
+	TokenFLOP     float64     `json:"flop_per_token"`
+	Memory        memoryNeeds `json:"memory_bytes"`
+	Steps         int         `json:"steps"`
+	TokensPerStep int         `json:"tokens_per_step"`
+	FLOP          float64     `json:"flop"`
+	Machines      []machine   `json:"machines"`
+}
+
+// memoryNeeds is by kind, in bytes.
+type memoryNeeds struct {
+	Weights     int `json:"weights"`
+	Gradients   int `json:"gradients"`
+	Optimizer   int `json:"optimizer"`
+	Activations int `json:"activations"`
+	Together    int `json:"together"`
 }
 
 // estimate prints what a training would take, without training.
 func (s *session) estimate(out io.Writer) error {
-	c, o := s.config, s.options
-	var err error
-	if c.VocabSize, err = s.vocabularySize(&c.Context); err != nil {
-		return err
-	}
-	shape := model.Shape{Rows: o.Batch * c.Context, Sequences: o.Batch}
-	needs, err := c.Needs(shape, o.Recompute)
+	e, err := s.newEstimation()
 	if err != nil {
 		return err
 	}
-	row := func(name, layout string, values ...any) {
-		fmt.Fprintf(out, "  %-18s%s\n", name, fmt.Sprintf(layout, values...))
+	if s.json {
+		(&jsonView{out: out}).print("estimate", fields{"preset": s.preset, "estimate": e})
+		return nil
 	}
-	head := func(text string) { fmt.Fprintf(out, "\n%s\n", text) }
-	context := float64(c.Context)
-	token := 3 * c.FLOP(1, 1, (context+1)/2)
-	if o.Recompute {
-		token += c.RecomputeFLOP(1, 1, (context+1)/2)
-	}
-	tokens := float64(o.Batch*o.Accumulate) * context
-
-	head("The model")
-	row("weights", "%s: %s layers of width %s, %s heads, %s tokens", format.Thousands(c.NumParameters()), format.Thousands(c.Layers),
-		format.Thousands(c.Width), format.Thousands(c.Heads), format.Thousands(c.VocabSize))
-	row("a token", "%s to train on; 6 for each weight would be %s", operations(token), operations(6*float64(c.NumParameters())))
-
-	head(fmt.Sprintf("Memory for a batch of %s of %s", count(o.Batch, "sequence"), count(c.Context, "token")))
-	weights := 4 * c.NumParameters()
-	state := 2 * weights // moments
-	if o.Optimizer == "sgd" {
-		state = 0
-	}
-	for _, part := range []struct {
-		name  string
-		bytes int
-	}{{"weights", weights}, {"gradients", needs.Gradients}, {"optimizer", state}, {"activations", needs.Activations},
-		{"together", weights + needs.Gradients + state + needs.Activations}} {
-		row(part.name, "%9s", format.Bytes(part.bytes))
-	}
-
-	total := token * tokens * float64(o.Steps)
-	head(fmt.Sprintf("Time for %s of %s tokens", count(o.Steps, "step"), format.Thousands(int(tokens))))
-	row("tokens", "%s", quantity(tokens*float64(o.Steps)))
-	row("operations", "%s", operations(total))
-	kernels := device.Kernels(o.Precision)
-	here := machine{"this machine", peak.GEMM(o.Threads, kernels), 0.5, cpu.Describe(kernels, o.Threads)}
-	for _, m := range append([]machine{here}, gpus...) {
-		row(m.name, "%-14s at %.0f %% of %s a second%s", duration(total/m.peak/m.used), 100*m.used, operations(m.peak), withComma(m.note))
-	}
-	fmt.Fprint(out, "\n  What a machine reaches depends on the model; that of this machine is its products alone, measured just now.\n")
+	e.print(out)
 	if note, ok := presetNotes[s.preset]; ok {
 		fmt.Fprintf(out, "  %s\n", strings.Join(wrapped(note, 100), "\n  "))
 	}
 	return nil
+}
+
+func (s *session) newEstimation() (*estimation, error) {
+	c, o := s.config, s.options
+	var err error
+	if c.VocabSize, err = s.vocabularySize(&c.Context); err != nil {
+		return nil, err
+	}
+	needs, err := c.Needs(model.Shape{Rows: o.Batch * c.Context, Sequences: o.Batch}, o.Recompute)
+	if err != nil {
+		return nil, err
+	}
+	weights := 4 * c.NumParameters()
+	moments := 2 * weights
+	if o.Optimizer == "sgd" {
+		moments = 0
+	}
+	seen := (float64(c.Context) + 1) / 2 // by a token, itself included
+	token := 3 * c.FLOP(1, 1, seen)
+	if o.Recompute {
+		token += c.RecomputeFLOP(1, 1, seen)
+	}
+	e := &estimation{
+		Parameters: c.NumParameters(), Layers: c.Layers, Width: c.Width, Heads: c.Heads, VocabSize: c.VocabSize, Context: c.Context,
+		MicroBatch: o.Batch, TokenFLOP: token,
+		Memory: memoryNeeds{weights, needs.Gradients, moments, needs.Activations, weights + needs.Gradients + moments + needs.Activations},
+		Steps:  o.Steps, TokensPerStep: o.Batch * o.Accumulate * c.Context,
+	}
+	e.FLOP = token * float64(e.TokensPerStep) * float64(e.Steps)
+	kernels := device.Kernels(o.Precision)
+	here := machine{Name: "this machine", Peak: peak.GEMM(o.Threads, kernels), Used: 0.5, note: ", " + cpu.Describe(kernels, o.Threads)}
+	for _, m := range append([]machine{here}, gpus...) {
+		m.Seconds = e.FLOP / m.Peak / m.Used
+		e.Machines = append(e.Machines, m)
+	}
+	return e, nil
+}
+
+func (e *estimation) print(out io.Writer) {
+	row := func(name, layout string, values ...any) {
+		fmt.Fprintf(out, "  %-18s%s\n", name, fmt.Sprintf(layout, values...))
+	}
+	head := func(text string) { fmt.Fprintf(out, "\n%s\n", text) }
+
+	head("The model")
+	row("weights", "%s: %s layers of width %s, %s heads, %s tokens", format.Thousands(e.Parameters), format.Thousands(e.Layers),
+		format.Thousands(e.Width), format.Thousands(e.Heads), format.Thousands(e.VocabSize))
+	row("a token", "%s to train on; 6 for each weight would be %s", operations(e.TokenFLOP), operations(6*float64(e.Parameters)))
+
+	head(fmt.Sprintf("Memory for a batch of %s of %s", count(e.MicroBatch, "sequence"), count(e.Context, "token")))
+	row("weights", "%9s", format.Bytes(e.Memory.Weights))
+	row("gradients", "%9s", format.Bytes(e.Memory.Gradients))
+	row("optimizer", "%9s", format.Bytes(e.Memory.Optimizer))
+	row("activations", "%9s", format.Bytes(e.Memory.Activations))
+	row("together", "%9s", format.Bytes(e.Memory.Together))
+
+	head(fmt.Sprintf("Time for %s of %s tokens", count(e.Steps, "step"), format.Thousands(e.TokensPerStep)))
+	row("tokens", "%s", quantity(float64(e.TokensPerStep)*float64(e.Steps)))
+	row("operations", "%s", operations(e.FLOP))
+	for _, m := range e.Machines {
+		row(m.Name, "%-14s at %.0f %% of %s a second%s", duration(m.Seconds), 100*m.Used, operations(m.Peak), m.note)
+	}
+	fmt.Fprint(out, "\n  What a machine reaches depends on the model; that of this machine is its products alone, measured just now.\n")
 }
 
 // vocabularySize is that of the tokenizer which -tokenizer asks for, as far as it is known without much data. Examples that are named by -data
@@ -136,13 +185,6 @@ func (s *session) examplesVocabulary(context *int) (int, error) {
 		*context = e.longest(t)
 	}
 	return t.VocabSize(), nil
-}
-
-func withComma(note string) string {
-	if note == "" {
-		return ""
-	}
-	return ", " + note
 }
 
 // quantity writes a large number in words: 300 billion.

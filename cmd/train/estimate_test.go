@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"strings"
@@ -31,6 +32,19 @@ func TestAnEstimateTrainsNothing(t *testing.T) {
 		if before, after := lineWith(kept, row), lineWith(again, row); before == "" || before == after {
 			t.Errorf("-recompute leaves %q of the estimate as it is", before)
 		}
+	}
+	var e struct {
+		Type     string
+		Estimate struct {
+			Parameters int
+			Memory     struct{ Together int } `json:"memory_bytes"`
+			Machines   []struct{ Seconds float64 }
+		}
+	}
+	text := succeed(t, dir, "-estimate", "-json").stdout
+	if err := json.Unmarshal([]byte(text), &e); err != nil || e.Type != "estimate" || e.Estimate.Parameters != 105344 ||
+		e.Estimate.Memory.Together <= 16*e.Estimate.Parameters || len(e.Estimate.Machines) < 2 || e.Estimate.Machines[0].Seconds <= 0 {
+		t.Errorf("as JSON: %s, %v", text, err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		t.Errorf("an estimate left %v, %v", entries, err)
