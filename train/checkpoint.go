@@ -25,6 +25,7 @@ import (
 const (
 	StateFile   = "state.safetensors" // what a run needs to go on: optimizer, sampler, step
 	MetricsFile = "metrics.jsonl"     // a line for each step and each evaluation
+	SamplesFile = "samples.jsonl"     // what the model said to the same prompts, at some steps
 	SummaryFile = "summary.json"      // the result
 )
 
@@ -107,10 +108,10 @@ type State struct {
 const stateKey = "trainer"
 
 // State returns the state of the last checkpoint, nil when the folder has none.
-func (f *Folder) State() (*State, error) { return readState(f.Path(StateFile)) }
+func (f *Folder) State() (*State, error) { return ReadState(f.Path(StateFile)) }
 
-// readState reads the State of a file, nil where there is none.
-func readState(path string) (*State, error) {
+// ReadState reads the State of a file, nil where there is none. A trainer may be at work in its folder.
+func ReadState(path string) (*State, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -44,9 +44,10 @@ type FollowedWeight struct {
 // FollowStep takes the next training step, as Step does, and reports what it meant for one example of the training data, the sequence at
 // a place. Looking does not change the step.
 func (t *Trainer) FollowStep(example int) (*Followed, error) {
-	s := t.Train.sequence(example, new(room))
-	f := &Followed{Question: t.Train.question(example, s, t.Tokenizer), Blame: make([]float64, len(t.Model.Stages))}
-	first, target := s.prompt()
+	f := &Followed{Blame: make([]float64, len(t.Model.Stages))}
+	var first []int32
+	var target int32
+	f.Question, first, target = t.Prompt(example)
 	f.Target = t.Tokenizer.Token(target)
 
 	ranked, err := t.engine.next(first)
@@ -109,6 +110,14 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 	}
 	f.After = probability(ranked, target)
 	return f, nil
+}
+
+// Prompt is what is asked of the model when one prediction on an example of the training data is looked at, as text and as tokens, and the
+// right token behind it. The example is the sequence at a place.
+func (t *Trainer) Prompt(example int) (text string, prompt []int32, target int32) {
+	s := t.Train.sequence(example, new(room))
+	prompt, target = s.prompt()
+	return t.Train.question(example, s, t.Tokenizer), prompt, target
 }
 
 // NextExample is the place of the training example that the next step deals first.

@@ -12,19 +12,14 @@ import (
 	"trainer/internal/atomicfile"
 )
 
-// OpenMetrics opens metrics.jsonl to go on behind a step. What the file holds of later steps, of which no checkpoint was kept, and a line
-// that was cut off are dropped. It returns how long the run has taken up to there.
+// OpenMetrics opens metrics.jsonl to go on behind a step. What it and samples.jsonl hold of later steps, of which no checkpoint was kept, and
+// a line that was cut off are dropped. It returns how long the run has taken up to there.
 func (f *Folder) OpenMetrics(step int) (seconds float64, err error) {
 	path := f.Path(MetricsFile)
-	kept, seconds, err := readMetrics(path, step)
-	if err != nil {
+	if seconds, err = cutLines(path, step); err != nil {
 		return 0, err
 	}
-	err = atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(kept)
-		return err
-	})
-	if err != nil {
+	if _, err := cutLines(f.Path(SamplesFile), step-1); err != nil { // those of the step are taken again
 		return 0, err
 	}
 	f.metrics, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o666)
@@ -32,8 +27,20 @@ func (f *Folder) OpenMetrics(step int) (seconds float64, err error) {
 	return seconds, err
 }
 
-// readMetrics returns the lines of a metrics file up to a step, and the seconds of the last of them.
-func readMetrics(path string, step int) (kept []byte, seconds float64, err error) {
+// cutLines drops the lines of a file behind a step, and returns the seconds of the last one that stays. A file that is missing is made.
+func cutLines(path string, step int) (seconds float64, err error) {
+	kept, seconds, err := readLines(path, step)
+	if err != nil {
+		return 0, err
+	}
+	return seconds, atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(kept)
+		return err
+	})
+}
+
+// readLines returns the lines of a file up to a step, and the seconds of the last of them.
+func readLines(path string, step int) (kept []byte, seconds float64, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
@@ -85,6 +92,34 @@ func (f *Folder) LogEvaluation(step int, e *Evaluation) error {
 	f.line = append(e.appendJSON(f.line[:0], step), '\n')
 	_, err := f.buffer.Write(f.line)
 	return f.explain(err)
+}
+
+// Sample is what a model makes of a prompt at a step: a line of samples.jsonl.
+type Sample struct {
+	Step   int    `json:"step"`
+	Prompt string `json:"prompt"`
+	Text   string `json:"text"`
+}
+
+// LogSamples appends to samples.jsonl.
+func (f *Folder) LogSamples(list []Sample) error {
+	var text bytes.Buffer
+	lines := json.NewEncoder(&text)
+	for _, s := range list {
+		if err := lines.Encode(s); err != nil {
+			return err
+		}
+	}
+	path := f.Path(SamplesFile)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	if err == nil {
+		_, err = file.Write(text.Bytes())
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return metricsError(path, err)
+	}
+	return nil
 }
 
 // flush gives the lines of metrics.jsonl to the operating system.

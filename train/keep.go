@@ -92,14 +92,14 @@ func (k Keep) retained(before []kept, current kept) []int {
 
 // checkpoints are all that the folder holds: those that are kept and the current one, by step.
 func (f *Folder) checkpoints() ([]kept, error) {
-	steps, err := f.keptSteps()
+	steps, err := KeptSteps(f.Dir)
 	if err != nil {
 		return nil, err
 	}
 	var list []kept
 	for _, step := range steps {
 		// What is not a checkpoint of ours is none, and is left alone.
-		if s, err := readState(filepath.Join(f.keptPath(step), StateFile)); err == nil && s != nil && s.Step == step {
+		if s, err := ReadState(filepath.Join(f.keptPath(step), StateFile)); err == nil && s != nil && s.Step == step {
 			list = append(list, kept{step, s.HeldOut})
 		}
 	}
@@ -117,13 +117,16 @@ func (f *Folder) checkpoints() ([]kept, error) {
 // keptNames matches the folders of checkpoints.
 var keptNames = regexp.MustCompile(`^step-([0-9]{6,10})$`)
 
-func (f *Folder) keptPath(step int) string {
-	return f.Path(filepath.Join(KeptFolder, fmt.Sprintf("step-%06d", step)))
+// KeptPath is the folder of the checkpoint that the run folder dir keeps of a step.
+func KeptPath(dir string, step int) string {
+	return filepath.Join(dir, KeptFolder, fmt.Sprintf("step-%06d", step))
 }
 
-// keptSteps are the steps of the folders in KeptFolder, in order.
-func (f *Folder) keptSteps() ([]int, error) {
-	entries, err := os.ReadDir(f.Path(KeptFolder))
+func (f *Folder) keptPath(step int) string { return KeptPath(f.Dir, step) }
+
+// KeptSteps are the steps of the checkpoints that the run folder dir keeps besides the current one, in order. A trainer may be at work in it.
+func KeptSteps(dir string) ([]int, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, KeptFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("checkpoints that are kept: %w", err)
 	}
@@ -133,7 +136,7 @@ func (f *Folder) keptSteps() ([]int, error) {
 		if name == nil || !entry.IsDir() {
 			continue
 		}
-		if step, err := strconv.Atoi(name[1]); err == nil && f.keptPath(step) == f.Path(filepath.Join(KeptFolder, entry.Name())) {
+		if step, err := strconv.Atoi(name[1]); err == nil && KeptPath(dir, step) == filepath.Join(dir, KeptFolder, entry.Name()) {
 			steps = append(steps, step)
 		}
 	}
@@ -189,7 +192,7 @@ func (f *Folder) removeKept(step int) error {
 
 // DropKept removes the kept checkpoints behind a step, which a run that goes on from there takes again. Behind -1 are all.
 func (f *Folder) DropKept(step int) error {
-	steps, err := f.keptSteps()
+	steps, err := KeptSteps(f.Dir)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func TestRetainedAreTheLastCheckpointsAndTheBest(t *testing.T) {
 // keptIn are the steps of the kept checkpoints, each of which must be whole.
 func keptIn(t *testing.T, f *Folder) []int {
 	t.Helper()
-	steps, err := f.keptSteps()
+	steps, err := KeptSteps(f.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func keptIn(t *testing.T, f *Folder) []int {
 		if _, err := model.Load(f.keptPath(step)); err != nil {
 			t.Error(err)
 		}
-		if s, err := readState(filepath.Join(f.keptPath(step), StateFile)); err != nil || s.Step != step {
+		if s, err := ReadState(filepath.Join(f.keptPath(step), StateFile)); err != nil || s.Step != step {
 			t.Errorf("the state in %s is %+v, %v", f.keptPath(step), s, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 
@@ -62,7 +63,27 @@ func (e *Evaluation) appendJSON(buffer []byte, step int) []byte {
 		b = append(b, `,"held_out_bits_per_byte":`...)
 		b = appendNumber(b, bits)
 	}
+	if len(e.ByOperation) > 0 {
+		b = append(b, `,"held_out_by_operation":{`...)
+		for i, score := range e.ByOperation {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendString(b, score.Operation), ':')
+			b = appendNumber(b, score.Accuracy())
+		}
+		b = append(b, '}')
+	}
 	return append(b, '}')
+}
+
+// appendString writes a text, which a user may have chosen, as JSON does.
+func appendString(b []byte, text string) []byte {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // any string is JSON
+	}
+	return append(b, quoted...)
 }
 
 // appendNumber writes a number with the digits that a chart can show; JSON has no NaN and no infinity, which a null stands for.

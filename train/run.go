@@ -17,6 +17,7 @@ type Plan struct {
 	Keep           Keep              // which of them are kept; one behind each evaluation that is the best so far, if the best is to be
 	TargetAccuracy float64           // stop when the held-out accuracy is this high; 0 is never
 	StopAfter      int               // stop at this step, as if interrupted; 0 is never
+	Interlude      Interlude         // nil is none
 }
 
 // Observer is told what happens in a run, between steps. What it is given is only valid during the call.
@@ -48,6 +49,7 @@ type run struct {
 	ctx     context.Context
 	saver   saver
 	example int      // that is followed; -1 before it is chosen
+	follow  bool     // the next step, for the interlude
 	heldOut *HeldOut // of an evaluation behind the last step, nil where there was none
 	best    *HeldOut // of all checkpoints
 }
@@ -71,6 +73,12 @@ func (r *run) steps() (err error) {
 				return err
 			}
 			return fault.ErrInterrupted
+		}
+		if err := r.rest(); err != nil {
+			return err
+		}
+		if r.interrupted() && len(r.begun) == 0 {
+			continue
 		}
 		reached, err := r.next()
 		if errors.Is(err, errStopped) {
@@ -125,7 +133,12 @@ func (r *run) observedStep() (*Metrics, error) {
 	if first {
 		r.example = r.NextExample()
 	}
+	follow := r.follow
+	r.follow = false
 	if !first && r.step+1 < r.Options.Steps {
+		if follow {
+			return r.followNext()
+		}
 		return r.stepAhead()
 	}
 	f, err := r.FollowStep(r.example)
@@ -156,9 +169,10 @@ func (r *run) interrupted() bool {
 	return r.ctx.Err() != nil || r.StopAfter > 0 && r.step+len(r.begun) >= r.StopAfter
 }
 
-// pausesAfter says that something else comes behind a step than the next one: an evaluation, a checkpoint, the step that is followed, the end.
+// pausesAfter says that something else comes behind a step than the next one: an evaluation, a checkpoint, an interlude, the step that is
+// followed, the end.
 func (r *run) pausesAfter(step int) bool {
-	return r.interrupted() || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) || due(step, r.SaveEvery) || step+1 >= r.Options.Steps
+	return r.interrupted() || r.Interlude != nil && r.Interlude.Due() || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) || due(step, r.SaveEvery) || step+1 >= r.Options.Steps
 }
 
 func due(step, every int) bool { return every > 0 && step%every == 0 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -25,9 +24,9 @@ func (a *asker) serve(ctx context.Context, address string, info io.Writer) error
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	var token string
+	var token web.Token
 	if !web.IsLoopback(host) {
-		token = rand.Text()
+		token = web.NewToken()
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {

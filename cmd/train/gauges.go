@@ -1,12 +1,10 @@
 package main
 
 import (
-	"net/http"
 	"time"
 
 	"trainer/internal/memory"
 	"trainer/internal/metrics"
-	"trainer/internal/web"
 	"trainer/model"
 	"trainer/train"
 )
@@ -92,11 +90,4 @@ func (g *gauges) Saved(c train.Checkpoint) {
 	g.savedAt.Set(now())
 	g.savedSeconds.Set(c.Seconds)
 	g.savedStall.Set(c.Stall)
-}
-
-// serve listens for readers of /metrics.
-func (g *gauges) serve(address string) (*web.Server, error) {
-	mux := http.NewServeMux()
-	mux.Handle("/metrics", &g.set)
-	return web.Listen(address, mux)
 }

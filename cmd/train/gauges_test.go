@@ -36,6 +36,7 @@ func TestMetricsAreServedWhileARunGoesOn(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	p := start(t, dir, withoutQuiet(small("-steps", "1000000", "-evaluate-every", "5", "-save-every", "5", "-http", ":0", "-task", "text"))...)
+	p.next("note") // the factory floor
 	note := p.next("note")
 	if note == nil {
 		t.Fatalf("there is no note: %s", &p.stderr)
@@ -76,7 +77,7 @@ func TestMetricsAreServedWhileARunGoesOn(t *testing.T) {
 	if code, text := get(t, url, "evil.example"); code != http.StatusMisdirectedRequest {
 		t.Errorf("a page of another name gets %d: %s", code, text)
 	}
-	if code, _ := get(t, strings.TrimSuffix(url, "metrics"), ""); code != http.StatusNotFound {
+	if code, _ := get(t, url+"/more", ""); code != http.StatusNotFound {
 		t.Errorf("what is not there gives %d", code)
 	}
 	fail(t, 1, []string{"-http", "cannot listen on 127.0.0.1:", "another port"}, workplace(t),

@@ -15,9 +15,9 @@ import (
 	"trainer/internal/cli"
 	"trainer/internal/device"
 	"trainer/internal/fault"
+	"trainer/internal/floor/api"
 	"trainer/internal/format"
 	"trainer/internal/tensorboard"
-	"trainer/internal/web"
 	"trainer/model"
 	"trainer/tokenizer"
 	"trainer/train"
@@ -38,8 +38,9 @@ type session struct {
 	trainer   *train.Trainer
 	questions []question
 	view      view
-	board     *board      // nil without -tensorboard
-	server    *web.Server // nil without -http
+	board     *board    // nil without -tensorboard
+	pages     *pages    // nil without -http
+	outcome   api.State // how the run has ended, for the pages
 }
 
 // view tells about a run.
@@ -54,7 +55,7 @@ type view interface {
 
 // teach is the command.
 func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
-	s := &session{arguments: a, flags: flags, view: newView(a)}
+	s := &session{arguments: a, flags: flags, view: newView(a), outcome: api.Interrupted}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.settle(); err != nil {
 		return err
@@ -119,8 +120,8 @@ func memoryOnGPU(c model.Config) int {
 
 func (s *session) close() error {
 	var err error
-	if s.server != nil {
-		err = s.server.Close()
+	if s.pages != nil {
+		err = s.pages.close(s.outcome)
 	}
 	if s.board != nil {
 		err = errors.Join(err, s.board.close())
@@ -302,9 +303,14 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.told(before)
+	if err := s.told(before); err != nil {
+		return err
+	}
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
 		Keep: s.keep, TargetAccuracy: s.target, StopAfter: s.stopAfter}
+	if s.pages != nil {
+		plan.Interlude = s.pages.live.Interlude()
+	}
 	err = s.trainer.Run(ctx, plan, observers)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
@@ -327,8 +333,8 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view.after(after, r)
-	s.told(after)
-	return nil
+	s.outcome = api.Ended
+	return s.told(after)
 }
 
 // observers are those who are told about the run: the view, and whom the flags ask for. One that cannot go on ends the run.
@@ -342,21 +348,33 @@ func (s *session) observers(end func(error)) (train.Observers, error) {
 		list = append(list, s.board)
 	}
 	if s.http != "" {
-		g := newGauges(s.options.Steps, s.trainer.Model.Stages)
-		if s.server, err = g.serve(s.http); err != nil {
-			return nil, fmt.Errorf("-http: %w", err)
+		if s.pages, err = s.servePages(); err != nil {
+			return nil, err
 		}
-		s.view.note(fmt.Sprintf("Metrics for Prometheus: http://%s/metrics", s.server.Address))
-		list = append(list, g)
+		s.view.note("Factory floor: " + s.pages.server.URL())
+		s.view.note(fmt.Sprintf("Metrics for Prometheus: http://%s/metrics", s.pages.server.Address()))
+		list = append(list, s.pages.observers()...)
 	}
 	return list, nil
 }
 
-// told tells TensorBoard what the model answers as it is.
-func (s *session) told(list []answer) {
-	if s.board != nil {
-		s.board.answers(s.trainer.StepsTaken(), list)
+// told tells samples.jsonl, TensorBoard and the pages what the model answers as it is.
+func (s *session) told(list []answer) error {
+	step := s.trainer.StepsTaken()
+	var samples []train.Sample
+	for _, a := range list {
+		samples = append(samples, train.Sample{Step: step, Prompt: a.text, Text: a.got})
 	}
+	if err := s.folder.LogSamples(samples); err != nil {
+		return err
+	}
+	if s.pages != nil {
+		s.pages.live.Sampled(samples)
+	}
+	if s.board != nil {
+		s.board.answers(step, list)
+	}
+	return nil
 }
 
 // result evaluates the trained model and writes summary.json and the charts.

@@ -2,10 +2,8 @@ package chart
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 
 	"trainer/internal/fault"
+	"trainer/internal/journal"
 )
 
 // history is what metrics.jsonl tells: series of a value by step, both axes as numbers.
@@ -21,17 +20,6 @@ type history struct {
 	heldOutLoss, heldOutAccuracy plotter.XYs
 	stages                       []string
 	blame                        []plotter.XYs // by stage: its share, 0 to 1
-}
-
-// record is a line of metrics.jsonl: a step, which has an accuracy, or an evaluation, which has one of held-out examples. A loss that was
-// not finite is null.
-type record struct {
-	Step            int      `json:"step"`
-	Loss            *float64 `json:"loss"`
-	Accuracy        *float64 `json:"accuracy"`
-	Blame           shares   `json:"blame"`
-	HeldOutLoss     *float64 `json:"held_out_loss"`
-	HeldOutAccuracy *float64 `json:"held_out_accuracy"`
 }
 
 // readHistory reads a metrics file. A last line that is cut off is left out: a run may be writing it.
@@ -52,7 +40,7 @@ func readHistory(path string) (*history, error) {
 		if err != nil {
 			return nil, fault.Dataf("%s: %w", path, err)
 		}
-		var r record
+		var r journal.Line
 		if err := json.Unmarshal(line, &r); err != nil {
 			return nil, fault.Dataf("%s:%d: not a line of metrics: %w", path, number, err)
 		}
@@ -70,30 +58,30 @@ func readHistory(path string) (*history, error) {
 	return h, nil
 }
 
-func (h *history) add(r *record) error {
+func (h *history) add(r *journal.Line) error {
 	point := func(series *plotter.XYs, y *float64) {
 		if y != nil {
 			*series = append(*series, plotter.XY{X: float64(r.Step), Y: *y})
 		}
 	}
-	if r.HeldOutAccuracy != nil {
+	if r.IsEvaluation() {
 		point(&h.heldOutLoss, r.HeldOutLoss)
 		point(&h.heldOutAccuracy, r.HeldOutAccuracy)
 		return nil
 	}
-	if r.Accuracy == nil || r.Blame.names == nil {
+	if r.Accuracy == nil || r.Blame.Names == nil {
 		return errors.New("expected a step with accuracy and blame, or an evaluation with held_out_accuracy")
 	}
 	if h.stages == nil {
-		h.stages, h.blame = r.Blame.names, make([]plotter.XYs, len(r.Blame.names))
+		h.stages, h.blame = r.Blame.Names, make([]plotter.XYs, len(r.Blame.Names))
 	}
-	if !slices.Equal(h.stages, r.Blame.names) {
+	if !slices.Equal(h.stages, r.Blame.Names) {
 		return errors.New("the stages of blame are not those of the first step")
 	}
 	point(&h.loss, r.Loss)
 	point(&h.accuracy, r.Accuracy)
 	for i := range h.blame {
-		point(&h.blame[i], &r.Blame.values[i])
+		point(&h.blame[i], &r.Blame.Values[i])
 	}
 	return nil
 }
@@ -101,31 +89,3 @@ func (h *history) add(r *record) error {
 // begin is the step before the first one, end the last.
 func (h *history) begin() float64 { return h.accuracy[0].X - 1 }
 func (h *history) end() float64   { return h.accuracy[len(h.accuracy)-1].X }
-
-// shares is a JSON object of numbers that keeps the order of its keys.
-type shares struct {
-	names  []string
-	values []float64
-}
-
-func (s *shares) UnmarshalJSON(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if token, _ := d.Token(); token != json.Delim('{') {
-		return errors.New("blame is not an object")
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return err
-		}
-		var value float64
-		if err := d.Decode(&value); err != nil {
-			return err
-		}
-		if value < 0 || value > 1 {
-			return fmt.Errorf("%s has %g of the blame: expected 0 to 1", name, value)
-		}
-		s.names, s.values = append(s.names, name.(string)), append(s.values, value)
-	}
-	return nil
-}

@@ -18,6 +18,7 @@ import (
 
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/web"
 	"trainer/model"
 	"trainer/tokenizer"
 )
@@ -76,7 +77,7 @@ func overJSON(t testing.TB, text string) (got string) {
 	return got
 }
 
-func serve(t testing.TB, m Model, token string) *httptest.Server {
+func serve(t testing.TB, m Model, token web.Token) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(New(m, token))
 	t.Cleanup(s.Close)

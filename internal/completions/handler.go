@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"time"
 
+	"trainer/internal/web"
 	"trainer/model"
 	"trainer/tokenizer"
 )
@@ -41,7 +42,7 @@ type handler struct {
 
 // New returns the handler of the API for a model. Unless token is empty, requests need it as "Authorization: Bearer TOKEN"; without one,
 // only those to this machine by its own name are answered.
-func New(m Model, token string) http.Handler {
+func New(m Model, token web.Token) http.Handler {
 	h := &handler{model: m, created: time.Now().Unix(), places: make(chan struct{}, 1+waiting), turn: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/completions", h.complete)

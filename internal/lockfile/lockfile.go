@@ -22,15 +22,20 @@ var errHeld = errors.New("held by another process")
 // Lock is the right to write into a folder. It must stay reachable until Release, or the garbage collector gives it back.
 type Lock struct{ file *os.File }
 
+// A process that asks whether a folder is locked has its lock for an instant: so long is tried again.
+const (
+	tries   = 5
+	between = 5 * time.Millisecond
+)
+
 // Acquire takes the lock of the folder dir, which must exist. It does not wait: if a process has the lock, this one included,
 // the error says which and since when.
 func Acquire(dir string) (*Lock, error) {
 	path := filepath.Join(dir, name)
-	file, err := open(path)
-	if err == nil {
-		if err = lock(file); err != nil {
-			file.Close()
-		}
+	file, err := acquire(path)
+	for i := 1; i < tries && errors.Is(err, errHeld); i++ {
+		time.Sleep(between)
+		file, err = acquire(path)
 	}
 	switch {
 	case errors.Is(err, errHeld):
@@ -43,6 +48,32 @@ func Acquire(dir string) (*Lock, error) {
 		return nil, fmt.Errorf("cannot lock run folder %s: %w", dir, err)
 	}
 	return &Lock{file}, nil
+}
+
+// acquire opens and locks the file.
+func acquire(path string) (*os.File, error) {
+	file, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(file); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// IsHeld says whether a process, this one included, has the lock of a folder. It leaves no lock file where there is none.
+func IsHeld(dir string) bool {
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	file, err := acquire(path)
+	if err == nil {
+		file.Close()
+	}
+	return errors.Is(err, errHeld)
 }
 
 // Release gives the lock back.

@@ -1,5 +1,12 @@
 // Package web serves pages of a running program to its user, and to nobody by accident: on the loopback address unless another is asked for,
-// and never to a page of the web that has tricked the user's browser into asking (DNS rebinding). Start at Address and Listen.
+// and never to a page of the web that has tricked the user's browser into asking (DNS rebinding).
+//
+//	Listen   the server, with limits of a request and of connections; refuses names of others
+//	Site     a page with its API: for itself alone, with a Content-Security-Policy
+//	Token    a secret in an address, which becomes a cookie: for servers that others can reach
+//	Limiter  so many events a second
+//
+// Start at Address and Listen.
 package web
 
 import (
@@ -56,8 +63,28 @@ func Listen(address string, h http.Handler) (*Server, error) {
 	s.server = &http.Server{
 		Handler: guard(host, h), ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerLimit,
 	}
-	go func() { s.ended <- s.server.Serve(l) }()
+	go func() { s.ended <- s.server.Serve(limitConnections(l, maxConnections)) }()
 	return s, nil
+}
+
+// URL is the address to open in a browser. Of a server on all addresses of the machine it has one by which others reach it.
+func (s *Server) URL() string {
+	host, port, _ := net.SplitHostPort(s.Address) // as the listener has written it
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = ownAddress()
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
+
+// ownAddress is an address of this machine in its network, the loopback address where it is in none.
+func ownAddress() string {
+	addresses, _ := net.InterfaceAddrs() // an error is as good as none
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && n.IP.To4() != nil {
+			return n.IP.String()
+		}
+	}
+	return "127.0.0.1"
 }
 
 // Close ends the server and its connections, and returns what ended it before, if something did.

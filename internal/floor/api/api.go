@@ -102,7 +102,7 @@ type Evaluation struct {
 	ByOperation map[string]Number `json:"by_operation,omitempty"`  // of examples
 }
 
-// Sample is what the model makes of a prompt at a step. It is the event "sample", too.
+// Sample is what the model makes of a prompt at a step. It is the event "sample", too, and a line of a run's samples.jsonl.
 type Sample struct {
 	Step   int    `json:"step"`
 	Prompt string `json:"prompt"`

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"trainer/internal/cli"
+	"trainer/internal/fault"
+	"trainer/internal/web"
+)
+
+// defaultRun is the folder that the trainer writes to without flags.
+const defaultRun = "runs/calculator"
+
+// arguments is what can be chosen.
+type arguments struct {
+	run  string
+	http string
+}
+
+func defaults() *arguments { return &arguments{run: defaultRun, http: ":8080"} }
+
+// flags defines the flags.
+func (a *arguments) flags() *cli.Flags {
+	f := cli.New("floor", "Shows a run from inside, in the browser: an example on its way through the model, the numbers of all steps, what it has learned.",
+		"go run ./cmd/floor                      the word calculator",
+		"go run ./cmd/floor runs/book            another run, which may still go on",
+	)
+	g := f.Group("Run")
+	g.String(&a.run, "run", "`folder` of the run, which may be given without the flag")
+
+	g = f.Group("Output")
+	g.String(&a.http, "http", "serve the page at `address`, which only this machine can reach unless it names a host such as 0.0.0.0:8080")
+	return f
+}
+
+// settle takes the folder that is given without a flag, and checks the rest.
+func (a *arguments) settle(f *cli.Flags) (err error) {
+	switch {
+	case f.NArg() > 1 || f.NArg() == 1 && f.Given("run"):
+		return fault.Usagef("%q: expected one run folder; flags come before it", f.Arg(f.NArg()-1))
+	case f.NArg() == 1:
+		a.run = f.Arg(0)
+	}
+	if a.http, err = web.Address(a.http); err != nil {
+		return fmt.Errorf("-http: %w", err)
+	}
+	return nil
+}

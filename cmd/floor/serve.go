@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"trainer/internal/floor"
+	"trainer/internal/floor/page"
+)
+
+// serve shows the run until ctx ends, and says on info where.
+func serve(ctx context.Context, f *floor.Folder, a *arguments, info io.Writer) error {
+	s, err := floor.Serve(f, a.run, a.http, page.Files, nil)
+	if err != nil {
+		return fmt.Errorf("-http: %w", err)
+	}
+	fmt.Fprintf(info, "Factory floor of %s: %s   Ctrl-C ends it.\n", a.run, s.URL())
+	<-ctx.Done()
+	return s.Close()
+}

@@ -1,0 +1,227 @@
+package floor
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trainer/internal/floor/api"
+	"trainer/train"
+)
+
+// Live is the run of this process. It is a train.Observer, which takes numbers down, and a train.Interlude, which looks into the model between
+// two steps; both belong to the training goroutine and are never kept waiting by a page. All else is asked by pages: Watch, in a goroutine of its
+// own, brings what was taken down into the history and publishes it.
+type Live struct {
+	about   About
+	run     api.Run // without what changes
+	shelf   *shelf
+	look    *interlude
+	done    chan struct{} // the run has ended
+	watched sync.WaitGroup
+
+	notes notes
+	step  atomic.Int64 // the last one that was taken
+
+	mutex   sync.Mutex // of what follows
+	history *history
+	state   api.State
+}
+
+// About is what the trainer of a run does not know.
+type About struct {
+	Dir       string // the run folder
+	Kind      string // api.Examples or api.Text
+	Data      string // where the examples came from, for people
+	Questions []string
+	Open      string // the command that opens the folder when the run has ended
+}
+
+// NewLive returns the source of a run that is about to begin or to go on. The numbers of earlier processes are read from its folder.
+func NewLive(t *train.Trainer, about About) (*Live, error) {
+	l := &Live{about: about, shelf: newShelf(about.Dir), done: make(chan struct{}), state: api.Training}
+	l.step.Store(int64(t.StepsTaken()))
+	l.run = describe(t.Model, t.Tokenizer)
+	dir, err := filepath.Abs(about.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l.run.Name, l.run.Kind, l.run.Live, l.run.Data = filepath.Base(dir), about.Kind, true, about.Data
+	l.run.Steps, l.run.Device, l.run.Questions, l.run.Open = t.Options.Steps, t.Device(), about.Questions, about.Open
+	var stages []string
+	for _, s := range t.Model.Stages {
+		stages = append(stages, s.Name)
+	}
+	earlier := newChronicle(func(name string) (*os.File, error) { return os.Open(filepath.Join(dir, name)) }, stages)
+	if err := earlier.follow(ignore); err != nil {
+		return nil, err
+	}
+	l.history = earlier.history
+	l.look = newInterlude(t)
+	return l, nil
+}
+
+// Interlude is what the run needs to have for the page's questions to be answered.
+func (l *Live) Interlude() train.Interlude { return l.look }
+
+// End tells pages that the run has come to an end, api.Ended or api.Interrupted, and lets nobody wait for an answer any longer.
+func (l *Live) End(state api.State) {
+	l.mutex.Lock()
+	l.state = state
+	l.mutex.Unlock()
+	close(l.done)
+	l.watched.Wait()
+	l.shelf.close()
+}
+
+// Run implements Source.
+func (l *Live) Run() api.Run {
+	r := l.run
+	now := l.current()
+	r.State, r.Step = now.State, now.Step
+	r.Checkpoints = append(l.shelf.checkpoints(), api.Checkpoint{Step: now.Step, Label: "now"})
+	return r
+}
+
+// current is where the run stands.
+func (l *Live) current() api.StateEvent {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	e := api.StateEvent{State: l.state, Step: int(l.step.Load())}
+	if e.State == api.Training && l.look.paused.Load() && l.look.resting() {
+		e.State = api.Paused
+	}
+	if e.State == api.Ended || e.State == api.Interrupted {
+		e.Open = l.about.Open
+	}
+	return e
+}
+
+// Metrics implements Source.
+func (l *Live) Metrics(since int) *api.Metrics {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.history.metrics(l.run.Name, since)
+}
+
+// Trace implements Source. The model as it is belongs to the training goroutine; a checkpoint is read from the folder.
+func (l *Live) Trace(ctx context.Context, q Question) (*api.Trace, error) {
+	if q.Step != Now {
+		return l.shelf.trace(ctx, q)
+	}
+	return l.look.ask(ctx, l.done, q)
+}
+
+// Example implements Source. The first one to ask may have to wait for the end of a step.
+func (l *Live) Example(ctx context.Context) (*api.Trace, error) {
+	if e := l.look.latest(); e != nil {
+		return e, nil
+	}
+	return l.look.ask(ctx, l.done, Question{Step: Now})
+}
+
+// Findings implements Source.
+func (l *Live) Findings(ctx context.Context, step int) (any, error) {
+	return nil, refuse(http.StatusNotFound, "there are no findings of a run that goes on")
+}
+
+// restLimit is how long an action waits until the step at work has ended, so that its answer is true.
+const restLimit = 5 * time.Second
+
+// Control implements Source.
+func (l *Live) Control(action string) (api.StateEvent, error) {
+	select {
+	case <-l.done:
+		return api.StateEvent{}, hasEnded(l.about.Open)
+	default:
+	}
+	switch action {
+	case api.Pause:
+		l.look.pause()
+	case api.Resume:
+		l.look.resume()
+	case api.Step:
+		l.look.step()
+	case api.Example:
+		l.look.example()
+	default:
+		return api.StateEvent{}, refuse(http.StatusBadRequest, "action %q: expected %s, %s, %s or %s", action, api.Pause, api.Resume, api.Step, api.Example)
+	}
+	if action == api.Pause || action == api.Step {
+		l.look.await(l.done, restLimit)
+	}
+	return l.current(), nil
+}
+
+// hasEnded refuses what takes a run that goes on.
+func hasEnded(open string) error {
+	return refuse(http.StatusConflict, "the run has ended: open it with %s", open)
+}
+
+// watchEvery is the time between two looks at what was taken down: pages get at most so many events of a step.
+const watchEvery = 100 * time.Millisecond
+
+// Watch implements Source.
+func (l *Live) Watch(ctx context.Context, h *Hub) {
+	l.watched.Add(1)
+	defer l.watched.Done()
+	l.look.hub.Store(h)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	told := api.StateEvent{}
+	for ending := false; !ending; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.done:
+			ending = true
+		case <-tick.C:
+		}
+		l.publish(h)
+		if now := l.current(); now.State != told.State {
+			told = now
+			h.Publish(eventState, now)
+		}
+	}
+}
+
+// publish brings what was taken down into the history, and tells of it.
+func (l *Live) publish(h *Hub) {
+	taken := l.notes.take()
+	var last api.StepEvent
+	l.mutex.Lock()
+	w := 1 + l.history.width()
+	for at := 0; at < len(taken.steps); at += w {
+		step, numbers := int(taken.steps[at]), taken.steps[at+1:at+w]
+		l.history.add(step, numbers)
+		if at+w == len(taken.steps) {
+			last = event(step, numbers)
+		}
+	}
+	for _, e := range taken.evaluations {
+		l.history.evaluated(e)
+	}
+	for _, s := range taken.samples {
+		l.history.sampled(s)
+	}
+	l.mutex.Unlock()
+	if len(taken.steps) > 0 {
+		h.Publish(eventStep, last)
+	}
+	for _, e := range taken.evaluations {
+		h.Publish(eventEvaluation, e)
+	}
+	for _, s := range taken.samples {
+		h.Publish(eventSample, s)
+	}
+	for _, c := range taken.checkpoints {
+		h.Publish(eventCheckpoint, c)
+	}
+	if e := l.look.fresh(); e != nil {
+		h.Publish(eventExample, e)
+	}
+}

@@ -1,0 +1,66 @@
+package floor
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"sync"
+
+	"trainer/internal/web"
+)
+
+// Server shows a run to browsers.
+type Server struct {
+	hub    *Hub
+	runs   *Runs
+	server *web.Server
+	token  web.Token // where others than this machine's user can reach the server
+	stop   context.CancelFunc
+	watch  sync.WaitGroup
+}
+
+// Serve listens at an address, as web.Address completes it, and shows the run of a folder with the page in files. Others than the user of this
+// machine, where the address lets them ask, need the token in URL. What others holds is served beside the page, by path, to whoever asks.
+func Serve(s Source, dir, address string, files fs.FS, others map[string]http.Handler) (*Server, error) {
+	runs, err := OpenRuns(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &Server{hub: NewHub(), runs: runs}
+	h, err := New(s, f.hub, runs, files)
+	if err == nil {
+		if !web.IsLoopback(address) {
+			f.token = web.NewToken()
+			h = f.token.Locked(h)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/", h)
+		for path, other := range others {
+			mux.Handle(path, other)
+		}
+		f.server, err = web.Listen(address, mux)
+	}
+	if err != nil {
+		runs.Close()
+		return nil, err
+	}
+	var ctx context.Context
+	ctx, f.stop = context.WithCancel(context.Background())
+	f.watch.Go(func() { s.Watch(ctx, f.hub) })
+	return f, nil
+}
+
+// URL is the address to open in a browser, with the token where one is needed.
+func (f *Server) URL() string { return f.token.In(f.server.URL()) }
+
+// Address is the host and port that the server listens on.
+func (f *Server) Address() string { return f.server.Address }
+
+// Close sends the pages what is still to be told, and ends the server.
+func (f *Server) Close() error {
+	f.stop()
+	f.watch.Wait()
+	f.hub.Close()
+	f.runs.Close()
+	return f.server.Close()
+}
