@@ -30,21 +30,23 @@ type gemmTiling struct {
 	rows, cols int // of C in a register tile, at most
 	m, n, k    int // in a block, at most: A's block is [m, k], B's [k, n]; n is a multiple of cols, k is even
 	few        []gemmFew
+	transposed gemmTransposed
+	weightRows int  // rows of A in a tile that reads packed weights, at most
 	bf16       bool // operands are rounded to bfloat16; see gemm_bf16.go
 }
 
-// gemmFew are tiles of few rows and more columns than others, which read B in longer pieces, where it is read in place: with so few rows
-// it streams from memory.
-type gemmFew struct{ rows, cols int }
+// gemmFew are tiles of more columns and fewer rows than others, which read B in longer pieces, where it is read in place: with so few rows
+// it streams from memory. height is that of the tallest of them; a product of twice as many rows reads a piece again from the cache.
+type gemmFew struct{ rows, cols, height int }
 
-// width returns the number of columns of the next tile of m rows, where B is read in place and n columns are left.
-func (t *gemmTiling) width(m, n int) int {
+// width returns the number of columns of the next tile of m rows, and how many rows a tile may have, where B is read in place and n columns are left.
+func (t *gemmTiling) width(m, n int) (cols, height int) {
 	for _, few := range t.few {
 		if m <= few.rows && n >= few.cols {
-			return few.cols
+			return few.cols, few.height
 		}
 	}
-	return min(t.cols, n)
+	return min(t.cols, n), t.rows
 }
 
 // gemmTiles is the work of one call of a tile kernel: count tiles of rows rows, one below the other, all cols columns wide.
@@ -79,10 +81,9 @@ func oddLines(n int) int { return (ceilDiv(n, gemmPad) | 1) * gemmPad }
 
 // scratch returns the number of floats that run needs for C [m, n] and depth k.
 func (t *gemmTiling) scratch(m, n, k int) int {
-	m, n, k = evenly(m, t.m), min(n, t.n), t.depth(t.stepK(k))
+	m, n, k = evenly(m, t.m), min(n, t.n), t.depth(min(t.k, k+k&1))
 	packedA := max(m*oddLines(k), k*oddLines(m), t.strip(k))
-	packedB := k * ceilDiv(n, t.cols) * t.cols
-	return packedA + packedB + gemmPad
+	return max(packedA+k*wholePanels(n), fewRows*weightPanel) + gemmPad
 }
 
 // stepK returns the depth of a block where op(A) has k columns. Blocks of bfloat16 begin at even columns.
@@ -97,16 +98,41 @@ func (t *gemmTiling) stepK(k int) int {
 // run computes g; see Set.Gemm.
 func (t *gemmTiling) run(g *Gemm, scratch []float32) {
 	g.check()
+	if g.Weights != nil {
+		g.checkWeights(t)
+	}
 	if need := t.scratch(g.M, g.N, g.K); len(scratch) < need {
 		panic(fmt.Sprintf("kernel: Gemm of M=%d N=%d K=%d needs a scratch of %d floats, got %d", g.M, g.N, g.K, need, len(scratch)))
 	}
-	if g.M == 0 || g.N == 0 {
-		return
-	}
 	scratch = alignToLine(scratch)
-	stepM, stepK := evenly(g.M, t.m), max(t.stepK(g.K), 1)
+	columns := t.transposedColumns(g)
+	switch {
+	case g.M == 0 || g.N == 0:
+	case g.Weights != nil && g.M <= fewRows:
+		t.runWeights(g, scratch)
+	case columns > 0:
+		t.runTransposed(g, columns)
+		rest := *g
+		rest.N -= columns
+		rest.B, rest.C = g.B[min(columns*g.StrideB, len(g.B)):], g.C[min(columns, len(g.C)):]
+		if g.Bias != nil {
+			rest.Bias = g.Bias[columns:]
+		}
+		t.runBlocks(&rest, scratch)
+	default:
+		t.runBlocks(g, scratch)
+	}
+}
+
+// runBlocks computes any product block by block.
+func (t *gemmTiling) runBlocks(g *Gemm, scratch []float32) {
+	stepM, stepK := evenly(g.M, t.m), t.stepK(g.K)
+	if g.Weights != nil {
+		stepK = t.k // as in runWeights
+	}
+	stepK = max(stepK, 1)
 	packA, packB := t.packs(g)
-	bPacked := scratch[:t.depth(stepK)*ceilDiv(min(g.N, t.n), t.cols)*t.cols]
+	bPacked := scratch[:t.depth(min(stepK, g.K))*wholePanels(min(g.N, t.n))]
 	aPacked := scratch[len(bPacked):]
 	for j := 0; j < g.N; j += t.n {
 		n := min(t.n, g.N-j)
@@ -115,9 +141,12 @@ func (t *gemmTiling) run(g *Gemm, scratch []float32) {
 			depth := t.depth(k)
 			b, bRow, bPanel := g.B[min(p*g.StrideB+j, len(g.B)):], g.StrideB, 0
 			if packB && k > 0 {
-				if t.bf16 {
+				switch {
+				case g.Weights != nil:
+					t.widenB(bPacked, g.Weights, p, j, k, n)
+				case t.bf16:
 					t.packBF16B(bPacked, aPacked, g, p, j, k, n)
-				} else {
+				default:
 					t.packB(bPacked, g, p, j, k, n)
 				}
 				b, bRow, bPanel = bPacked, t.cols, depth*t.cols
@@ -133,29 +162,30 @@ func (t *gemmTiling) run(g *Gemm, scratch []float32) {
 				default:
 					w.a, w.aRow, w.aK = g.blockA(i, p)
 				}
+				height := t.rows
 				for jj := 0; jj < n; jj += w.cols {
 					if packB {
 						w.cols = min(t.cols, n-jj)
 						w.b = b[min(jj/t.cols*bPanel, len(b)):]
 					} else {
-						w.cols = t.width(m, n-jj)
+						w.cols, height = t.width(m, n-jj)
 						w.b = b[min(jj, len(b)):]
 					}
 					w.c = g.C[i*g.StrideC+j+jj:]
 					if g.Bias != nil && p == 0 {
 						w.bias = g.Bias[j+jj : j+jj+w.cols]
 					}
-					t.panel(w, m)
+					t.panel(w, m, height)
 				}
 			}
 		}
 	}
 }
 
-// panel computes m rows of C, cut into tiles of nearly equal height: two small tiles are faster than a full one and a rest of few
+// panel computes m rows of C, cut into tiles of nearly equal height, at most the given one: two small tiles are faster than a full one and a rest of few
 // rows, which would leave the multiply-add units waiting for their own results.
-func (t *gemmTiling) panel(w gemmTiles, m int) {
-	tiles := ceilDiv(m, t.rows)
+func (t *gemmTiling) panel(w gemmTiles, m, height int) {
+	tiles := ceilDiv(m, height)
 	w.rows = m / tiles
 	taller := m % tiles // so many tiles have one row more
 	if taller > 0 {
@@ -182,7 +212,7 @@ func (t *gemmTiling) packs(g *Gemm) (a, b bool) {
 	if t.bf16 {
 		return true, true
 	}
-	return g.StrideA >= 512 && g.N >= 8*t.cols, g.TransB || g.M >= 128 && g.K*g.N >= 128<<10
+	return g.StrideA >= 512 && g.N >= 8*t.cols, g.Weights != nil || g.TransB || g.M >= 128 && g.K*g.N >= 128<<10
 }
 
 // alignToLine returns s from its first cache line on; up to gemmPad-1 floats are lost.
@@ -237,7 +267,9 @@ func (g *Gemm) check() {
 		panic(fmt.Sprintf("kernel: Gemm of negative size: M=%d N=%d K=%d", g.M, g.N, g.K))
 	}
 	checkMatrix("A", len(g.A), g.StrideA, g.M, g.K, g.TransA)
-	checkMatrix("B", len(g.B), g.StrideB, g.K, g.N, g.TransB)
+	if g.Weights == nil {
+		checkMatrix("B", len(g.B), g.StrideB, g.K, g.N, g.TransB)
+	}
 	checkMatrix("C", len(g.C), g.StrideC, g.M, g.N, false)
 	if g.Bias != nil && len(g.Bias) < g.N {
 		panic(fmt.Sprintf("kernel: Gemm with N=%d has a Bias of %d floats", g.N, len(g.Bias)))

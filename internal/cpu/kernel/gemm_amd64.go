@@ -6,10 +6,13 @@ import "unsafe"
 
 // gemmTilingAVX512: 28 of the 32 registers hold sums, two B and one A.
 var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 20, n: 1024, k: 256,
-	few: []gemmFew{{rows: 2, cols: 128}, {rows: 6, cols: 64}}}
+	few:        []gemmFew{{rows: 2, cols: 128, height: 2}, {rows: 12, cols: 64, height: 6}},
+	transposed: gemmTransposed{rows: 8, lanes: 16}, weightRows: 4}
 
 // gemmTilingAVX2: 12 of the 16 registers hold sums, two B, one A and one the mask.
-var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 44, n: 1024, k: 256}
+var gemmTilingAVX2 = gemmTiling{isa: gemmISAAVX2, rows: 6, cols: 16, m: 6 * 44, n: 1024, k: 256,
+	few:        []gemmFew{{rows: 4, cols: 32, height: 2}},
+	transposed: gemmTransposed{rows: 4, lanes: 8}, weightRows: 2}
 
 // gemmTilingBF16 has the sums of its twin in Go, in the same order.
 var gemmTilingBF16 = gemmTilingBF16Of(gemmISAAVX512BF16)
@@ -80,4 +83,57 @@ func (isa gemmISA) pair(dst []float32, dstPanel int, first, second []float32) {
 		return
 	}
 	gemmPairGo(dst, dstPanel, first, second)
+}
+
+// transposedTile is gemmTransposedTileGo; it fetches from ahead as much memory as it reads of B.
+func (isa gemmISA) transposedTile(w *gemmTiles, ahead []float32) {
+	a, b, c, bias := unsafe.SliceData(w.a), unsafe.SliceData(w.b), unsafe.SliceData(w.c), unsafe.SliceData(w.bias)
+	switch isa {
+	case gemmISAAVX512:
+		gemmTransposedTileAVX512(w.rows, w.k, a, w.aRow, b, w.bRow, c, w.cRow, bias, w.accumulate, unsafe.SliceData(ahead))
+	case gemmISAAVX2:
+		gemmTransposedTileAVX2(w.rows, w.k, a, w.aRow, b, w.bRow, c, w.cRow, bias, w.accumulate, unsafe.SliceData(ahead))
+	default:
+		gemmTransposedTileGo(w)
+	}
+}
+
+// weightTile is gemmWeightTileGo.
+func (isa gemmISA) weightTile(w *gemmWeightTile) {
+	a, panel, c, scales := unsafe.SliceData(w.a), unsafe.SliceData(w.panel), unsafe.SliceData(w.c), unsafe.SliceData(w.scales)
+	bf16 := w.weights.Type == BF16
+	switch {
+	case isa == gemmISAAVX512 && bf16:
+		gemmBF16TileAVX512(w.rows, w.k, a, w.aRow, panel, c, w.cRow)
+	case isa == gemmISAAVX512:
+		gemmInt8TileAVX512(w.rows, w.k, a, w.aRow, panel, c, w.cRow, scales)
+	case isa == gemmISAAVX2 && bf16:
+		gemmBF16TileAVX2(w.rows, w.k, a, w.aRow, panel, c, w.cRow)
+		gemmBF16TileAVX2(w.rows, w.k, a, w.aRow, &w.panel[weightPanel], &w.c[weightPanel/2], w.cRow)
+	case isa == gemmISAAVX2:
+		gemmInt8TileAVX2(w.rows, w.k, a, w.aRow, panel, c, w.cRow, scales)
+		gemmInt8TileAVX2(w.rows, w.k, a, w.aRow, &w.panel[weightPanel/2], &w.c[weightPanel/2], w.cRow, &w.scales[weightPanel/2])
+	default:
+		gemmWeightTileGo(w)
+	}
+}
+
+// widen is gemmWidenGo.
+func (isa gemmISA) widen(w *Weights, dst []float32, cols, dstPanel int, panel []byte, scales []float32, k int) {
+	to, from, scale := unsafe.SliceData(dst), unsafe.SliceData(panel), unsafe.SliceData(scales)
+	bf16 := w.Type == BF16
+	switch {
+	case isa == gemmISAAVX512 && bf16:
+		gemmWidenBF16AVX512(to, dstPanel, k, from)
+	case isa == gemmISAAVX512:
+		gemmWidenInt8AVX512(to, dstPanel, k, from, scale)
+	case isa == gemmISAAVX2 && bf16:
+		gemmWidenBF16AVX2(to, dstPanel, k, from)
+		gemmWidenBF16AVX2(&dst[2*dstPanel], dstPanel, k, &panel[weightPanel])
+	case isa == gemmISAAVX2:
+		gemmWidenInt8AVX2(to, dstPanel, k, from, scale)
+		gemmWidenInt8AVX2(&dst[2*dstPanel], dstPanel, k, &panel[weightPanel/2], &scales[weightPanel/2])
+	default:
+		gemmWidenGo(w, dst, cols, dstPanel, panel, scales, k)
+	}
 }

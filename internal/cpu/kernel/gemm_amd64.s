@@ -13155,19 +13155,26 @@ TEXT ·gemmTilesAVX2(SB), NOSPLIT, $0-97
 	NEGQ    R12
 	ANDQ    $0x07, R12
 	VMOVUPS (R13)(R12*4), Y15
-	CMPQ    R11, $0x10
-	JNE     wide
-	CMPQ    R10, $0x06
-	JEQ     full6
-	CMPQ    R10, $0x05
-	JEQ     full5
-	CMPQ    R10, $0x04
-	JEQ     full4
-	CMPQ    R10, $0x03
-	JEQ     full3
+	CMPQ    R11, $0x20
+	JNE     full
 	CMPQ    R10, $0x02
-	JEQ     full2
-	JMP     full1
+	JEQ     wider2
+	JMP     wider1
+
+full:
+	CMPQ R11, $0x10
+	JNE  wide
+	CMPQ R10, $0x06
+	JEQ  full6
+	CMPQ R10, $0x05
+	JEQ  full5
+	CMPQ R10, $0x04
+	JEQ  full4
+	CMPQ R10, $0x03
+	JEQ  full3
+	CMPQ R10, $0x02
+	JEQ  full2
+	JMP  full1
 
 wide:
 	CMPQ R11, $0x08
@@ -13196,6 +13203,181 @@ narrow:
 	CMPQ R10, $0x02
 	JEQ  narrow2
 	JMP  narrow1
+
+wider2:
+	// The sums.
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       CX, SI
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       b+56(FP), R10
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         wider2bias
+
+wider2k:
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	VMOVUPS      64(R10), Y10
+	VMOVUPS      96(R10), Y11
+	PREFETCHT0   (R10)(R8*8)
+	PREFETCHT0   64(R10)(R8*8)
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (SI)(BX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         R8, R10
+	ADDQ         DI, SI
+	DECQ         R11
+	JNE          wider2k
+
+wider2bias:
+	MOVQ    bias+88(FP), SI
+	TESTQ   SI, SI
+	JE      wider2accumulate
+	VMOVUPS (SI), Y8
+	VMOVUPS 32(SI), Y9
+	VMOVUPS 64(SI), Y10
+	VMOVUPS 96(SI), Y11
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y8, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	VADDPS  Y10, Y6, Y6
+	VADDPS  Y11, Y7, Y7
+
+wider2accumulate:
+	MOVB    accumulate+96(FP), SI
+	TESTB   SI, SI
+	JE      wider2store
+	MOVQ    DX, R10
+	VMOVUPS (R10), Y8
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS 32(R10), Y9
+	VADDPS  Y9, Y1, Y1
+	VMOVUPS 64(R10), Y10
+	VADDPS  Y10, Y2, Y2
+	VMOVUPS 96(R10), Y11
+	VADDPS  Y11, Y3, Y3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Y8
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS 32(R10), Y9
+	VADDPS  Y9, Y5, Y5
+	VMOVUPS 64(R10), Y10
+	VADDPS  Y10, Y6, Y6
+	VMOVUPS 96(R10), Y11
+	VADDPS  Y11, Y7, Y7
+	ADDQ    R9, R10
+
+wider2store:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    R9, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	VMOVUPS Y6, 64(DX)
+	VMOVUPS Y7, 96(DX)
+	ADDQ    R9, DX
+	ADDQ    BX, CX
+	ADDQ    BX, CX
+	DECQ    AX
+	JNE     wider2
+	VZEROUPPER
+	RET
+
+wider1:
+	// The sums.
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       CX, SI
+	MOVQ       DX, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       b+56(FP), R10
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         wider1bias
+
+wider1k:
+	VMOVUPS      (R10), Y4
+	VMOVUPS      32(R10), Y5
+	VMOVUPS      64(R10), Y6
+	VMOVUPS      96(R10), Y7
+	PREFETCHT0   (R10)(R8*8)
+	PREFETCHT0   64(R10)(R8*8)
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         R8, R10
+	ADDQ         DI, SI
+	DECQ         R11
+	JNE          wider1k
+
+wider1bias:
+	MOVQ    bias+88(FP), SI
+	TESTQ   SI, SI
+	JE      wider1accumulate
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y5
+	VMOVUPS 64(SI), Y6
+	VMOVUPS 96(SI), Y7
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y6, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+
+wider1accumulate:
+	MOVB    accumulate+96(FP), SI
+	TESTB   SI, SI
+	JE      wider1store
+	MOVQ    DX, R10
+	VMOVUPS (R10), Y4
+	VADDPS  Y4, Y0, Y0
+	VMOVUPS 32(R10), Y5
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS 64(R10), Y6
+	VADDPS  Y6, Y2, Y2
+	VMOVUPS 96(R10), Y7
+	VADDPS  Y7, Y3, Y3
+	ADDQ    R9, R10
+
+wider1store:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    R9, DX
+	ADDQ    BX, CX
+	DECQ    AX
+	JNE     wider1
+	VZEROUPPER
+	RET
 
 full6:
 	// The sums.
@@ -13673,6 +13855,7 @@ full2:
 full2k:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
+	PREFETCHT0   (R10)(R8*8)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -13740,6 +13923,7 @@ full1:
 full1k:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
+	PREFETCHT0   (R10)(R8*8)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -14254,6 +14438,7 @@ wide2:
 wide2k:
 	VMOVUPS      (R10), Y12
 	VMASKMOVPS   32(R10), Y15, Y13
+	PREFETCHT0   (R10)(R8*8)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -14321,6 +14506,7 @@ wide1:
 wide1k:
 	VMOVUPS      (R10), Y12
 	VMASKMOVPS   32(R10), Y15, Y13
+	PREFETCHT0   (R10)(R8*8)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -14716,6 +14902,7 @@ narrow2:
 
 narrow2k:
 	VMASKMOVPS   (R10), Y15, Y12
+	PREFETCHT0   (R10)(R8*8)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VBROADCASTSS (SI)(BX*1), Y14
@@ -14770,6 +14957,7 @@ narrow1:
 
 narrow1k:
 	VMASKMOVPS   (R10), Y15, Y12
+	PREFETCHT0   (R10)(R8*8)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	ADDQ         R8, R10
@@ -14819,6 +15007,3553 @@ DATA gemmMask<>+52(SB)/4, $0x00000000
 DATA gemmMask<>+56(SB)/4, $0x00000000
 DATA gemmMask<>+60(SB)/4, $0x00000000
 GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
+
+// func gemmBF16TileAVX512(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmBF16TileAVX512(SB), NOSPLIT, $0-56
+	MOVQ         rows+0(FP), AX
+	CMPQ         AX, $0x04
+	JEQ          rows4
+	CMPQ         AX, $0x03
+	JEQ          rows3
+	CMPQ         AX, $0x02
+	JEQ          rows2
+	MOVQ         aRow+24(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         a+16(FP), AX
+	MOVQ         k+8(FP), CX
+	MOVQ         w+32(FP), DX
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVL         $0xffff0000, BX
+	VPBROADCASTD BX, Z4
+
+rows1k:
+	VBROADCASTSS (AX), Z5
+	VMOVUPS      (DX), Z6
+	VPSLLD       $0x10, Z6, Z7
+	VPANDD       Z4, Z6, Z6
+	VFMADD231PS  Z7, Z5, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VMOVUPS      64(DX), Z6
+	VPSLLD       $0x10, Z6, Z7
+	VPANDD       Z4, Z6, Z6
+	VFMADD231PS  Z7, Z5, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2112(DX)
+	ADDQ         $+128, DX
+	ADDQ         $0x04, AX
+	DECQ         CX
+	JNE          rows1k
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         aRow+24(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         a+16(FP), CX
+	MOVQ         k+8(FP), DX
+	MOVQ         w+32(FP), BX
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVL         $0xffff0000, SI
+	VPBROADCASTD SI, Z8
+
+rows2k:
+	VBROADCASTSS (CX), Z9
+	VBROADCASTSS (CX)(AX*1), Z10
+	VMOVUPS      (BX), Z11
+	VPSLLD       $0x10, Z11, Z12
+	VPANDD       Z8, Z11, Z11
+	VFMADD231PS  Z12, Z9, Z0
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z11, Z9, Z1
+	VFMADD231PS  Z11, Z10, Z5
+	VMOVUPS      64(BX), Z11
+	VPSLLD       $0x10, Z11, Z12
+	VPANDD       Z8, Z11, Z11
+	VFMADD231PS  Z12, Z9, Z2
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z11, Z9, Z3
+	VFMADD231PS  Z11, Z10, Z7
+	PREFETCHT0   2048(BX)
+	PREFETCHT0   2112(BX)
+	ADDQ         $+128, BX
+	ADDQ         $0x04, CX
+	DECQ         DX
+	JNE          rows2k
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VADDPS       64(AX), Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS      Z6, 128(AX)
+	VADDPS       192(AX), Z7, Z7
+	VMOVUPS      Z7, 192(AX)
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ         aRow+24(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         a+16(FP), CX
+	MOVQ         k+8(FP), DX
+	MOVQ         w+32(FP), BX
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	MOVL         $0xffff0000, SI
+	VPBROADCASTD SI, Z12
+
+rows3k:
+	VBROADCASTSS (CX), Z13
+	VBROADCASTSS (CX)(AX*1), Z14
+	VBROADCASTSS (CX)(AX*2), Z15
+	VMOVUPS      (BX), Z16
+	VPSLLD       $0x10, Z16, Z17
+	VPANDD       Z12, Z16, Z16
+	VFMADD231PS  Z17, Z13, Z0
+	VFMADD231PS  Z17, Z14, Z4
+	VFMADD231PS  Z17, Z15, Z8
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(BX), Z16
+	VPSLLD       $0x10, Z16, Z17
+	VPANDD       Z12, Z16, Z16
+	VFMADD231PS  Z17, Z13, Z2
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z10
+	VFMADD231PS  Z16, Z13, Z3
+	VFMADD231PS  Z16, Z14, Z7
+	VFMADD231PS  Z16, Z15, Z11
+	PREFETCHT0   2048(BX)
+	PREFETCHT0   2112(BX)
+	ADDQ         $+128, BX
+	ADDQ         $0x04, CX
+	DECQ         DX
+	JNE          rows3k
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VADDPS       64(AX), Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS      Z6, 128(AX)
+	VADDPS       192(AX), Z7, Z7
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VADDPS       64(AX), Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VADDPS       192(AX), Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         aRow+24(FP), AX
+	SHLQ         $0x02, AX
+	LEAQ         (AX)(AX*2), CX
+	MOVQ         a+16(FP), DX
+	MOVQ         k+8(FP), BX
+	MOVQ         w+32(FP), SI
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	MOVL         $0xffff0000, DI
+	VPBROADCASTD DI, Z16
+
+rows4k:
+	VBROADCASTSS (DX), Z17
+	VBROADCASTSS (DX)(AX*1), Z18
+	VBROADCASTSS (DX)(AX*2), Z19
+	VBROADCASTSS (DX)(CX*1), Z20
+	VMOVUPS      (SI), Z21
+	VPSLLD       $0x10, Z21, Z22
+	VPANDD       Z16, Z21, Z21
+	VFMADD231PS  Z22, Z17, Z0
+	VFMADD231PS  Z22, Z18, Z4
+	VFMADD231PS  Z22, Z19, Z8
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z21, Z17, Z1
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      64(SI), Z21
+	VPSLLD       $0x10, Z21, Z22
+	VPANDD       Z16, Z21, Z21
+	VFMADD231PS  Z22, Z17, Z2
+	VFMADD231PS  Z22, Z18, Z6
+	VFMADD231PS  Z22, Z19, Z10
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z21, Z17, Z3
+	VFMADD231PS  Z21, Z18, Z7
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z15
+	PREFETCHT0   2048(SI)
+	PREFETCHT0   2112(SI)
+	ADDQ         $+128, SI
+	ADDQ         $0x04, DX
+	DECQ         BX
+	JNE          rows4k
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VADDPS       64(AX), Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS      Z6, 128(AX)
+	VADDPS       192(AX), Z7, Z7
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VADDPS       64(AX), Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VADDPS       192(AX), Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z12, Z12
+	VMOVUPS      Z12, (AX)
+	VADDPS       64(AX), Z13, Z13
+	VMOVUPS      Z13, 64(AX)
+	VADDPS       128(AX), Z14, Z14
+	VMOVUPS      Z14, 128(AX)
+	VADDPS       192(AX), Z15, Z15
+	VMOVUPS      Z15, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmWidenBF16AVX512(dst *float32, dstPanel int, k int, w *byte)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmWidenBF16AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstPanel+8(FP), CX
+	MOVQ         k+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVL         $0xffff0000, SI
+	VPBROADCASTD SI, Z0
+
+rowk:
+	VMOVUPS    (BX), Z1
+	VPSLLD     $0x10, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VMOVUPS    Z2, (AX)
+	VMOVUPS    Z1, 64(AX)
+	VMOVUPS    64(BX), Z1
+	VPSLLD     $0x10, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VMOVUPS    Z2, (AX)(CX*4)
+	VMOVUPS    Z1, 64(AX)(CX*4)
+	PREFETCHT0 2048(BX)
+	PREFETCHT0 2112(BX)
+	ADDQ       $+128, BX
+	ADDQ       $+128, AX
+	DECQ       DX
+	JNE        rowk
+	VZEROUPPER
+	RET
+
+// func gemmInt8TileAVX512(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int, scales *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·gemmInt8TileAVX512(SB), NOSPLIT, $0-64
+	MOVQ   rows+0(FP), AX
+	CMPQ   AX, $0x04
+	JEQ    rows4
+	CMPQ   AX, $0x03
+	JEQ    rows3
+	CMPQ   AX, $0x02
+	JEQ    rows2
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), AX
+	MOVQ   k+8(FP), CX
+	MOVQ   w+32(FP), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   scales+56(FP), BX
+
+rows1block:
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS 128(BX), Z6
+	VMOVUPS 192(BX), Z7
+
+	// The rows of a block, or what is left.
+	MOVQ    CX, SI
+	MOVQ    $0x00000040, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	SUBQ    SI, CX
+
+rows1k:
+	VBROADCASTSS (AX), Z8
+	VPMOVSXBD    (DX), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z4, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VPMOVSXBD    16(DX), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z5, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VPMOVSXBD    32(DX), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z6, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VPMOVSXBD    48(DX), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z7, Z9, Z9
+	VFMADD231PS  Z9, Z8, Z3
+	PREFETCHT0   2048(DX)
+	ADDQ         $+64, DX
+	ADDQ         $0x04, AX
+	DECQ         SI
+	JNE          rows1k
+	ADDQ         $+256, BX
+	TESTQ        CX, CX
+	JNE          rows1block
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   k+8(FP), DX
+	MOVQ   w+32(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   scales+56(FP), SI
+
+rows2block:
+	VMOVUPS (SI), Z8
+	VMOVUPS 64(SI), Z9
+	VMOVUPS 128(SI), Z10
+	VMOVUPS 192(SI), Z11
+
+	// The rows of a block, or what is left.
+	MOVQ    DX, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, DX
+
+rows2k:
+	VBROADCASTSS (CX), Z12
+	VBROADCASTSS (CX)(AX*1), Z13
+	VPMOVSXBD    (BX), Z14
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z8, Z14, Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z4
+	VPMOVSXBD    16(BX), Z14
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z9, Z14, Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z5
+	VPMOVSXBD    32(BX), Z14
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z10, Z14, Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z6
+	VPMOVSXBD    48(BX), Z14
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z11, Z14, Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z7
+	PREFETCHT0   2048(BX)
+	ADDQ         $+64, BX
+	ADDQ         $0x04, CX
+	DECQ         DI
+	JNE          rows2k
+	ADDQ         $+256, SI
+	TESTQ        DX, DX
+	JNE          rows2block
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VADDPS       64(AX), Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS      Z6, 128(AX)
+	VADDPS       192(AX), Z7, Z7
+	VMOVUPS      Z7, 192(AX)
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   k+8(FP), DX
+	MOVQ   w+32(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   scales+56(FP), SI
+
+rows3block:
+	VMOVUPS (SI), Z12
+	VMOVUPS 64(SI), Z13
+	VMOVUPS 128(SI), Z14
+	VMOVUPS 192(SI), Z15
+
+	// The rows of a block, or what is left.
+	MOVQ    DX, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, DX
+
+rows3k:
+	VBROADCASTSS (CX), Z16
+	VBROADCASTSS (CX)(AX*1), Z17
+	VBROADCASTSS (CX)(AX*2), Z18
+	VPMOVSXBD    (BX), Z19
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z12, Z19, Z19
+	VFMADD231PS  Z19, Z16, Z0
+	VFMADD231PS  Z19, Z17, Z4
+	VFMADD231PS  Z19, Z18, Z8
+	VPMOVSXBD    16(BX), Z19
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z13, Z19, Z19
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z5
+	VFMADD231PS  Z19, Z18, Z9
+	VPMOVSXBD    32(BX), Z19
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z14, Z19, Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z6
+	VFMADD231PS  Z19, Z18, Z10
+	VPMOVSXBD    48(BX), Z19
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z15, Z19, Z19
+	VFMADD231PS  Z19, Z16, Z3
+	VFMADD231PS  Z19, Z17, Z7
+	VFMADD231PS  Z19, Z18, Z11
+	PREFETCHT0   2048(BX)
+	ADDQ         $+64, BX
+	ADDQ         $0x04, CX
+	DECQ         DI
+	JNE          rows3k
+	ADDQ         $+256, SI
+	TESTQ        DX, DX
+	JNE          rows3block
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VADDPS       64(AX), Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS      Z6, 128(AX)
+	VADDPS       192(AX), Z7, Z7
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VADDPS       64(AX), Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VADDPS       192(AX), Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	MOVQ   k+8(FP), BX
+	MOVQ   w+32(FP), SI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   scales+56(FP), DI
+
+rows4block:
+	VMOVUPS (DI), Z16
+	VMOVUPS 64(DI), Z17
+	VMOVUPS 128(DI), Z18
+	VMOVUPS 192(DI), Z19
+
+	// The rows of a block, or what is left.
+	MOVQ    BX, R8
+	MOVQ    $0x00000040, R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, BX
+
+rows4k:
+	VBROADCASTSS (DX), Z20
+	VBROADCASTSS (DX)(AX*1), Z21
+	VBROADCASTSS (DX)(AX*2), Z22
+	VBROADCASTSS (DX)(CX*1), Z23
+	VPMOVSXBD    (SI), Z24
+	VCVTDQ2PS    Z24, Z24
+	VMULPS       Z16, Z24, Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z12
+	VPMOVSXBD    16(SI), Z24
+	VCVTDQ2PS    Z24, Z24
+	VMULPS       Z17, Z24, Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z13
+	VPMOVSXBD    32(SI), Z24
+	VCVTDQ2PS    Z24, Z24
+	VMULPS       Z18, Z24, Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z14
+	VPMOVSXBD    48(SI), Z24
+	VCVTDQ2PS    Z24, Z24
+	VMULPS       Z19, Z24, Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z15
+	PREFETCHT0   2048(SI)
+	ADDQ         $+64, SI
+	ADDQ         $0x04, DX
+	DECQ         R8
+	JNE          rows4k
+	ADDQ         $+256, DI
+	TESTQ        BX, BX
+	JNE          rows4block
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VADDPS       64(AX), Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS      Z6, 128(AX)
+	VADDPS       192(AX), Z7, Z7
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VADDPS       64(AX), Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VADDPS       192(AX), Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Z12, Z12
+	VMOVUPS      Z12, (AX)
+	VADDPS       64(AX), Z13, Z13
+	VMOVUPS      Z13, 64(AX)
+	VADDPS       128(AX), Z14, Z14
+	VMOVUPS      Z14, 128(AX)
+	VADDPS       192(AX), Z15, Z15
+	VMOVUPS      Z15, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmWidenInt8AVX512(dst *float32, dstPanel int, k int, w *byte, scales *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·gemmWidenInt8AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ dstPanel+8(FP), CX
+	MOVQ k+16(FP), DX
+	MOVQ w+24(FP), BX
+	MOVQ scales+32(FP), SI
+
+rowblock:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+
+	// The rows of a block, or what is left.
+	MOVQ    DX, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, DX
+
+rowk:
+	VPMOVSXBD  (BX), Z4
+	VCVTDQ2PS  Z4, Z4
+	VMULPS     Z0, Z4, Z4
+	VMOVUPS    Z4, (AX)
+	VPMOVSXBD  16(BX), Z4
+	VCVTDQ2PS  Z4, Z4
+	VMULPS     Z1, Z4, Z4
+	VMOVUPS    Z4, 64(AX)
+	VPMOVSXBD  32(BX), Z4
+	VCVTDQ2PS  Z4, Z4
+	VMULPS     Z2, Z4, Z4
+	VMOVUPS    Z4, (AX)(CX*4)
+	VPMOVSXBD  48(BX), Z4
+	VCVTDQ2PS  Z4, Z4
+	VMULPS     Z3, Z4, Z4
+	VMOVUPS    Z4, 64(AX)(CX*4)
+	PREFETCHT0 2048(BX)
+	ADDQ       $+64, BX
+	ADDQ       $+128, AX
+	DECQ       DI
+	JNE        rowk
+	ADDQ       $+256, SI
+	TESTQ      DX, DX
+	JNE        rowblock
+	VZEROUPPER
+	RET
+
+// func gemmBF16TileAVX2(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gemmBF16TileAVX2(SB), NOSPLIT, $0-56
+	MOVQ         rows+0(FP), AX
+	CMPQ         AX, $0x02
+	JEQ          rows2
+	MOVQ         aRow+24(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         a+16(FP), AX
+	MOVQ         k+8(FP), CX
+	MOVQ         w+32(FP), DX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVL         $0xffff0000, BX
+	VMOVD        BX, X4
+	VPBROADCASTD X4, Y4
+
+rows1k:
+	VBROADCASTSS (AX), Y5
+	VMOVUPS      (DX), Y6
+	VPSLLD       $0x10, Y6, Y7
+	VPAND        Y4, Y6, Y6
+	VFMADD231PS  Y7, Y5, Y0
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVUPS      32(DX), Y6
+	VPSLLD       $0x10, Y6, Y7
+	VPAND        Y4, Y6, Y6
+	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  Y6, Y5, Y3
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2112(DX)
+	ADDQ         $+128, DX
+	ADDQ         $0x04, AX
+	DECQ         CX
+	JNE          rows1k
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VADDPS       32(AX), Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VADDPS       64(AX), Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VADDPS       96(AX), Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         aRow+24(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         a+16(FP), CX
+	MOVQ         k+8(FP), DX
+	MOVQ         w+32(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVL         $0xffff0000, SI
+	VMOVD        SI, X8
+	VPBROADCASTD X8, Y8
+
+rows2k:
+	VBROADCASTSS (CX), Y9
+	VBROADCASTSS (CX)(AX*1), Y10
+	VMOVUPS      (BX), Y11
+	VPSLLD       $0x10, Y11, Y12
+	VPAND        Y8, Y11, Y11
+	VFMADD231PS  Y12, Y9, Y0
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y11, Y9, Y2
+	VFMADD231PS  Y11, Y10, Y6
+	VMOVUPS      32(BX), Y11
+	VPSLLD       $0x10, Y11, Y12
+	VPAND        Y8, Y11, Y11
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y5
+	VFMADD231PS  Y11, Y9, Y3
+	VFMADD231PS  Y11, Y10, Y7
+	PREFETCHT0   2048(BX)
+	PREFETCHT0   2112(BX)
+	ADDQ         $+128, BX
+	ADDQ         $0x04, CX
+	DECQ         DX
+	JNE          rows2k
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VADDPS       32(AX), Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VADDPS       64(AX), Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VADDPS       96(AX), Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VADDPS       32(AX), Y5, Y5
+	VMOVUPS      Y5, 32(AX)
+	VADDPS       64(AX), Y6, Y6
+	VMOVUPS      Y6, 64(AX)
+	VADDPS       96(AX), Y7, Y7
+	VMOVUPS      Y7, 96(AX)
+	VZEROUPPER
+	RET
+
+// func gemmWidenBF16AVX2(dst *float32, dstPanel int, k int, w *byte)
+// Requires: AVX, AVX2, MMX+
+TEXT ·gemmWidenBF16AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         dstPanel+8(FP), CX
+	MOVQ         k+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVL         $0xffff0000, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+
+rowk:
+	VMOVUPS    (BX), Y1
+	VPSLLD     $0x10, Y1, Y2
+	VPAND      Y0, Y1, Y1
+	VMOVUPS    Y2, (AX)
+	VMOVUPS    Y1, (AX)(CX*4)
+	VMOVUPS    32(BX), Y1
+	VPSLLD     $0x10, Y1, Y2
+	VPAND      Y0, Y1, Y1
+	VMOVUPS    Y2, 32(AX)
+	VMOVUPS    Y1, 32(AX)(CX*4)
+	PREFETCHT0 2048(BX)
+	PREFETCHT0 2112(BX)
+	ADDQ       $+128, BX
+	ADDQ       $+64, AX
+	DECQ       DX
+	JNE        rowk
+	VZEROUPPER
+	RET
+
+// func gemmInt8TileAVX2(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int, scales *float32)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemmInt8TileAVX2(SB), NOSPLIT, $0-64
+	MOVQ   rows+0(FP), AX
+	CMPQ   AX, $0x02
+	JEQ    rows2
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), AX
+	MOVQ   k+8(FP), CX
+	MOVQ   w+32(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   scales+56(FP), BX
+
+rows1block:
+	// The rows of a block, or what is left.
+	MOVQ    CX, SI
+	MOVQ    $0x00000040, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	SUBQ    SI, CX
+
+rows1k:
+	VBROADCASTSS (AX), Y4
+	VPMOVSXBD    (DX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VPMOVSXBD    8(DX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VPMOVSXBD    16(DX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VPMOVSXBD    24(DX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	PREFETCHT0   2048(DX)
+	ADDQ         $+64, DX
+	ADDQ         $0x04, AX
+	DECQ         SI
+	JNE          rows1k
+	ADDQ         $+256, BX
+	TESTQ        CX, CX
+	JNE          rows1block
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VADDPS       32(AX), Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VADDPS       64(AX), Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VADDPS       96(AX), Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   k+8(FP), DX
+	MOVQ   w+32(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   scales+56(FP), SI
+
+rows2block:
+	// The rows of a block, or what is left.
+	MOVQ    DX, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, DX
+
+rows2k:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (CX)(AX*1), Y9
+	VPMOVSXBD    (BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       (SI), Y10, Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VPMOVSXBD    8(BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       32(SI), Y10, Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VPMOVSXBD    16(BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       64(SI), Y10, Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VPMOVSXBD    24(BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       96(SI), Y10, Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	PREFETCHT0   2048(BX)
+	ADDQ         $+64, BX
+	ADDQ         $0x04, CX
+	DECQ         DI
+	JNE          rows2k
+	ADDQ         $+256, SI
+	TESTQ        DX, DX
+	JNE          rows2block
+	MOVQ         c+40(FP), AX
+	MOVQ         cRow+48(FP), CX
+	SHLQ         $0x02, CX
+	VADDPS       (AX), Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VADDPS       32(AX), Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VADDPS       64(AX), Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VADDPS       96(AX), Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         CX, AX
+	VADDPS       (AX), Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VADDPS       32(AX), Y5, Y5
+	VMOVUPS      Y5, 32(AX)
+	VADDPS       64(AX), Y6, Y6
+	VMOVUPS      Y6, 64(AX)
+	VADDPS       96(AX), Y7, Y7
+	VMOVUPS      Y7, 96(AX)
+	VZEROUPPER
+	RET
+
+// func gemmWidenInt8AVX2(dst *float32, dstPanel int, k int, w *byte, scales *float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·gemmWidenInt8AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ dstPanel+8(FP), CX
+	MOVQ k+16(FP), DX
+	MOVQ w+24(FP), BX
+	MOVQ scales+32(FP), SI
+
+rowblock:
+	// The rows of a block, or what is left.
+	MOVQ    DX, DI
+	MOVQ    $0x00000040, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, DX
+
+rowk:
+	VPMOVSXBD  (BX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VMULPS     (SI), Y0, Y0
+	VMOVUPS    Y0, (AX)
+	VPMOVSXBD  8(BX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VMULPS     32(SI), Y0, Y0
+	VMOVUPS    Y0, 32(AX)
+	VPMOVSXBD  16(BX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VMULPS     64(SI), Y0, Y0
+	VMOVUPS    Y0, (AX)(CX*4)
+	VPMOVSXBD  24(BX), Y0
+	VCVTDQ2PS  Y0, Y0
+	VMULPS     96(SI), Y0, Y0
+	VMOVUPS    Y0, 32(AX)(CX*4)
+	PREFETCHT0 2048(BX)
+	ADDQ       $+64, BX
+	ADDQ       $+64, AX
+	DECQ       DI
+	JNE        rowk
+	ADDQ       $+256, SI
+	TESTQ      DX, DX
+	JNE        rowblock
+	VZEROUPPER
+	RET
+
+// func gemmTransposedTileAVX512(rows int, k int, a *float32, aRow int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmTransposedTileAVX512(SB), NOSPLIT, $0-88
+	MOVQ   rows+0(FP), AX
+	CMPQ   AX, $0x08
+	JEQ    rows8
+	CMPQ   AX, $0x07
+	JEQ    rows7
+	CMPQ   AX, $0x06
+	JEQ    rows6
+	CMPQ   AX, $0x05
+	JEQ    rows5
+	CMPQ   AX, $0x04
+	JEQ    rows4
+	CMPQ   AX, $0x03
+	JEQ    rows3
+	CMPQ   AX, $0x02
+	JEQ    rows2
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), AX
+	MOVQ   bRow+40(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   b+32(FP), BX
+	LEAQ   (BX)(CX*4), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*4), DI
+	ADDQ   CX, DI
+	LEAQ   (DI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   k+8(FP), R9
+	MOVQ   next+80(FP), R10
+	VPXORD Z0, Z0, Z0
+
+rows1square:
+	VMOVUPS          (BX), Z1
+	VMOVUPS          (BX)(CX*1), Z2
+	VMOVUPS          (BX)(CX*2), Z3
+	VMOVUPS          (BX)(DX*1), Z4
+	VMOVUPS          (BX)(CX*4), Z5
+	VMOVUPS          (SI), Z6
+	VMOVUPS          (SI)(CX*1), Z7
+	VMOVUPS          (SI)(CX*2), Z8
+	VMOVUPS          (SI)(DX*1), Z9
+	VMOVUPS          (SI)(CX*4), Z10
+	VMOVUPS          (DI), Z11
+	VMOVUPS          (DI)(CX*1), Z12
+	VMOVUPS          (DI)(CX*2), Z13
+	VMOVUPS          (DI)(DX*1), Z14
+	VMOVUPS          (DI)(CX*4), Z15
+	VMOVUPS          (R8), Z16
+	PREFETCHT0       (R10)
+	PREFETCHT0       64(R10)
+	PREFETCHT0       128(R10)
+	PREFETCHT0       192(R10)
+	PREFETCHT0       256(R10)
+	PREFETCHT0       320(R10)
+	PREFETCHT0       384(R10)
+	PREFETCHT0       448(R10)
+	PREFETCHT0       512(R10)
+	PREFETCHT0       576(R10)
+	PREFETCHT0       640(R10)
+	PREFETCHT0       704(R10)
+	PREFETCHT0       768(R10)
+	PREFETCHT0       832(R10)
+	PREFETCHT0       896(R10)
+	PREFETCHT0       960(R10)
+	VUNPCKLPS        Z2, Z1, Z17
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VUNPCKLPS        Z8, Z7, Z6
+	VUNPCKHPS        Z8, Z7, Z7
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VUNPCKLPS        Z12, Z11, Z10
+	VUNPCKHPS        Z12, Z11, Z11
+	VUNPCKLPS        Z14, Z13, Z12
+	VUNPCKHPS        Z14, Z13, Z13
+	VUNPCKLPS        Z16, Z15, Z14
+	VUNPCKHPS        Z16, Z15, Z15
+	VUNPCKLPD        Z2, Z17, Z16
+	VUNPCKHPD        Z2, Z17, Z2
+	VUNPCKLPD        Z3, Z1, Z17
+	VUNPCKHPD        Z3, Z1, Z1
+	VUNPCKLPD        Z6, Z4, Z3
+	VUNPCKHPD        Z6, Z4, Z4
+	VUNPCKLPD        Z7, Z5, Z6
+	VUNPCKHPD        Z7, Z5, Z5
+	VUNPCKLPD        Z10, Z8, Z7
+	VUNPCKHPD        Z10, Z8, Z8
+	VUNPCKLPD        Z11, Z9, Z10
+	VUNPCKHPD        Z11, Z9, Z9
+	VUNPCKLPD        Z14, Z12, Z11
+	VUNPCKHPD        Z14, Z12, Z12
+	VUNPCKLPD        Z15, Z13, Z14
+	VUNPCKHPD        Z15, Z13, Z13
+	VSHUFF32X4       $0x88, Z3, Z16, Z15
+	VSHUFF32X4       $0x88, Z11, Z7, Z18
+	VSHUFF32X4       $0x88, Z18, Z15, Z19
+	VSHUFF32X4       $0xdd, Z18, Z15, Z15
+	VSHUFF32X4       $0xdd, Z3, Z16, Z3
+	VSHUFF32X4       $0xdd, Z11, Z7, Z7
+	VSHUFF32X4       $0x88, Z7, Z3, Z11
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VSHUFF32X4       $0x88, Z4, Z2, Z7
+	VSHUFF32X4       $0x88, Z12, Z8, Z16
+	VSHUFF32X4       $0x88, Z16, Z7, Z18
+	VSHUFF32X4       $0xdd, Z16, Z7, Z7
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
+	VSHUFF32X4       $0xdd, Z12, Z8, Z4
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
+	VSHUFF32X4       $0x88, Z6, Z17, Z4
+	VSHUFF32X4       $0x88, Z14, Z10, Z12
+	VSHUFF32X4       $0x88, Z12, Z4, Z16
+	VSHUFF32X4       $0xdd, Z12, Z4, Z4
+	VSHUFF32X4       $0xdd, Z6, Z17, Z6
+	VSHUFF32X4       $0xdd, Z14, Z10, Z10
+	VSHUFF32X4       $0x88, Z10, Z6, Z12
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VSHUFF32X4       $0x88, Z5, Z1, Z10
+	VSHUFF32X4       $0x88, Z13, Z9, Z14
+	VSHUFF32X4       $0x88, Z14, Z10, Z17
+	VSHUFF32X4       $0xdd, Z14, Z10, Z10
+	VSHUFF32X4       $0xdd, Z5, Z1, Z1
+	VSHUFF32X4       $0xdd, Z13, Z9, Z5
+	VSHUFF32X4       $0x88, Z5, Z1, Z9
+	VSHUFF32X4       $0xdd, Z5, Z1, Z1
+	VFMADD231PS.BCST (AX), Z19, Z0
+	VFMADD231PS.BCST 4(AX), Z18, Z0
+	VFMADD231PS.BCST 8(AX), Z16, Z0
+	VFMADD231PS.BCST 12(AX), Z17, Z0
+	VFMADD231PS.BCST 16(AX), Z11, Z0
+	VFMADD231PS.BCST 20(AX), Z8, Z0
+	VFMADD231PS.BCST 24(AX), Z12, Z0
+	VFMADD231PS.BCST 28(AX), Z9, Z0
+	VFMADD231PS.BCST 32(AX), Z15, Z0
+	VFMADD231PS.BCST 36(AX), Z7, Z0
+	VFMADD231PS.BCST 40(AX), Z4, Z0
+	VFMADD231PS.BCST 44(AX), Z10, Z0
+	VFMADD231PS.BCST 48(AX), Z3, Z0
+	VFMADD231PS.BCST 52(AX), Z2, Z0
+	VFMADD231PS.BCST 56(AX), Z6, Z0
+	VFMADD231PS.BCST 60(AX), Z1, Z0
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R8
+	ADDQ             $+1024, R10
+	SUBQ             $0x10, R9
+	JNE              rows1square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows1accumulate
+	VADDPS           (AX), Z0, Z0
+
+rows1accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows1store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+
+rows1store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   bRow+40(FP), DX
+	SHLQ   $0x02, DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+32(FP), SI
+	LEAQ   (SI)(DX*4), DI
+	ADDQ   DX, DI
+	LEAQ   (DI)(DX*4), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*4), R9
+	ADDQ   DX, R9
+	MOVQ   k+8(FP), R10
+	MOVQ   next+80(FP), R11
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+rows2square:
+	VMOVUPS          (SI), Z2
+	VMOVUPS          (SI)(DX*1), Z3
+	VMOVUPS          (SI)(DX*2), Z4
+	VMOVUPS          (SI)(BX*1), Z5
+	VMOVUPS          (SI)(DX*4), Z6
+	VMOVUPS          (DI), Z7
+	VMOVUPS          (DI)(DX*1), Z8
+	VMOVUPS          (DI)(DX*2), Z9
+	VMOVUPS          (DI)(BX*1), Z10
+	VMOVUPS          (DI)(DX*4), Z11
+	VMOVUPS          (R8), Z12
+	VMOVUPS          (R8)(DX*1), Z13
+	VMOVUPS          (R8)(DX*2), Z14
+	VMOVUPS          (R8)(BX*1), Z15
+	VMOVUPS          (R8)(DX*4), Z16
+	VMOVUPS          (R9), Z17
+	PREFETCHT0       (R11)
+	PREFETCHT0       64(R11)
+	PREFETCHT0       128(R11)
+	PREFETCHT0       192(R11)
+	PREFETCHT0       256(R11)
+	PREFETCHT0       320(R11)
+	PREFETCHT0       384(R11)
+	PREFETCHT0       448(R11)
+	PREFETCHT0       512(R11)
+	PREFETCHT0       576(R11)
+	PREFETCHT0       640(R11)
+	PREFETCHT0       704(R11)
+	PREFETCHT0       768(R11)
+	PREFETCHT0       832(R11)
+	PREFETCHT0       896(R11)
+	PREFETCHT0       960(R11)
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VUNPCKLPS        Z7, Z6, Z5
+	VUNPCKHPS        Z7, Z6, Z6
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VUNPCKLPS        Z11, Z10, Z9
+	VUNPCKHPS        Z11, Z10, Z10
+	VUNPCKLPS        Z13, Z12, Z11
+	VUNPCKHPS        Z13, Z12, Z12
+	VUNPCKLPS        Z15, Z14, Z13
+	VUNPCKHPS        Z15, Z14, Z14
+	VUNPCKLPS        Z17, Z16, Z15
+	VUNPCKHPS        Z17, Z16, Z16
+	VUNPCKLPD        Z3, Z18, Z17
+	VUNPCKHPD        Z3, Z18, Z3
+	VUNPCKLPD        Z4, Z2, Z18
+	VUNPCKHPD        Z4, Z2, Z2
+	VUNPCKLPD        Z7, Z5, Z4
+	VUNPCKHPD        Z7, Z5, Z5
+	VUNPCKLPD        Z8, Z6, Z7
+	VUNPCKHPD        Z8, Z6, Z6
+	VUNPCKLPD        Z11, Z9, Z8
+	VUNPCKHPD        Z11, Z9, Z9
+	VUNPCKLPD        Z12, Z10, Z11
+	VUNPCKHPD        Z12, Z10, Z10
+	VUNPCKLPD        Z15, Z13, Z12
+	VUNPCKHPD        Z15, Z13, Z13
+	VUNPCKLPD        Z16, Z14, Z15
+	VUNPCKHPD        Z16, Z14, Z14
+	VSHUFF32X4       $0x88, Z4, Z17, Z16
+	VSHUFF32X4       $0x88, Z12, Z8, Z19
+	VSHUFF32X4       $0x88, Z19, Z16, Z20
+	VSHUFF32X4       $0xdd, Z19, Z16, Z16
+	VSHUFF32X4       $0xdd, Z4, Z17, Z4
+	VSHUFF32X4       $0xdd, Z12, Z8, Z8
+	VSHUFF32X4       $0x88, Z8, Z4, Z12
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z5, Z3, Z8
+	VSHUFF32X4       $0x88, Z13, Z9, Z17
+	VSHUFF32X4       $0x88, Z17, Z8, Z19
+	VSHUFF32X4       $0xdd, Z17, Z8, Z8
+	VSHUFF32X4       $0xdd, Z5, Z3, Z3
+	VSHUFF32X4       $0xdd, Z13, Z9, Z5
+	VSHUFF32X4       $0x88, Z5, Z3, Z9
+	VSHUFF32X4       $0xdd, Z5, Z3, Z3
+	VSHUFF32X4       $0x88, Z7, Z18, Z5
+	VSHUFF32X4       $0x88, Z15, Z11, Z13
+	VSHUFF32X4       $0x88, Z13, Z5, Z17
+	VSHUFF32X4       $0xdd, Z13, Z5, Z5
+	VSHUFF32X4       $0xdd, Z7, Z18, Z7
+	VSHUFF32X4       $0xdd, Z15, Z11, Z11
+	VSHUFF32X4       $0x88, Z11, Z7, Z13
+	VSHUFF32X4       $0xdd, Z11, Z7, Z7
+	VSHUFF32X4       $0x88, Z6, Z2, Z11
+	VSHUFF32X4       $0x88, Z14, Z10, Z15
+	VSHUFF32X4       $0x88, Z15, Z11, Z18
+	VSHUFF32X4       $0xdd, Z15, Z11, Z11
+	VSHUFF32X4       $0xdd, Z6, Z2, Z2
+	VSHUFF32X4       $0xdd, Z14, Z10, Z6
+	VSHUFF32X4       $0x88, Z6, Z2, Z10
+	VSHUFF32X4       $0xdd, Z6, Z2, Z2
+	VFMADD231PS.BCST (CX), Z20, Z0
+	VFMADD231PS.BCST (CX)(AX*1), Z20, Z1
+	VFMADD231PS.BCST 4(CX), Z19, Z0
+	VFMADD231PS.BCST 4(CX)(AX*1), Z19, Z1
+	VFMADD231PS.BCST 8(CX), Z17, Z0
+	VFMADD231PS.BCST 8(CX)(AX*1), Z17, Z1
+	VFMADD231PS.BCST 12(CX), Z18, Z0
+	VFMADD231PS.BCST 12(CX)(AX*1), Z18, Z1
+	VFMADD231PS.BCST 16(CX), Z12, Z0
+	VFMADD231PS.BCST 16(CX)(AX*1), Z12, Z1
+	VFMADD231PS.BCST 20(CX), Z9, Z0
+	VFMADD231PS.BCST 20(CX)(AX*1), Z9, Z1
+	VFMADD231PS.BCST 24(CX), Z13, Z0
+	VFMADD231PS.BCST 24(CX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 28(CX), Z10, Z0
+	VFMADD231PS.BCST 28(CX)(AX*1), Z10, Z1
+	VFMADD231PS.BCST 32(CX), Z16, Z0
+	VFMADD231PS.BCST 32(CX)(AX*1), Z16, Z1
+	VFMADD231PS.BCST 36(CX), Z8, Z0
+	VFMADD231PS.BCST 36(CX)(AX*1), Z8, Z1
+	VFMADD231PS.BCST 40(CX), Z5, Z0
+	VFMADD231PS.BCST 40(CX)(AX*1), Z5, Z1
+	VFMADD231PS.BCST 44(CX), Z11, Z0
+	VFMADD231PS.BCST 44(CX)(AX*1), Z11, Z1
+	VFMADD231PS.BCST 48(CX), Z4, Z0
+	VFMADD231PS.BCST 48(CX)(AX*1), Z4, Z1
+	VFMADD231PS.BCST 52(CX), Z3, Z0
+	VFMADD231PS.BCST 52(CX)(AX*1), Z3, Z1
+	VFMADD231PS.BCST 56(CX), Z7, Z0
+	VFMADD231PS.BCST 56(CX)(AX*1), Z7, Z1
+	VFMADD231PS.BCST 60(CX), Z2, Z0
+	VFMADD231PS.BCST 60(CX)(AX*1), Z2, Z1
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $+1024, R11
+	SUBQ             $0x10, R10
+	JNE              rows2square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows2accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+
+rows2accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows2store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+
+rows2store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   bRow+40(FP), DX
+	SHLQ   $0x02, DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+32(FP), SI
+	LEAQ   (SI)(DX*4), DI
+	ADDQ   DX, DI
+	LEAQ   (DI)(DX*4), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*4), R9
+	ADDQ   DX, R9
+	MOVQ   k+8(FP), R10
+	MOVQ   next+80(FP), R11
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+rows3square:
+	VMOVUPS          (SI), Z3
+	VMOVUPS          (SI)(DX*1), Z4
+	VMOVUPS          (SI)(DX*2), Z5
+	VMOVUPS          (SI)(BX*1), Z6
+	VMOVUPS          (SI)(DX*4), Z7
+	VMOVUPS          (DI), Z8
+	VMOVUPS          (DI)(DX*1), Z9
+	VMOVUPS          (DI)(DX*2), Z10
+	VMOVUPS          (DI)(BX*1), Z11
+	VMOVUPS          (DI)(DX*4), Z12
+	VMOVUPS          (R8), Z13
+	VMOVUPS          (R8)(DX*1), Z14
+	VMOVUPS          (R8)(DX*2), Z15
+	VMOVUPS          (R8)(BX*1), Z16
+	VMOVUPS          (R8)(DX*4), Z17
+	VMOVUPS          (R9), Z18
+	PREFETCHT0       (R11)
+	PREFETCHT0       64(R11)
+	PREFETCHT0       128(R11)
+	PREFETCHT0       192(R11)
+	PREFETCHT0       256(R11)
+	PREFETCHT0       320(R11)
+	PREFETCHT0       384(R11)
+	PREFETCHT0       448(R11)
+	PREFETCHT0       512(R11)
+	PREFETCHT0       576(R11)
+	PREFETCHT0       640(R11)
+	PREFETCHT0       704(R11)
+	PREFETCHT0       768(R11)
+	PREFETCHT0       832(R11)
+	PREFETCHT0       896(R11)
+	PREFETCHT0       960(R11)
+	VUNPCKLPS        Z4, Z3, Z19
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VUNPCKLPS        Z8, Z7, Z6
+	VUNPCKHPS        Z8, Z7, Z7
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VUNPCKLPS        Z12, Z11, Z10
+	VUNPCKHPS        Z12, Z11, Z11
+	VUNPCKLPS        Z14, Z13, Z12
+	VUNPCKHPS        Z14, Z13, Z13
+	VUNPCKLPS        Z16, Z15, Z14
+	VUNPCKHPS        Z16, Z15, Z15
+	VUNPCKLPS        Z18, Z17, Z16
+	VUNPCKHPS        Z18, Z17, Z17
+	VUNPCKLPD        Z4, Z19, Z18
+	VUNPCKHPD        Z4, Z19, Z4
+	VUNPCKLPD        Z5, Z3, Z19
+	VUNPCKHPD        Z5, Z3, Z3
+	VUNPCKLPD        Z8, Z6, Z5
+	VUNPCKHPD        Z8, Z6, Z6
+	VUNPCKLPD        Z9, Z7, Z8
+	VUNPCKHPD        Z9, Z7, Z7
+	VUNPCKLPD        Z12, Z10, Z9
+	VUNPCKHPD        Z12, Z10, Z10
+	VUNPCKLPD        Z13, Z11, Z12
+	VUNPCKHPD        Z13, Z11, Z11
+	VUNPCKLPD        Z16, Z14, Z13
+	VUNPCKHPD        Z16, Z14, Z14
+	VUNPCKLPD        Z17, Z15, Z16
+	VUNPCKHPD        Z17, Z15, Z15
+	VSHUFF32X4       $0x88, Z5, Z18, Z17
+	VSHUFF32X4       $0x88, Z13, Z9, Z20
+	VSHUFF32X4       $0x88, Z20, Z17, Z21
+	VSHUFF32X4       $0xdd, Z20, Z17, Z17
+	VSHUFF32X4       $0xdd, Z5, Z18, Z5
+	VSHUFF32X4       $0xdd, Z13, Z9, Z9
+	VSHUFF32X4       $0x88, Z9, Z5, Z13
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VSHUFF32X4       $0x88, Z6, Z4, Z9
+	VSHUFF32X4       $0x88, Z14, Z10, Z18
+	VSHUFF32X4       $0x88, Z18, Z9, Z20
+	VSHUFF32X4       $0xdd, Z18, Z9, Z9
+	VSHUFF32X4       $0xdd, Z6, Z4, Z4
+	VSHUFF32X4       $0xdd, Z14, Z10, Z6
+	VSHUFF32X4       $0x88, Z6, Z4, Z10
+	VSHUFF32X4       $0xdd, Z6, Z4, Z4
+	VSHUFF32X4       $0x88, Z8, Z19, Z6
+	VSHUFF32X4       $0x88, Z16, Z12, Z14
+	VSHUFF32X4       $0x88, Z14, Z6, Z18
+	VSHUFF32X4       $0xdd, Z14, Z6, Z6
+	VSHUFF32X4       $0xdd, Z8, Z19, Z8
+	VSHUFF32X4       $0xdd, Z16, Z12, Z12
+	VSHUFF32X4       $0x88, Z12, Z8, Z14
+	VSHUFF32X4       $0xdd, Z12, Z8, Z8
+	VSHUFF32X4       $0x88, Z7, Z3, Z12
+	VSHUFF32X4       $0x88, Z15, Z11, Z16
+	VSHUFF32X4       $0x88, Z16, Z12, Z19
+	VSHUFF32X4       $0xdd, Z16, Z12, Z12
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VSHUFF32X4       $0xdd, Z15, Z11, Z7
+	VSHUFF32X4       $0x88, Z7, Z3, Z11
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VFMADD231PS.BCST (CX), Z21, Z0
+	VFMADD231PS.BCST (CX)(AX*1), Z21, Z1
+	VFMADD231PS.BCST (CX)(AX*2), Z21, Z2
+	VFMADD231PS.BCST 4(CX), Z20, Z0
+	VFMADD231PS.BCST 4(CX)(AX*1), Z20, Z1
+	VFMADD231PS.BCST 4(CX)(AX*2), Z20, Z2
+	VFMADD231PS.BCST 8(CX), Z18, Z0
+	VFMADD231PS.BCST 8(CX)(AX*1), Z18, Z1
+	VFMADD231PS.BCST 8(CX)(AX*2), Z18, Z2
+	VFMADD231PS.BCST 12(CX), Z19, Z0
+	VFMADD231PS.BCST 12(CX)(AX*1), Z19, Z1
+	VFMADD231PS.BCST 12(CX)(AX*2), Z19, Z2
+	VFMADD231PS.BCST 16(CX), Z13, Z0
+	VFMADD231PS.BCST 16(CX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 16(CX)(AX*2), Z13, Z2
+	VFMADD231PS.BCST 20(CX), Z10, Z0
+	VFMADD231PS.BCST 20(CX)(AX*1), Z10, Z1
+	VFMADD231PS.BCST 20(CX)(AX*2), Z10, Z2
+	VFMADD231PS.BCST 24(CX), Z14, Z0
+	VFMADD231PS.BCST 24(CX)(AX*1), Z14, Z1
+	VFMADD231PS.BCST 24(CX)(AX*2), Z14, Z2
+	VFMADD231PS.BCST 28(CX), Z11, Z0
+	VFMADD231PS.BCST 28(CX)(AX*1), Z11, Z1
+	VFMADD231PS.BCST 28(CX)(AX*2), Z11, Z2
+	VFMADD231PS.BCST 32(CX), Z17, Z0
+	VFMADD231PS.BCST 32(CX)(AX*1), Z17, Z1
+	VFMADD231PS.BCST 32(CX)(AX*2), Z17, Z2
+	VFMADD231PS.BCST 36(CX), Z9, Z0
+	VFMADD231PS.BCST 36(CX)(AX*1), Z9, Z1
+	VFMADD231PS.BCST 36(CX)(AX*2), Z9, Z2
+	VFMADD231PS.BCST 40(CX), Z6, Z0
+	VFMADD231PS.BCST 40(CX)(AX*1), Z6, Z1
+	VFMADD231PS.BCST 40(CX)(AX*2), Z6, Z2
+	VFMADD231PS.BCST 44(CX), Z12, Z0
+	VFMADD231PS.BCST 44(CX)(AX*1), Z12, Z1
+	VFMADD231PS.BCST 44(CX)(AX*2), Z12, Z2
+	VFMADD231PS.BCST 48(CX), Z5, Z0
+	VFMADD231PS.BCST 48(CX)(AX*1), Z5, Z1
+	VFMADD231PS.BCST 48(CX)(AX*2), Z5, Z2
+	VFMADD231PS.BCST 52(CX), Z4, Z0
+	VFMADD231PS.BCST 52(CX)(AX*1), Z4, Z1
+	VFMADD231PS.BCST 52(CX)(AX*2), Z4, Z2
+	VFMADD231PS.BCST 56(CX), Z8, Z0
+	VFMADD231PS.BCST 56(CX)(AX*1), Z8, Z1
+	VFMADD231PS.BCST 56(CX)(AX*2), Z8, Z2
+	VFMADD231PS.BCST 60(CX), Z3, Z0
+	VFMADD231PS.BCST 60(CX)(AX*1), Z3, Z1
+	VFMADD231PS.BCST 60(CX)(AX*2), Z3, Z2
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $+1024, R11
+	SUBQ             $0x10, R10
+	JNE              rows3square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows3accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+	VADDPS           (AX), Z2, Z2
+
+rows3accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows3store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+	VADDPS (DX), Z2, Z2
+	ADDQ   CX, DX
+
+rows3store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	MOVQ   bRow+40(FP), BX
+	SHLQ   $0x02, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   b+32(FP), DI
+	LEAQ   (DI)(BX*4), R8
+	ADDQ   BX, R8
+	LEAQ   (R8)(BX*4), R9
+	ADDQ   BX, R9
+	LEAQ   (R9)(BX*4), R10
+	ADDQ   BX, R10
+	MOVQ   k+8(FP), R11
+	MOVQ   next+80(FP), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+rows4square:
+	VMOVUPS          (DI), Z4
+	VMOVUPS          (DI)(BX*1), Z5
+	VMOVUPS          (DI)(BX*2), Z6
+	VMOVUPS          (DI)(SI*1), Z7
+	VMOVUPS          (DI)(BX*4), Z8
+	VMOVUPS          (R8), Z9
+	VMOVUPS          (R8)(BX*1), Z10
+	VMOVUPS          (R8)(BX*2), Z11
+	VMOVUPS          (R8)(SI*1), Z12
+	VMOVUPS          (R8)(BX*4), Z13
+	VMOVUPS          (R9), Z14
+	VMOVUPS          (R9)(BX*1), Z15
+	VMOVUPS          (R9)(BX*2), Z16
+	VMOVUPS          (R9)(SI*1), Z17
+	VMOVUPS          (R9)(BX*4), Z18
+	VMOVUPS          (R10), Z19
+	PREFETCHT0       (R12)
+	PREFETCHT0       64(R12)
+	PREFETCHT0       128(R12)
+	PREFETCHT0       192(R12)
+	PREFETCHT0       256(R12)
+	PREFETCHT0       320(R12)
+	PREFETCHT0       384(R12)
+	PREFETCHT0       448(R12)
+	PREFETCHT0       512(R12)
+	PREFETCHT0       576(R12)
+	PREFETCHT0       640(R12)
+	PREFETCHT0       704(R12)
+	PREFETCHT0       768(R12)
+	PREFETCHT0       832(R12)
+	PREFETCHT0       896(R12)
+	PREFETCHT0       960(R12)
+	VUNPCKLPS        Z5, Z4, Z20
+	VUNPCKHPS        Z5, Z4, Z4
+	VUNPCKLPS        Z7, Z6, Z5
+	VUNPCKHPS        Z7, Z6, Z6
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VUNPCKLPS        Z11, Z10, Z9
+	VUNPCKHPS        Z11, Z10, Z10
+	VUNPCKLPS        Z13, Z12, Z11
+	VUNPCKHPS        Z13, Z12, Z12
+	VUNPCKLPS        Z15, Z14, Z13
+	VUNPCKHPS        Z15, Z14, Z14
+	VUNPCKLPS        Z17, Z16, Z15
+	VUNPCKHPS        Z17, Z16, Z16
+	VUNPCKLPS        Z19, Z18, Z17
+	VUNPCKHPS        Z19, Z18, Z18
+	VUNPCKLPD        Z5, Z20, Z19
+	VUNPCKHPD        Z5, Z20, Z5
+	VUNPCKLPD        Z6, Z4, Z20
+	VUNPCKHPD        Z6, Z4, Z4
+	VUNPCKLPD        Z9, Z7, Z6
+	VUNPCKHPD        Z9, Z7, Z7
+	VUNPCKLPD        Z10, Z8, Z9
+	VUNPCKHPD        Z10, Z8, Z8
+	VUNPCKLPD        Z13, Z11, Z10
+	VUNPCKHPD        Z13, Z11, Z11
+	VUNPCKLPD        Z14, Z12, Z13
+	VUNPCKHPD        Z14, Z12, Z12
+	VUNPCKLPD        Z17, Z15, Z14
+	VUNPCKHPD        Z17, Z15, Z15
+	VUNPCKLPD        Z18, Z16, Z17
+	VUNPCKHPD        Z18, Z16, Z16
+	VSHUFF32X4       $0x88, Z6, Z19, Z18
+	VSHUFF32X4       $0x88, Z14, Z10, Z21
+	VSHUFF32X4       $0x88, Z21, Z18, Z22
+	VSHUFF32X4       $0xdd, Z21, Z18, Z18
+	VSHUFF32X4       $0xdd, Z6, Z19, Z6
+	VSHUFF32X4       $0xdd, Z14, Z10, Z10
+	VSHUFF32X4       $0x88, Z10, Z6, Z14
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VSHUFF32X4       $0x88, Z7, Z5, Z10
+	VSHUFF32X4       $0x88, Z15, Z11, Z19
+	VSHUFF32X4       $0x88, Z19, Z10, Z21
+	VSHUFF32X4       $0xdd, Z19, Z10, Z10
+	VSHUFF32X4       $0xdd, Z7, Z5, Z5
+	VSHUFF32X4       $0xdd, Z15, Z11, Z7
+	VSHUFF32X4       $0x88, Z7, Z5, Z11
+	VSHUFF32X4       $0xdd, Z7, Z5, Z5
+	VSHUFF32X4       $0x88, Z9, Z20, Z7
+	VSHUFF32X4       $0x88, Z17, Z13, Z15
+	VSHUFF32X4       $0x88, Z15, Z7, Z19
+	VSHUFF32X4       $0xdd, Z15, Z7, Z7
+	VSHUFF32X4       $0xdd, Z9, Z20, Z9
+	VSHUFF32X4       $0xdd, Z17, Z13, Z13
+	VSHUFF32X4       $0x88, Z13, Z9, Z15
+	VSHUFF32X4       $0xdd, Z13, Z9, Z9
+	VSHUFF32X4       $0x88, Z8, Z4, Z13
+	VSHUFF32X4       $0x88, Z16, Z12, Z17
+	VSHUFF32X4       $0x88, Z17, Z13, Z20
+	VSHUFF32X4       $0xdd, Z17, Z13, Z13
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
+	VSHUFF32X4       $0xdd, Z16, Z12, Z8
+	VSHUFF32X4       $0x88, Z8, Z4, Z12
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
+	VFMADD231PS.BCST (DX), Z22, Z0
+	VFMADD231PS.BCST (DX)(AX*1), Z22, Z1
+	VFMADD231PS.BCST (DX)(AX*2), Z22, Z2
+	VFMADD231PS.BCST (DX)(CX*1), Z22, Z3
+	VFMADD231PS.BCST 4(DX), Z21, Z0
+	VFMADD231PS.BCST 4(DX)(AX*1), Z21, Z1
+	VFMADD231PS.BCST 4(DX)(AX*2), Z21, Z2
+	VFMADD231PS.BCST 4(DX)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 8(DX), Z19, Z0
+	VFMADD231PS.BCST 8(DX)(AX*1), Z19, Z1
+	VFMADD231PS.BCST 8(DX)(AX*2), Z19, Z2
+	VFMADD231PS.BCST 8(DX)(CX*1), Z19, Z3
+	VFMADD231PS.BCST 12(DX), Z20, Z0
+	VFMADD231PS.BCST 12(DX)(AX*1), Z20, Z1
+	VFMADD231PS.BCST 12(DX)(AX*2), Z20, Z2
+	VFMADD231PS.BCST 12(DX)(CX*1), Z20, Z3
+	VFMADD231PS.BCST 16(DX), Z14, Z0
+	VFMADD231PS.BCST 16(DX)(AX*1), Z14, Z1
+	VFMADD231PS.BCST 16(DX)(AX*2), Z14, Z2
+	VFMADD231PS.BCST 16(DX)(CX*1), Z14, Z3
+	VFMADD231PS.BCST 20(DX), Z11, Z0
+	VFMADD231PS.BCST 20(DX)(AX*1), Z11, Z1
+	VFMADD231PS.BCST 20(DX)(AX*2), Z11, Z2
+	VFMADD231PS.BCST 20(DX)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 24(DX), Z15, Z0
+	VFMADD231PS.BCST 24(DX)(AX*1), Z15, Z1
+	VFMADD231PS.BCST 24(DX)(AX*2), Z15, Z2
+	VFMADD231PS.BCST 24(DX)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 28(DX), Z12, Z0
+	VFMADD231PS.BCST 28(DX)(AX*1), Z12, Z1
+	VFMADD231PS.BCST 28(DX)(AX*2), Z12, Z2
+	VFMADD231PS.BCST 28(DX)(CX*1), Z12, Z3
+	VFMADD231PS.BCST 32(DX), Z18, Z0
+	VFMADD231PS.BCST 32(DX)(AX*1), Z18, Z1
+	VFMADD231PS.BCST 32(DX)(AX*2), Z18, Z2
+	VFMADD231PS.BCST 32(DX)(CX*1), Z18, Z3
+	VFMADD231PS.BCST 36(DX), Z10, Z0
+	VFMADD231PS.BCST 36(DX)(AX*1), Z10, Z1
+	VFMADD231PS.BCST 36(DX)(AX*2), Z10, Z2
+	VFMADD231PS.BCST 36(DX)(CX*1), Z10, Z3
+	VFMADD231PS.BCST 40(DX), Z7, Z0
+	VFMADD231PS.BCST 40(DX)(AX*1), Z7, Z1
+	VFMADD231PS.BCST 40(DX)(AX*2), Z7, Z2
+	VFMADD231PS.BCST 40(DX)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 44(DX), Z13, Z0
+	VFMADD231PS.BCST 44(DX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 44(DX)(AX*2), Z13, Z2
+	VFMADD231PS.BCST 44(DX)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 48(DX), Z6, Z0
+	VFMADD231PS.BCST 48(DX)(AX*1), Z6, Z1
+	VFMADD231PS.BCST 48(DX)(AX*2), Z6, Z2
+	VFMADD231PS.BCST 48(DX)(CX*1), Z6, Z3
+	VFMADD231PS.BCST 52(DX), Z5, Z0
+	VFMADD231PS.BCST 52(DX)(AX*1), Z5, Z1
+	VFMADD231PS.BCST 52(DX)(AX*2), Z5, Z2
+	VFMADD231PS.BCST 52(DX)(CX*1), Z5, Z3
+	VFMADD231PS.BCST 56(DX), Z9, Z0
+	VFMADD231PS.BCST 56(DX)(AX*1), Z9, Z1
+	VFMADD231PS.BCST 56(DX)(AX*2), Z9, Z2
+	VFMADD231PS.BCST 56(DX)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 60(DX), Z4, Z0
+	VFMADD231PS.BCST 60(DX)(AX*1), Z4, Z1
+	VFMADD231PS.BCST 60(DX)(AX*2), Z4, Z2
+	VFMADD231PS.BCST 60(DX)(CX*1), Z4, Z3
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R10
+	ADDQ             $+1024, R12
+	SUBQ             $0x10, R11
+	JNE              rows4square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows4accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+	VADDPS           (AX), Z2, Z2
+	VADDPS           (AX), Z3, Z3
+
+rows4accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows4store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+	VADDPS (DX), Z2, Z2
+	ADDQ   CX, DX
+	VADDPS (DX), Z3, Z3
+	ADDQ   CX, DX
+
+rows4store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows5:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	MOVQ   bRow+40(FP), BX
+	SHLQ   $0x02, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   b+32(FP), DI
+	LEAQ   (DI)(BX*4), R8
+	ADDQ   BX, R8
+	LEAQ   (R8)(BX*4), R9
+	ADDQ   BX, R9
+	LEAQ   (R9)(BX*4), R10
+	ADDQ   BX, R10
+	MOVQ   k+8(FP), R11
+	MOVQ   next+80(FP), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+rows5square:
+	VMOVUPS          (DI), Z5
+	VMOVUPS          (DI)(BX*1), Z6
+	VMOVUPS          (DI)(BX*2), Z7
+	VMOVUPS          (DI)(SI*1), Z8
+	VMOVUPS          (DI)(BX*4), Z9
+	VMOVUPS          (R8), Z10
+	VMOVUPS          (R8)(BX*1), Z11
+	VMOVUPS          (R8)(BX*2), Z12
+	VMOVUPS          (R8)(SI*1), Z13
+	VMOVUPS          (R8)(BX*4), Z14
+	VMOVUPS          (R9), Z15
+	VMOVUPS          (R9)(BX*1), Z16
+	VMOVUPS          (R9)(BX*2), Z17
+	VMOVUPS          (R9)(SI*1), Z18
+	VMOVUPS          (R9)(BX*4), Z19
+	VMOVUPS          (R10), Z20
+	PREFETCHT0       (R12)
+	PREFETCHT0       64(R12)
+	PREFETCHT0       128(R12)
+	PREFETCHT0       192(R12)
+	PREFETCHT0       256(R12)
+	PREFETCHT0       320(R12)
+	PREFETCHT0       384(R12)
+	PREFETCHT0       448(R12)
+	PREFETCHT0       512(R12)
+	PREFETCHT0       576(R12)
+	PREFETCHT0       640(R12)
+	PREFETCHT0       704(R12)
+	PREFETCHT0       768(R12)
+	PREFETCHT0       832(R12)
+	PREFETCHT0       896(R12)
+	PREFETCHT0       960(R12)
+	VUNPCKLPS        Z6, Z5, Z21
+	VUNPCKHPS        Z6, Z5, Z5
+	VUNPCKLPS        Z8, Z7, Z6
+	VUNPCKHPS        Z8, Z7, Z7
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VUNPCKLPS        Z12, Z11, Z10
+	VUNPCKHPS        Z12, Z11, Z11
+	VUNPCKLPS        Z14, Z13, Z12
+	VUNPCKHPS        Z14, Z13, Z13
+	VUNPCKLPS        Z16, Z15, Z14
+	VUNPCKHPS        Z16, Z15, Z15
+	VUNPCKLPS        Z18, Z17, Z16
+	VUNPCKHPS        Z18, Z17, Z17
+	VUNPCKLPS        Z20, Z19, Z18
+	VUNPCKHPS        Z20, Z19, Z19
+	VUNPCKLPD        Z6, Z21, Z20
+	VUNPCKHPD        Z6, Z21, Z6
+	VUNPCKLPD        Z7, Z5, Z21
+	VUNPCKHPD        Z7, Z5, Z5
+	VUNPCKLPD        Z10, Z8, Z7
+	VUNPCKHPD        Z10, Z8, Z8
+	VUNPCKLPD        Z11, Z9, Z10
+	VUNPCKHPD        Z11, Z9, Z9
+	VUNPCKLPD        Z14, Z12, Z11
+	VUNPCKHPD        Z14, Z12, Z12
+	VUNPCKLPD        Z15, Z13, Z14
+	VUNPCKHPD        Z15, Z13, Z13
+	VUNPCKLPD        Z18, Z16, Z15
+	VUNPCKHPD        Z18, Z16, Z16
+	VUNPCKLPD        Z19, Z17, Z18
+	VUNPCKHPD        Z19, Z17, Z17
+	VSHUFF32X4       $0x88, Z7, Z20, Z19
+	VSHUFF32X4       $0x88, Z15, Z11, Z22
+	VSHUFF32X4       $0x88, Z22, Z19, Z23
+	VSHUFF32X4       $0xdd, Z22, Z19, Z19
+	VSHUFF32X4       $0xdd, Z7, Z20, Z7
+	VSHUFF32X4       $0xdd, Z15, Z11, Z11
+	VSHUFF32X4       $0x88, Z11, Z7, Z15
+	VSHUFF32X4       $0xdd, Z11, Z7, Z7
+	VSHUFF32X4       $0x88, Z8, Z6, Z11
+	VSHUFF32X4       $0x88, Z16, Z12, Z20
+	VSHUFF32X4       $0x88, Z20, Z11, Z22
+	VSHUFF32X4       $0xdd, Z20, Z11, Z11
+	VSHUFF32X4       $0xdd, Z8, Z6, Z6
+	VSHUFF32X4       $0xdd, Z16, Z12, Z8
+	VSHUFF32X4       $0x88, Z8, Z6, Z12
+	VSHUFF32X4       $0xdd, Z8, Z6, Z6
+	VSHUFF32X4       $0x88, Z10, Z21, Z8
+	VSHUFF32X4       $0x88, Z18, Z14, Z16
+	VSHUFF32X4       $0x88, Z16, Z8, Z20
+	VSHUFF32X4       $0xdd, Z16, Z8, Z8
+	VSHUFF32X4       $0xdd, Z10, Z21, Z10
+	VSHUFF32X4       $0xdd, Z18, Z14, Z14
+	VSHUFF32X4       $0x88, Z14, Z10, Z16
+	VSHUFF32X4       $0xdd, Z14, Z10, Z10
+	VSHUFF32X4       $0x88, Z9, Z5, Z14
+	VSHUFF32X4       $0x88, Z17, Z13, Z18
+	VSHUFF32X4       $0x88, Z18, Z14, Z21
+	VSHUFF32X4       $0xdd, Z18, Z14, Z14
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VSHUFF32X4       $0xdd, Z17, Z13, Z9
+	VSHUFF32X4       $0x88, Z9, Z5, Z13
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VFMADD231PS.BCST (DX), Z23, Z0
+	VFMADD231PS.BCST (DX)(AX*1), Z23, Z1
+	VFMADD231PS.BCST (DX)(AX*2), Z23, Z2
+	VFMADD231PS.BCST (DX)(CX*1), Z23, Z3
+	VFMADD231PS.BCST (DX)(AX*4), Z23, Z4
+	VFMADD231PS.BCST 4(DX), Z22, Z0
+	VFMADD231PS.BCST 4(DX)(AX*1), Z22, Z1
+	VFMADD231PS.BCST 4(DX)(AX*2), Z22, Z2
+	VFMADD231PS.BCST 4(DX)(CX*1), Z22, Z3
+	VFMADD231PS.BCST 4(DX)(AX*4), Z22, Z4
+	VFMADD231PS.BCST 8(DX), Z20, Z0
+	VFMADD231PS.BCST 8(DX)(AX*1), Z20, Z1
+	VFMADD231PS.BCST 8(DX)(AX*2), Z20, Z2
+	VFMADD231PS.BCST 8(DX)(CX*1), Z20, Z3
+	VFMADD231PS.BCST 8(DX)(AX*4), Z20, Z4
+	VFMADD231PS.BCST 12(DX), Z21, Z0
+	VFMADD231PS.BCST 12(DX)(AX*1), Z21, Z1
+	VFMADD231PS.BCST 12(DX)(AX*2), Z21, Z2
+	VFMADD231PS.BCST 12(DX)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 12(DX)(AX*4), Z21, Z4
+	VFMADD231PS.BCST 16(DX), Z15, Z0
+	VFMADD231PS.BCST 16(DX)(AX*1), Z15, Z1
+	VFMADD231PS.BCST 16(DX)(AX*2), Z15, Z2
+	VFMADD231PS.BCST 16(DX)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 16(DX)(AX*4), Z15, Z4
+	VFMADD231PS.BCST 20(DX), Z12, Z0
+	VFMADD231PS.BCST 20(DX)(AX*1), Z12, Z1
+	VFMADD231PS.BCST 20(DX)(AX*2), Z12, Z2
+	VFMADD231PS.BCST 20(DX)(CX*1), Z12, Z3
+	VFMADD231PS.BCST 20(DX)(AX*4), Z12, Z4
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(DX)(AX*1), Z16, Z1
+	VFMADD231PS.BCST 24(DX)(AX*2), Z16, Z2
+	VFMADD231PS.BCST 24(DX)(CX*1), Z16, Z3
+	VFMADD231PS.BCST 24(DX)(AX*4), Z16, Z4
+	VFMADD231PS.BCST 28(DX), Z13, Z0
+	VFMADD231PS.BCST 28(DX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 28(DX)(AX*2), Z13, Z2
+	VFMADD231PS.BCST 28(DX)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 28(DX)(AX*4), Z13, Z4
+	VFMADD231PS.BCST 32(DX), Z19, Z0
+	VFMADD231PS.BCST 32(DX)(AX*1), Z19, Z1
+	VFMADD231PS.BCST 32(DX)(AX*2), Z19, Z2
+	VFMADD231PS.BCST 32(DX)(CX*1), Z19, Z3
+	VFMADD231PS.BCST 32(DX)(AX*4), Z19, Z4
+	VFMADD231PS.BCST 36(DX), Z11, Z0
+	VFMADD231PS.BCST 36(DX)(AX*1), Z11, Z1
+	VFMADD231PS.BCST 36(DX)(AX*2), Z11, Z2
+	VFMADD231PS.BCST 36(DX)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 36(DX)(AX*4), Z11, Z4
+	VFMADD231PS.BCST 40(DX), Z8, Z0
+	VFMADD231PS.BCST 40(DX)(AX*1), Z8, Z1
+	VFMADD231PS.BCST 40(DX)(AX*2), Z8, Z2
+	VFMADD231PS.BCST 40(DX)(CX*1), Z8, Z3
+	VFMADD231PS.BCST 40(DX)(AX*4), Z8, Z4
+	VFMADD231PS.BCST 44(DX), Z14, Z0
+	VFMADD231PS.BCST 44(DX)(AX*1), Z14, Z1
+	VFMADD231PS.BCST 44(DX)(AX*2), Z14, Z2
+	VFMADD231PS.BCST 44(DX)(CX*1), Z14, Z3
+	VFMADD231PS.BCST 44(DX)(AX*4), Z14, Z4
+	VFMADD231PS.BCST 48(DX), Z7, Z0
+	VFMADD231PS.BCST 48(DX)(AX*1), Z7, Z1
+	VFMADD231PS.BCST 48(DX)(AX*2), Z7, Z2
+	VFMADD231PS.BCST 48(DX)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 48(DX)(AX*4), Z7, Z4
+	VFMADD231PS.BCST 52(DX), Z6, Z0
+	VFMADD231PS.BCST 52(DX)(AX*1), Z6, Z1
+	VFMADD231PS.BCST 52(DX)(AX*2), Z6, Z2
+	VFMADD231PS.BCST 52(DX)(CX*1), Z6, Z3
+	VFMADD231PS.BCST 52(DX)(AX*4), Z6, Z4
+	VFMADD231PS.BCST 56(DX), Z10, Z0
+	VFMADD231PS.BCST 56(DX)(AX*1), Z10, Z1
+	VFMADD231PS.BCST 56(DX)(AX*2), Z10, Z2
+	VFMADD231PS.BCST 56(DX)(CX*1), Z10, Z3
+	VFMADD231PS.BCST 56(DX)(AX*4), Z10, Z4
+	VFMADD231PS.BCST 60(DX), Z5, Z0
+	VFMADD231PS.BCST 60(DX)(AX*1), Z5, Z1
+	VFMADD231PS.BCST 60(DX)(AX*2), Z5, Z2
+	VFMADD231PS.BCST 60(DX)(CX*1), Z5, Z3
+	VFMADD231PS.BCST 60(DX)(AX*4), Z5, Z4
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R10
+	ADDQ             $+1024, R12
+	SUBQ             $0x10, R11
+	JNE              rows5square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows5accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+	VADDPS           (AX), Z2, Z2
+	VADDPS           (AX), Z3, Z3
+	VADDPS           (AX), Z4, Z4
+
+rows5accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows5store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+	VADDPS (DX), Z2, Z2
+	ADDQ   CX, DX
+	VADDPS (DX), Z3, Z3
+	ADDQ   CX, DX
+	VADDPS (DX), Z4, Z4
+	ADDQ   CX, DX
+
+rows5store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows6:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	LEAQ   (DX)(AX*4), BX
+	ADDQ   AX, BX
+	MOVQ   bRow+40(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   b+32(FP), R8
+	LEAQ   (R8)(SI*4), R9
+	ADDQ   SI, R9
+	LEAQ   (R9)(SI*4), R10
+	ADDQ   SI, R10
+	LEAQ   (R10)(SI*4), R11
+	ADDQ   SI, R11
+	MOVQ   k+8(FP), R12
+	MOVQ   next+80(FP), R13
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+rows6square:
+	VMOVUPS          (R8), Z6
+	VMOVUPS          (R8)(SI*1), Z7
+	VMOVUPS          (R8)(SI*2), Z8
+	VMOVUPS          (R8)(DI*1), Z9
+	VMOVUPS          (R8)(SI*4), Z10
+	VMOVUPS          (R9), Z11
+	VMOVUPS          (R9)(SI*1), Z12
+	VMOVUPS          (R9)(SI*2), Z13
+	VMOVUPS          (R9)(DI*1), Z14
+	VMOVUPS          (R9)(SI*4), Z15
+	VMOVUPS          (R10), Z16
+	VMOVUPS          (R10)(SI*1), Z17
+	VMOVUPS          (R10)(SI*2), Z18
+	VMOVUPS          (R10)(DI*1), Z19
+	VMOVUPS          (R10)(SI*4), Z20
+	VMOVUPS          (R11), Z21
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
+	PREFETCHT0       128(R13)
+	PREFETCHT0       192(R13)
+	PREFETCHT0       256(R13)
+	PREFETCHT0       320(R13)
+	PREFETCHT0       384(R13)
+	PREFETCHT0       448(R13)
+	PREFETCHT0       512(R13)
+	PREFETCHT0       576(R13)
+	PREFETCHT0       640(R13)
+	PREFETCHT0       704(R13)
+	PREFETCHT0       768(R13)
+	PREFETCHT0       832(R13)
+	PREFETCHT0       896(R13)
+	PREFETCHT0       960(R13)
+	VUNPCKLPS        Z7, Z6, Z22
+	VUNPCKHPS        Z7, Z6, Z6
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VUNPCKLPS        Z11, Z10, Z9
+	VUNPCKHPS        Z11, Z10, Z10
+	VUNPCKLPS        Z13, Z12, Z11
+	VUNPCKHPS        Z13, Z12, Z12
+	VUNPCKLPS        Z15, Z14, Z13
+	VUNPCKHPS        Z15, Z14, Z14
+	VUNPCKLPS        Z17, Z16, Z15
+	VUNPCKHPS        Z17, Z16, Z16
+	VUNPCKLPS        Z19, Z18, Z17
+	VUNPCKHPS        Z19, Z18, Z18
+	VUNPCKLPS        Z21, Z20, Z19
+	VUNPCKHPS        Z21, Z20, Z20
+	VUNPCKLPD        Z7, Z22, Z21
+	VUNPCKHPD        Z7, Z22, Z7
+	VUNPCKLPD        Z8, Z6, Z22
+	VUNPCKHPD        Z8, Z6, Z6
+	VUNPCKLPD        Z11, Z9, Z8
+	VUNPCKHPD        Z11, Z9, Z9
+	VUNPCKLPD        Z12, Z10, Z11
+	VUNPCKHPD        Z12, Z10, Z10
+	VUNPCKLPD        Z15, Z13, Z12
+	VUNPCKHPD        Z15, Z13, Z13
+	VUNPCKLPD        Z16, Z14, Z15
+	VUNPCKHPD        Z16, Z14, Z14
+	VUNPCKLPD        Z19, Z17, Z16
+	VUNPCKHPD        Z19, Z17, Z17
+	VUNPCKLPD        Z20, Z18, Z19
+	VUNPCKHPD        Z20, Z18, Z18
+	VSHUFF32X4       $0x88, Z8, Z21, Z20
+	VSHUFF32X4       $0x88, Z16, Z12, Z23
+	VSHUFF32X4       $0x88, Z23, Z20, Z24
+	VSHUFF32X4       $0xdd, Z23, Z20, Z20
+	VSHUFF32X4       $0xdd, Z8, Z21, Z8
+	VSHUFF32X4       $0xdd, Z16, Z12, Z12
+	VSHUFF32X4       $0x88, Z12, Z8, Z16
+	VSHUFF32X4       $0xdd, Z12, Z8, Z8
+	VSHUFF32X4       $0x88, Z9, Z7, Z12
+	VSHUFF32X4       $0x88, Z17, Z13, Z21
+	VSHUFF32X4       $0x88, Z21, Z12, Z23
+	VSHUFF32X4       $0xdd, Z21, Z12, Z12
+	VSHUFF32X4       $0xdd, Z9, Z7, Z7
+	VSHUFF32X4       $0xdd, Z17, Z13, Z9
+	VSHUFF32X4       $0x88, Z9, Z7, Z13
+	VSHUFF32X4       $0xdd, Z9, Z7, Z7
+	VSHUFF32X4       $0x88, Z11, Z22, Z9
+	VSHUFF32X4       $0x88, Z19, Z15, Z17
+	VSHUFF32X4       $0x88, Z17, Z9, Z21
+	VSHUFF32X4       $0xdd, Z17, Z9, Z9
+	VSHUFF32X4       $0xdd, Z11, Z22, Z11
+	VSHUFF32X4       $0xdd, Z19, Z15, Z15
+	VSHUFF32X4       $0x88, Z15, Z11, Z17
+	VSHUFF32X4       $0xdd, Z15, Z11, Z11
+	VSHUFF32X4       $0x88, Z10, Z6, Z15
+	VSHUFF32X4       $0x88, Z18, Z14, Z19
+	VSHUFF32X4       $0x88, Z19, Z15, Z22
+	VSHUFF32X4       $0xdd, Z19, Z15, Z15
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VSHUFF32X4       $0xdd, Z18, Z14, Z10
+	VSHUFF32X4       $0x88, Z10, Z6, Z14
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VFMADD231PS.BCST (DX), Z24, Z0
+	VFMADD231PS.BCST (DX)(AX*1), Z24, Z1
+	VFMADD231PS.BCST (DX)(AX*2), Z24, Z2
+	VFMADD231PS.BCST (DX)(CX*1), Z24, Z3
+	VFMADD231PS.BCST (DX)(AX*4), Z24, Z4
+	VFMADD231PS.BCST (BX), Z24, Z5
+	VFMADD231PS.BCST 4(DX), Z23, Z0
+	VFMADD231PS.BCST 4(DX)(AX*1), Z23, Z1
+	VFMADD231PS.BCST 4(DX)(AX*2), Z23, Z2
+	VFMADD231PS.BCST 4(DX)(CX*1), Z23, Z3
+	VFMADD231PS.BCST 4(DX)(AX*4), Z23, Z4
+	VFMADD231PS.BCST 4(BX), Z23, Z5
+	VFMADD231PS.BCST 8(DX), Z21, Z0
+	VFMADD231PS.BCST 8(DX)(AX*1), Z21, Z1
+	VFMADD231PS.BCST 8(DX)(AX*2), Z21, Z2
+	VFMADD231PS.BCST 8(DX)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 8(DX)(AX*4), Z21, Z4
+	VFMADD231PS.BCST 8(BX), Z21, Z5
+	VFMADD231PS.BCST 12(DX), Z22, Z0
+	VFMADD231PS.BCST 12(DX)(AX*1), Z22, Z1
+	VFMADD231PS.BCST 12(DX)(AX*2), Z22, Z2
+	VFMADD231PS.BCST 12(DX)(CX*1), Z22, Z3
+	VFMADD231PS.BCST 12(DX)(AX*4), Z22, Z4
+	VFMADD231PS.BCST 12(BX), Z22, Z5
+	VFMADD231PS.BCST 16(DX), Z16, Z0
+	VFMADD231PS.BCST 16(DX)(AX*1), Z16, Z1
+	VFMADD231PS.BCST 16(DX)(AX*2), Z16, Z2
+	VFMADD231PS.BCST 16(DX)(CX*1), Z16, Z3
+	VFMADD231PS.BCST 16(DX)(AX*4), Z16, Z4
+	VFMADD231PS.BCST 16(BX), Z16, Z5
+	VFMADD231PS.BCST 20(DX), Z13, Z0
+	VFMADD231PS.BCST 20(DX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 20(DX)(AX*2), Z13, Z2
+	VFMADD231PS.BCST 20(DX)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 20(DX)(AX*4), Z13, Z4
+	VFMADD231PS.BCST 20(BX), Z13, Z5
+	VFMADD231PS.BCST 24(DX), Z17, Z0
+	VFMADD231PS.BCST 24(DX)(AX*1), Z17, Z1
+	VFMADD231PS.BCST 24(DX)(AX*2), Z17, Z2
+	VFMADD231PS.BCST 24(DX)(CX*1), Z17, Z3
+	VFMADD231PS.BCST 24(DX)(AX*4), Z17, Z4
+	VFMADD231PS.BCST 24(BX), Z17, Z5
+	VFMADD231PS.BCST 28(DX), Z14, Z0
+	VFMADD231PS.BCST 28(DX)(AX*1), Z14, Z1
+	VFMADD231PS.BCST 28(DX)(AX*2), Z14, Z2
+	VFMADD231PS.BCST 28(DX)(CX*1), Z14, Z3
+	VFMADD231PS.BCST 28(DX)(AX*4), Z14, Z4
+	VFMADD231PS.BCST 28(BX), Z14, Z5
+	VFMADD231PS.BCST 32(DX), Z20, Z0
+	VFMADD231PS.BCST 32(DX)(AX*1), Z20, Z1
+	VFMADD231PS.BCST 32(DX)(AX*2), Z20, Z2
+	VFMADD231PS.BCST 32(DX)(CX*1), Z20, Z3
+	VFMADD231PS.BCST 32(DX)(AX*4), Z20, Z4
+	VFMADD231PS.BCST 32(BX), Z20, Z5
+	VFMADD231PS.BCST 36(DX), Z12, Z0
+	VFMADD231PS.BCST 36(DX)(AX*1), Z12, Z1
+	VFMADD231PS.BCST 36(DX)(AX*2), Z12, Z2
+	VFMADD231PS.BCST 36(DX)(CX*1), Z12, Z3
+	VFMADD231PS.BCST 36(DX)(AX*4), Z12, Z4
+	VFMADD231PS.BCST 36(BX), Z12, Z5
+	VFMADD231PS.BCST 40(DX), Z9, Z0
+	VFMADD231PS.BCST 40(DX)(AX*1), Z9, Z1
+	VFMADD231PS.BCST 40(DX)(AX*2), Z9, Z2
+	VFMADD231PS.BCST 40(DX)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 40(DX)(AX*4), Z9, Z4
+	VFMADD231PS.BCST 40(BX), Z9, Z5
+	VFMADD231PS.BCST 44(DX), Z15, Z0
+	VFMADD231PS.BCST 44(DX)(AX*1), Z15, Z1
+	VFMADD231PS.BCST 44(DX)(AX*2), Z15, Z2
+	VFMADD231PS.BCST 44(DX)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 44(DX)(AX*4), Z15, Z4
+	VFMADD231PS.BCST 44(BX), Z15, Z5
+	VFMADD231PS.BCST 48(DX), Z8, Z0
+	VFMADD231PS.BCST 48(DX)(AX*1), Z8, Z1
+	VFMADD231PS.BCST 48(DX)(AX*2), Z8, Z2
+	VFMADD231PS.BCST 48(DX)(CX*1), Z8, Z3
+	VFMADD231PS.BCST 48(DX)(AX*4), Z8, Z4
+	VFMADD231PS.BCST 48(BX), Z8, Z5
+	VFMADD231PS.BCST 52(DX), Z7, Z0
+	VFMADD231PS.BCST 52(DX)(AX*1), Z7, Z1
+	VFMADD231PS.BCST 52(DX)(AX*2), Z7, Z2
+	VFMADD231PS.BCST 52(DX)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 52(DX)(AX*4), Z7, Z4
+	VFMADD231PS.BCST 52(BX), Z7, Z5
+	VFMADD231PS.BCST 56(DX), Z11, Z0
+	VFMADD231PS.BCST 56(DX)(AX*1), Z11, Z1
+	VFMADD231PS.BCST 56(DX)(AX*2), Z11, Z2
+	VFMADD231PS.BCST 56(DX)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 56(DX)(AX*4), Z11, Z4
+	VFMADD231PS.BCST 56(BX), Z11, Z5
+	VFMADD231PS.BCST 60(DX), Z6, Z0
+	VFMADD231PS.BCST 60(DX)(AX*1), Z6, Z1
+	VFMADD231PS.BCST 60(DX)(AX*2), Z6, Z2
+	VFMADD231PS.BCST 60(DX)(CX*1), Z6, Z3
+	VFMADD231PS.BCST 60(DX)(AX*4), Z6, Z4
+	VFMADD231PS.BCST 60(BX), Z6, Z5
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R10
+	ADDQ             $0x40, R11
+	ADDQ             $+1024, R13
+	SUBQ             $0x10, R12
+	JNE              rows6square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows6accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+	VADDPS           (AX), Z2, Z2
+	VADDPS           (AX), Z3, Z3
+	VADDPS           (AX), Z4, Z4
+	VADDPS           (AX), Z5, Z5
+
+rows6accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows6store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+	VADDPS (DX), Z2, Z2
+	ADDQ   CX, DX
+	VADDPS (DX), Z3, Z3
+	ADDQ   CX, DX
+	VADDPS (DX), Z4, Z4
+	ADDQ   CX, DX
+	VADDPS (DX), Z5, Z5
+	ADDQ   CX, DX
+
+rows6store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows7:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	LEAQ   (DX)(AX*4), BX
+	ADDQ   AX, BX
+	MOVQ   bRow+40(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   b+32(FP), R8
+	LEAQ   (R8)(SI*4), R9
+	ADDQ   SI, R9
+	LEAQ   (R9)(SI*4), R10
+	ADDQ   SI, R10
+	LEAQ   (R10)(SI*4), R11
+	ADDQ   SI, R11
+	MOVQ   k+8(FP), R12
+	MOVQ   next+80(FP), R13
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+rows7square:
+	VMOVUPS          (R8), Z7
+	VMOVUPS          (R8)(SI*1), Z8
+	VMOVUPS          (R8)(SI*2), Z9
+	VMOVUPS          (R8)(DI*1), Z10
+	VMOVUPS          (R8)(SI*4), Z11
+	VMOVUPS          (R9), Z12
+	VMOVUPS          (R9)(SI*1), Z13
+	VMOVUPS          (R9)(SI*2), Z14
+	VMOVUPS          (R9)(DI*1), Z15
+	VMOVUPS          (R9)(SI*4), Z16
+	VMOVUPS          (R10), Z17
+	VMOVUPS          (R10)(SI*1), Z18
+	VMOVUPS          (R10)(SI*2), Z19
+	VMOVUPS          (R10)(DI*1), Z20
+	VMOVUPS          (R10)(SI*4), Z21
+	VMOVUPS          (R11), Z22
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
+	PREFETCHT0       128(R13)
+	PREFETCHT0       192(R13)
+	PREFETCHT0       256(R13)
+	PREFETCHT0       320(R13)
+	PREFETCHT0       384(R13)
+	PREFETCHT0       448(R13)
+	PREFETCHT0       512(R13)
+	PREFETCHT0       576(R13)
+	PREFETCHT0       640(R13)
+	PREFETCHT0       704(R13)
+	PREFETCHT0       768(R13)
+	PREFETCHT0       832(R13)
+	PREFETCHT0       896(R13)
+	PREFETCHT0       960(R13)
+	VUNPCKLPS        Z8, Z7, Z23
+	VUNPCKHPS        Z8, Z7, Z7
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VUNPCKLPS        Z12, Z11, Z10
+	VUNPCKHPS        Z12, Z11, Z11
+	VUNPCKLPS        Z14, Z13, Z12
+	VUNPCKHPS        Z14, Z13, Z13
+	VUNPCKLPS        Z16, Z15, Z14
+	VUNPCKHPS        Z16, Z15, Z15
+	VUNPCKLPS        Z18, Z17, Z16
+	VUNPCKHPS        Z18, Z17, Z17
+	VUNPCKLPS        Z20, Z19, Z18
+	VUNPCKHPS        Z20, Z19, Z19
+	VUNPCKLPS        Z22, Z21, Z20
+	VUNPCKHPS        Z22, Z21, Z21
+	VUNPCKLPD        Z8, Z23, Z22
+	VUNPCKHPD        Z8, Z23, Z8
+	VUNPCKLPD        Z9, Z7, Z23
+	VUNPCKHPD        Z9, Z7, Z7
+	VUNPCKLPD        Z12, Z10, Z9
+	VUNPCKHPD        Z12, Z10, Z10
+	VUNPCKLPD        Z13, Z11, Z12
+	VUNPCKHPD        Z13, Z11, Z11
+	VUNPCKLPD        Z16, Z14, Z13
+	VUNPCKHPD        Z16, Z14, Z14
+	VUNPCKLPD        Z17, Z15, Z16
+	VUNPCKHPD        Z17, Z15, Z15
+	VUNPCKLPD        Z20, Z18, Z17
+	VUNPCKHPD        Z20, Z18, Z18
+	VUNPCKLPD        Z21, Z19, Z20
+	VUNPCKHPD        Z21, Z19, Z19
+	VSHUFF32X4       $0x88, Z9, Z22, Z21
+	VSHUFF32X4       $0x88, Z17, Z13, Z24
+	VSHUFF32X4       $0x88, Z24, Z21, Z25
+	VSHUFF32X4       $0xdd, Z24, Z21, Z21
+	VSHUFF32X4       $0xdd, Z9, Z22, Z9
+	VSHUFF32X4       $0xdd, Z17, Z13, Z13
+	VSHUFF32X4       $0x88, Z13, Z9, Z17
+	VSHUFF32X4       $0xdd, Z13, Z9, Z9
+	VSHUFF32X4       $0x88, Z10, Z8, Z13
+	VSHUFF32X4       $0x88, Z18, Z14, Z22
+	VSHUFF32X4       $0x88, Z22, Z13, Z24
+	VSHUFF32X4       $0xdd, Z22, Z13, Z13
+	VSHUFF32X4       $0xdd, Z10, Z8, Z8
+	VSHUFF32X4       $0xdd, Z18, Z14, Z10
+	VSHUFF32X4       $0x88, Z10, Z8, Z14
+	VSHUFF32X4       $0xdd, Z10, Z8, Z8
+	VSHUFF32X4       $0x88, Z12, Z23, Z10
+	VSHUFF32X4       $0x88, Z20, Z16, Z18
+	VSHUFF32X4       $0x88, Z18, Z10, Z22
+	VSHUFF32X4       $0xdd, Z18, Z10, Z10
+	VSHUFF32X4       $0xdd, Z12, Z23, Z12
+	VSHUFF32X4       $0xdd, Z20, Z16, Z16
+	VSHUFF32X4       $0x88, Z16, Z12, Z18
+	VSHUFF32X4       $0xdd, Z16, Z12, Z12
+	VSHUFF32X4       $0x88, Z11, Z7, Z16
+	VSHUFF32X4       $0x88, Z19, Z15, Z20
+	VSHUFF32X4       $0x88, Z20, Z16, Z23
+	VSHUFF32X4       $0xdd, Z20, Z16, Z16
+	VSHUFF32X4       $0xdd, Z11, Z7, Z7
+	VSHUFF32X4       $0xdd, Z19, Z15, Z11
+	VSHUFF32X4       $0x88, Z11, Z7, Z15
+	VSHUFF32X4       $0xdd, Z11, Z7, Z7
+	VFMADD231PS.BCST (DX), Z25, Z0
+	VFMADD231PS.BCST (DX)(AX*1), Z25, Z1
+	VFMADD231PS.BCST (DX)(AX*2), Z25, Z2
+	VFMADD231PS.BCST (DX)(CX*1), Z25, Z3
+	VFMADD231PS.BCST (DX)(AX*4), Z25, Z4
+	VFMADD231PS.BCST (BX), Z25, Z5
+	VFMADD231PS.BCST (BX)(AX*1), Z25, Z6
+	VFMADD231PS.BCST 4(DX), Z24, Z0
+	VFMADD231PS.BCST 4(DX)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 4(DX)(AX*2), Z24, Z2
+	VFMADD231PS.BCST 4(DX)(CX*1), Z24, Z3
+	VFMADD231PS.BCST 4(DX)(AX*4), Z24, Z4
+	VFMADD231PS.BCST 4(BX), Z24, Z5
+	VFMADD231PS.BCST 4(BX)(AX*1), Z24, Z6
+	VFMADD231PS.BCST 8(DX), Z22, Z0
+	VFMADD231PS.BCST 8(DX)(AX*1), Z22, Z1
+	VFMADD231PS.BCST 8(DX)(AX*2), Z22, Z2
+	VFMADD231PS.BCST 8(DX)(CX*1), Z22, Z3
+	VFMADD231PS.BCST 8(DX)(AX*4), Z22, Z4
+	VFMADD231PS.BCST 8(BX), Z22, Z5
+	VFMADD231PS.BCST 8(BX)(AX*1), Z22, Z6
+	VFMADD231PS.BCST 12(DX), Z23, Z0
+	VFMADD231PS.BCST 12(DX)(AX*1), Z23, Z1
+	VFMADD231PS.BCST 12(DX)(AX*2), Z23, Z2
+	VFMADD231PS.BCST 12(DX)(CX*1), Z23, Z3
+	VFMADD231PS.BCST 12(DX)(AX*4), Z23, Z4
+	VFMADD231PS.BCST 12(BX), Z23, Z5
+	VFMADD231PS.BCST 12(BX)(AX*1), Z23, Z6
+	VFMADD231PS.BCST 16(DX), Z17, Z0
+	VFMADD231PS.BCST 16(DX)(AX*1), Z17, Z1
+	VFMADD231PS.BCST 16(DX)(AX*2), Z17, Z2
+	VFMADD231PS.BCST 16(DX)(CX*1), Z17, Z3
+	VFMADD231PS.BCST 16(DX)(AX*4), Z17, Z4
+	VFMADD231PS.BCST 16(BX), Z17, Z5
+	VFMADD231PS.BCST 16(BX)(AX*1), Z17, Z6
+	VFMADD231PS.BCST 20(DX), Z14, Z0
+	VFMADD231PS.BCST 20(DX)(AX*1), Z14, Z1
+	VFMADD231PS.BCST 20(DX)(AX*2), Z14, Z2
+	VFMADD231PS.BCST 20(DX)(CX*1), Z14, Z3
+	VFMADD231PS.BCST 20(DX)(AX*4), Z14, Z4
+	VFMADD231PS.BCST 20(BX), Z14, Z5
+	VFMADD231PS.BCST 20(BX)(AX*1), Z14, Z6
+	VFMADD231PS.BCST 24(DX), Z18, Z0
+	VFMADD231PS.BCST 24(DX)(AX*1), Z18, Z1
+	VFMADD231PS.BCST 24(DX)(AX*2), Z18, Z2
+	VFMADD231PS.BCST 24(DX)(CX*1), Z18, Z3
+	VFMADD231PS.BCST 24(DX)(AX*4), Z18, Z4
+	VFMADD231PS.BCST 24(BX), Z18, Z5
+	VFMADD231PS.BCST 24(BX)(AX*1), Z18, Z6
+	VFMADD231PS.BCST 28(DX), Z15, Z0
+	VFMADD231PS.BCST 28(DX)(AX*1), Z15, Z1
+	VFMADD231PS.BCST 28(DX)(AX*2), Z15, Z2
+	VFMADD231PS.BCST 28(DX)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 28(DX)(AX*4), Z15, Z4
+	VFMADD231PS.BCST 28(BX), Z15, Z5
+	VFMADD231PS.BCST 28(BX)(AX*1), Z15, Z6
+	VFMADD231PS.BCST 32(DX), Z21, Z0
+	VFMADD231PS.BCST 32(DX)(AX*1), Z21, Z1
+	VFMADD231PS.BCST 32(DX)(AX*2), Z21, Z2
+	VFMADD231PS.BCST 32(DX)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 32(DX)(AX*4), Z21, Z4
+	VFMADD231PS.BCST 32(BX), Z21, Z5
+	VFMADD231PS.BCST 32(BX)(AX*1), Z21, Z6
+	VFMADD231PS.BCST 36(DX), Z13, Z0
+	VFMADD231PS.BCST 36(DX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 36(DX)(AX*2), Z13, Z2
+	VFMADD231PS.BCST 36(DX)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 36(DX)(AX*4), Z13, Z4
+	VFMADD231PS.BCST 36(BX), Z13, Z5
+	VFMADD231PS.BCST 36(BX)(AX*1), Z13, Z6
+	VFMADD231PS.BCST 40(DX), Z10, Z0
+	VFMADD231PS.BCST 40(DX)(AX*1), Z10, Z1
+	VFMADD231PS.BCST 40(DX)(AX*2), Z10, Z2
+	VFMADD231PS.BCST 40(DX)(CX*1), Z10, Z3
+	VFMADD231PS.BCST 40(DX)(AX*4), Z10, Z4
+	VFMADD231PS.BCST 40(BX), Z10, Z5
+	VFMADD231PS.BCST 40(BX)(AX*1), Z10, Z6
+	VFMADD231PS.BCST 44(DX), Z16, Z0
+	VFMADD231PS.BCST 44(DX)(AX*1), Z16, Z1
+	VFMADD231PS.BCST 44(DX)(AX*2), Z16, Z2
+	VFMADD231PS.BCST 44(DX)(CX*1), Z16, Z3
+	VFMADD231PS.BCST 44(DX)(AX*4), Z16, Z4
+	VFMADD231PS.BCST 44(BX), Z16, Z5
+	VFMADD231PS.BCST 44(BX)(AX*1), Z16, Z6
+	VFMADD231PS.BCST 48(DX), Z9, Z0
+	VFMADD231PS.BCST 48(DX)(AX*1), Z9, Z1
+	VFMADD231PS.BCST 48(DX)(AX*2), Z9, Z2
+	VFMADD231PS.BCST 48(DX)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 48(DX)(AX*4), Z9, Z4
+	VFMADD231PS.BCST 48(BX), Z9, Z5
+	VFMADD231PS.BCST 48(BX)(AX*1), Z9, Z6
+	VFMADD231PS.BCST 52(DX), Z8, Z0
+	VFMADD231PS.BCST 52(DX)(AX*1), Z8, Z1
+	VFMADD231PS.BCST 52(DX)(AX*2), Z8, Z2
+	VFMADD231PS.BCST 52(DX)(CX*1), Z8, Z3
+	VFMADD231PS.BCST 52(DX)(AX*4), Z8, Z4
+	VFMADD231PS.BCST 52(BX), Z8, Z5
+	VFMADD231PS.BCST 52(BX)(AX*1), Z8, Z6
+	VFMADD231PS.BCST 56(DX), Z12, Z0
+	VFMADD231PS.BCST 56(DX)(AX*1), Z12, Z1
+	VFMADD231PS.BCST 56(DX)(AX*2), Z12, Z2
+	VFMADD231PS.BCST 56(DX)(CX*1), Z12, Z3
+	VFMADD231PS.BCST 56(DX)(AX*4), Z12, Z4
+	VFMADD231PS.BCST 56(BX), Z12, Z5
+	VFMADD231PS.BCST 56(BX)(AX*1), Z12, Z6
+	VFMADD231PS.BCST 60(DX), Z7, Z0
+	VFMADD231PS.BCST 60(DX)(AX*1), Z7, Z1
+	VFMADD231PS.BCST 60(DX)(AX*2), Z7, Z2
+	VFMADD231PS.BCST 60(DX)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 60(DX)(AX*4), Z7, Z4
+	VFMADD231PS.BCST 60(BX), Z7, Z5
+	VFMADD231PS.BCST 60(BX)(AX*1), Z7, Z6
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R10
+	ADDQ             $0x40, R11
+	ADDQ             $+1024, R13
+	SUBQ             $0x10, R12
+	JNE              rows7square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows7accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+	VADDPS           (AX), Z2, Z2
+	VADDPS           (AX), Z3, Z3
+	VADDPS           (AX), Z4, Z4
+	VADDPS           (AX), Z5, Z5
+	VADDPS           (AX), Z6, Z6
+
+rows7accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows7store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+	VADDPS (DX), Z2, Z2
+	ADDQ   CX, DX
+	VADDPS (DX), Z3, Z3
+	ADDQ   CX, DX
+	VADDPS (DX), Z4, Z4
+	ADDQ   CX, DX
+	VADDPS (DX), Z5, Z5
+	ADDQ   CX, DX
+	VADDPS (DX), Z6, Z6
+	ADDQ   CX, DX
+
+rows7store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows8:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	LEAQ   (DX)(AX*4), BX
+	ADDQ   AX, BX
+	MOVQ   bRow+40(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   b+32(FP), R8
+	LEAQ   (R8)(SI*4), R9
+	ADDQ   SI, R9
+	LEAQ   (R9)(SI*4), R10
+	ADDQ   SI, R10
+	LEAQ   (R10)(SI*4), R11
+	ADDQ   SI, R11
+	MOVQ   k+8(FP), R12
+	MOVQ   next+80(FP), R13
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+rows8square:
+	VMOVUPS          (R8), Z8
+	VMOVUPS          (R8)(SI*1), Z9
+	VMOVUPS          (R8)(SI*2), Z10
+	VMOVUPS          (R8)(DI*1), Z11
+	VMOVUPS          (R8)(SI*4), Z12
+	VMOVUPS          (R9), Z13
+	VMOVUPS          (R9)(SI*1), Z14
+	VMOVUPS          (R9)(SI*2), Z15
+	VMOVUPS          (R9)(DI*1), Z16
+	VMOVUPS          (R9)(SI*4), Z17
+	VMOVUPS          (R10), Z18
+	VMOVUPS          (R10)(SI*1), Z19
+	VMOVUPS          (R10)(SI*2), Z20
+	VMOVUPS          (R10)(DI*1), Z21
+	VMOVUPS          (R10)(SI*4), Z22
+	VMOVUPS          (R11), Z23
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
+	PREFETCHT0       128(R13)
+	PREFETCHT0       192(R13)
+	PREFETCHT0       256(R13)
+	PREFETCHT0       320(R13)
+	PREFETCHT0       384(R13)
+	PREFETCHT0       448(R13)
+	PREFETCHT0       512(R13)
+	PREFETCHT0       576(R13)
+	PREFETCHT0       640(R13)
+	PREFETCHT0       704(R13)
+	PREFETCHT0       768(R13)
+	PREFETCHT0       832(R13)
+	PREFETCHT0       896(R13)
+	PREFETCHT0       960(R13)
+	VUNPCKLPS        Z9, Z8, Z24
+	VUNPCKHPS        Z9, Z8, Z8
+	VUNPCKLPS        Z11, Z10, Z9
+	VUNPCKHPS        Z11, Z10, Z10
+	VUNPCKLPS        Z13, Z12, Z11
+	VUNPCKHPS        Z13, Z12, Z12
+	VUNPCKLPS        Z15, Z14, Z13
+	VUNPCKHPS        Z15, Z14, Z14
+	VUNPCKLPS        Z17, Z16, Z15
+	VUNPCKHPS        Z17, Z16, Z16
+	VUNPCKLPS        Z19, Z18, Z17
+	VUNPCKHPS        Z19, Z18, Z18
+	VUNPCKLPS        Z21, Z20, Z19
+	VUNPCKHPS        Z21, Z20, Z20
+	VUNPCKLPS        Z23, Z22, Z21
+	VUNPCKHPS        Z23, Z22, Z22
+	VUNPCKLPD        Z9, Z24, Z23
+	VUNPCKHPD        Z9, Z24, Z9
+	VUNPCKLPD        Z10, Z8, Z24
+	VUNPCKHPD        Z10, Z8, Z8
+	VUNPCKLPD        Z13, Z11, Z10
+	VUNPCKHPD        Z13, Z11, Z11
+	VUNPCKLPD        Z14, Z12, Z13
+	VUNPCKHPD        Z14, Z12, Z12
+	VUNPCKLPD        Z17, Z15, Z14
+	VUNPCKHPD        Z17, Z15, Z15
+	VUNPCKLPD        Z18, Z16, Z17
+	VUNPCKHPD        Z18, Z16, Z16
+	VUNPCKLPD        Z21, Z19, Z18
+	VUNPCKHPD        Z21, Z19, Z19
+	VUNPCKLPD        Z22, Z20, Z21
+	VUNPCKHPD        Z22, Z20, Z20
+	VSHUFF32X4       $0x88, Z10, Z23, Z22
+	VSHUFF32X4       $0x88, Z18, Z14, Z25
+	VSHUFF32X4       $0x88, Z25, Z22, Z26
+	VSHUFF32X4       $0xdd, Z25, Z22, Z22
+	VSHUFF32X4       $0xdd, Z10, Z23, Z10
+	VSHUFF32X4       $0xdd, Z18, Z14, Z14
+	VSHUFF32X4       $0x88, Z14, Z10, Z18
+	VSHUFF32X4       $0xdd, Z14, Z10, Z10
+	VSHUFF32X4       $0x88, Z11, Z9, Z14
+	VSHUFF32X4       $0x88, Z19, Z15, Z23
+	VSHUFF32X4       $0x88, Z23, Z14, Z25
+	VSHUFF32X4       $0xdd, Z23, Z14, Z14
+	VSHUFF32X4       $0xdd, Z11, Z9, Z9
+	VSHUFF32X4       $0xdd, Z19, Z15, Z11
+	VSHUFF32X4       $0x88, Z11, Z9, Z15
+	VSHUFF32X4       $0xdd, Z11, Z9, Z9
+	VSHUFF32X4       $0x88, Z13, Z24, Z11
+	VSHUFF32X4       $0x88, Z21, Z17, Z19
+	VSHUFF32X4       $0x88, Z19, Z11, Z23
+	VSHUFF32X4       $0xdd, Z19, Z11, Z11
+	VSHUFF32X4       $0xdd, Z13, Z24, Z13
+	VSHUFF32X4       $0xdd, Z21, Z17, Z17
+	VSHUFF32X4       $0x88, Z17, Z13, Z19
+	VSHUFF32X4       $0xdd, Z17, Z13, Z13
+	VSHUFF32X4       $0x88, Z12, Z8, Z17
+	VSHUFF32X4       $0x88, Z20, Z16, Z21
+	VSHUFF32X4       $0x88, Z21, Z17, Z24
+	VSHUFF32X4       $0xdd, Z21, Z17, Z17
+	VSHUFF32X4       $0xdd, Z12, Z8, Z8
+	VSHUFF32X4       $0xdd, Z20, Z16, Z12
+	VSHUFF32X4       $0x88, Z12, Z8, Z16
+	VSHUFF32X4       $0xdd, Z12, Z8, Z8
+	VFMADD231PS.BCST (DX), Z26, Z0
+	VFMADD231PS.BCST (DX)(AX*1), Z26, Z1
+	VFMADD231PS.BCST (DX)(AX*2), Z26, Z2
+	VFMADD231PS.BCST (DX)(CX*1), Z26, Z3
+	VFMADD231PS.BCST (DX)(AX*4), Z26, Z4
+	VFMADD231PS.BCST (BX), Z26, Z5
+	VFMADD231PS.BCST (BX)(AX*1), Z26, Z6
+	VFMADD231PS.BCST (BX)(AX*2), Z26, Z7
+	VFMADD231PS.BCST 4(DX), Z25, Z0
+	VFMADD231PS.BCST 4(DX)(AX*1), Z25, Z1
+	VFMADD231PS.BCST 4(DX)(AX*2), Z25, Z2
+	VFMADD231PS.BCST 4(DX)(CX*1), Z25, Z3
+	VFMADD231PS.BCST 4(DX)(AX*4), Z25, Z4
+	VFMADD231PS.BCST 4(BX), Z25, Z5
+	VFMADD231PS.BCST 4(BX)(AX*1), Z25, Z6
+	VFMADD231PS.BCST 4(BX)(AX*2), Z25, Z7
+	VFMADD231PS.BCST 8(DX), Z23, Z0
+	VFMADD231PS.BCST 8(DX)(AX*1), Z23, Z1
+	VFMADD231PS.BCST 8(DX)(AX*2), Z23, Z2
+	VFMADD231PS.BCST 8(DX)(CX*1), Z23, Z3
+	VFMADD231PS.BCST 8(DX)(AX*4), Z23, Z4
+	VFMADD231PS.BCST 8(BX), Z23, Z5
+	VFMADD231PS.BCST 8(BX)(AX*1), Z23, Z6
+	VFMADD231PS.BCST 8(BX)(AX*2), Z23, Z7
+	VFMADD231PS.BCST 12(DX), Z24, Z0
+	VFMADD231PS.BCST 12(DX)(AX*1), Z24, Z1
+	VFMADD231PS.BCST 12(DX)(AX*2), Z24, Z2
+	VFMADD231PS.BCST 12(DX)(CX*1), Z24, Z3
+	VFMADD231PS.BCST 12(DX)(AX*4), Z24, Z4
+	VFMADD231PS.BCST 12(BX), Z24, Z5
+	VFMADD231PS.BCST 12(BX)(AX*1), Z24, Z6
+	VFMADD231PS.BCST 12(BX)(AX*2), Z24, Z7
+	VFMADD231PS.BCST 16(DX), Z18, Z0
+	VFMADD231PS.BCST 16(DX)(AX*1), Z18, Z1
+	VFMADD231PS.BCST 16(DX)(AX*2), Z18, Z2
+	VFMADD231PS.BCST 16(DX)(CX*1), Z18, Z3
+	VFMADD231PS.BCST 16(DX)(AX*4), Z18, Z4
+	VFMADD231PS.BCST 16(BX), Z18, Z5
+	VFMADD231PS.BCST 16(BX)(AX*1), Z18, Z6
+	VFMADD231PS.BCST 16(BX)(AX*2), Z18, Z7
+	VFMADD231PS.BCST 20(DX), Z15, Z0
+	VFMADD231PS.BCST 20(DX)(AX*1), Z15, Z1
+	VFMADD231PS.BCST 20(DX)(AX*2), Z15, Z2
+	VFMADD231PS.BCST 20(DX)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 20(DX)(AX*4), Z15, Z4
+	VFMADD231PS.BCST 20(BX), Z15, Z5
+	VFMADD231PS.BCST 20(BX)(AX*1), Z15, Z6
+	VFMADD231PS.BCST 20(BX)(AX*2), Z15, Z7
+	VFMADD231PS.BCST 24(DX), Z19, Z0
+	VFMADD231PS.BCST 24(DX)(AX*1), Z19, Z1
+	VFMADD231PS.BCST 24(DX)(AX*2), Z19, Z2
+	VFMADD231PS.BCST 24(DX)(CX*1), Z19, Z3
+	VFMADD231PS.BCST 24(DX)(AX*4), Z19, Z4
+	VFMADD231PS.BCST 24(BX), Z19, Z5
+	VFMADD231PS.BCST 24(BX)(AX*1), Z19, Z6
+	VFMADD231PS.BCST 24(BX)(AX*2), Z19, Z7
+	VFMADD231PS.BCST 28(DX), Z16, Z0
+	VFMADD231PS.BCST 28(DX)(AX*1), Z16, Z1
+	VFMADD231PS.BCST 28(DX)(AX*2), Z16, Z2
+	VFMADD231PS.BCST 28(DX)(CX*1), Z16, Z3
+	VFMADD231PS.BCST 28(DX)(AX*4), Z16, Z4
+	VFMADD231PS.BCST 28(BX), Z16, Z5
+	VFMADD231PS.BCST 28(BX)(AX*1), Z16, Z6
+	VFMADD231PS.BCST 28(BX)(AX*2), Z16, Z7
+	VFMADD231PS.BCST 32(DX), Z22, Z0
+	VFMADD231PS.BCST 32(DX)(AX*1), Z22, Z1
+	VFMADD231PS.BCST 32(DX)(AX*2), Z22, Z2
+	VFMADD231PS.BCST 32(DX)(CX*1), Z22, Z3
+	VFMADD231PS.BCST 32(DX)(AX*4), Z22, Z4
+	VFMADD231PS.BCST 32(BX), Z22, Z5
+	VFMADD231PS.BCST 32(BX)(AX*1), Z22, Z6
+	VFMADD231PS.BCST 32(BX)(AX*2), Z22, Z7
+	VFMADD231PS.BCST 36(DX), Z14, Z0
+	VFMADD231PS.BCST 36(DX)(AX*1), Z14, Z1
+	VFMADD231PS.BCST 36(DX)(AX*2), Z14, Z2
+	VFMADD231PS.BCST 36(DX)(CX*1), Z14, Z3
+	VFMADD231PS.BCST 36(DX)(AX*4), Z14, Z4
+	VFMADD231PS.BCST 36(BX), Z14, Z5
+	VFMADD231PS.BCST 36(BX)(AX*1), Z14, Z6
+	VFMADD231PS.BCST 36(BX)(AX*2), Z14, Z7
+	VFMADD231PS.BCST 40(DX), Z11, Z0
+	VFMADD231PS.BCST 40(DX)(AX*1), Z11, Z1
+	VFMADD231PS.BCST 40(DX)(AX*2), Z11, Z2
+	VFMADD231PS.BCST 40(DX)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 40(DX)(AX*4), Z11, Z4
+	VFMADD231PS.BCST 40(BX), Z11, Z5
+	VFMADD231PS.BCST 40(BX)(AX*1), Z11, Z6
+	VFMADD231PS.BCST 40(BX)(AX*2), Z11, Z7
+	VFMADD231PS.BCST 44(DX), Z17, Z0
+	VFMADD231PS.BCST 44(DX)(AX*1), Z17, Z1
+	VFMADD231PS.BCST 44(DX)(AX*2), Z17, Z2
+	VFMADD231PS.BCST 44(DX)(CX*1), Z17, Z3
+	VFMADD231PS.BCST 44(DX)(AX*4), Z17, Z4
+	VFMADD231PS.BCST 44(BX), Z17, Z5
+	VFMADD231PS.BCST 44(BX)(AX*1), Z17, Z6
+	VFMADD231PS.BCST 44(BX)(AX*2), Z17, Z7
+	VFMADD231PS.BCST 48(DX), Z10, Z0
+	VFMADD231PS.BCST 48(DX)(AX*1), Z10, Z1
+	VFMADD231PS.BCST 48(DX)(AX*2), Z10, Z2
+	VFMADD231PS.BCST 48(DX)(CX*1), Z10, Z3
+	VFMADD231PS.BCST 48(DX)(AX*4), Z10, Z4
+	VFMADD231PS.BCST 48(BX), Z10, Z5
+	VFMADD231PS.BCST 48(BX)(AX*1), Z10, Z6
+	VFMADD231PS.BCST 48(BX)(AX*2), Z10, Z7
+	VFMADD231PS.BCST 52(DX), Z9, Z0
+	VFMADD231PS.BCST 52(DX)(AX*1), Z9, Z1
+	VFMADD231PS.BCST 52(DX)(AX*2), Z9, Z2
+	VFMADD231PS.BCST 52(DX)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 52(DX)(AX*4), Z9, Z4
+	VFMADD231PS.BCST 52(BX), Z9, Z5
+	VFMADD231PS.BCST 52(BX)(AX*1), Z9, Z6
+	VFMADD231PS.BCST 52(BX)(AX*2), Z9, Z7
+	VFMADD231PS.BCST 56(DX), Z13, Z0
+	VFMADD231PS.BCST 56(DX)(AX*1), Z13, Z1
+	VFMADD231PS.BCST 56(DX)(AX*2), Z13, Z2
+	VFMADD231PS.BCST 56(DX)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 56(DX)(AX*4), Z13, Z4
+	VFMADD231PS.BCST 56(BX), Z13, Z5
+	VFMADD231PS.BCST 56(BX)(AX*1), Z13, Z6
+	VFMADD231PS.BCST 56(BX)(AX*2), Z13, Z7
+	VFMADD231PS.BCST 60(DX), Z8, Z0
+	VFMADD231PS.BCST 60(DX)(AX*1), Z8, Z1
+	VFMADD231PS.BCST 60(DX)(AX*2), Z8, Z2
+	VFMADD231PS.BCST 60(DX)(CX*1), Z8, Z3
+	VFMADD231PS.BCST 60(DX)(AX*4), Z8, Z4
+	VFMADD231PS.BCST 60(BX), Z8, Z5
+	VFMADD231PS.BCST 60(BX)(AX*1), Z8, Z6
+	VFMADD231PS.BCST 60(BX)(AX*2), Z8, Z7
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R10
+	ADDQ             $0x40, R11
+	ADDQ             $+1024, R13
+	SUBQ             $0x10, R12
+	JNE              rows8square
+	MOVQ             bias+64(FP), AX
+	TESTQ            AX, AX
+	JE               rows8accumulate
+	VADDPS           (AX), Z0, Z0
+	VADDPS           (AX), Z1, Z1
+	VADDPS           (AX), Z2, Z2
+	VADDPS           (AX), Z3, Z3
+	VADDPS           (AX), Z4, Z4
+	VADDPS           (AX), Z5, Z5
+	VADDPS           (AX), Z6, Z6
+	VADDPS           (AX), Z7, Z7
+
+rows8accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows8store
+	MOVQ   AX, DX
+	VADDPS (DX), Z0, Z0
+	ADDQ   CX, DX
+	VADDPS (DX), Z1, Z1
+	ADDQ   CX, DX
+	VADDPS (DX), Z2, Z2
+	ADDQ   CX, DX
+	VADDPS (DX), Z3, Z3
+	ADDQ   CX, DX
+	VADDPS (DX), Z4, Z4
+	ADDQ   CX, DX
+	VADDPS (DX), Z5, Z5
+	ADDQ   CX, DX
+	VADDPS (DX), Z6, Z6
+	ADDQ   CX, DX
+	VADDPS (DX), Z7, Z7
+	ADDQ   CX, DX
+
+rows8store:
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemmTransposedTileAVX2(rows int, k int, a *float32, aRow int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool, next *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTransposedTileAVX2(SB), NOSPLIT, $0-88
+	MOVQ   rows+0(FP), AX
+	CMPQ   AX, $0x04
+	JEQ    rows4
+	CMPQ   AX, $0x03
+	JEQ    rows3
+	CMPQ   AX, $0x02
+	JEQ    rows2
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), AX
+	MOVQ   bRow+40(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   b+32(FP), BX
+	LEAQ   (BX)(CX*4), SI
+	ADDQ   CX, SI
+	MOVQ   k+8(FP), DI
+	MOVQ   next+80(FP), R8
+	VXORPS Y0, Y0, Y0
+
+rows1square:
+	VMOVUPS      (BX), Y1
+	VMOVUPS      (BX)(CX*1), Y2
+	VMOVUPS      (BX)(CX*2), Y3
+	VMOVUPS      (BX)(DX*1), Y4
+	VMOVUPS      (BX)(CX*4), Y5
+	VMOVUPS      (SI), Y6
+	VMOVUPS      (SI)(CX*1), Y7
+	VMOVUPS      (SI)(CX*2), Y8
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   192(R8)
+	VUNPCKLPS    Y2, Y1, Y9
+	VUNPCKHPS    Y2, Y1, Y1
+	VUNPCKLPS    Y4, Y3, Y2
+	VUNPCKHPS    Y4, Y3, Y3
+	VUNPCKLPS    Y6, Y5, Y4
+	VUNPCKHPS    Y6, Y5, Y5
+	VUNPCKLPS    Y8, Y7, Y6
+	VUNPCKHPS    Y8, Y7, Y7
+	VUNPCKLPD    Y2, Y9, Y8
+	VUNPCKHPD    Y2, Y9, Y2
+	VUNPCKLPD    Y3, Y1, Y9
+	VUNPCKHPD    Y3, Y1, Y1
+	VUNPCKLPD    Y6, Y4, Y3
+	VUNPCKHPD    Y6, Y4, Y4
+	VUNPCKLPD    Y7, Y5, Y6
+	VUNPCKHPD    Y7, Y5, Y5
+	VPERM2F128   $0x20, Y3, Y8, Y7
+	VPERM2F128   $0x31, Y3, Y8, Y3
+	VPERM2F128   $0x20, Y4, Y2, Y8
+	VPERM2F128   $0x31, Y4, Y2, Y2
+	VPERM2F128   $0x20, Y6, Y9, Y4
+	VPERM2F128   $0x31, Y6, Y9, Y6
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y5, Y8, Y0
+	VBROADCASTSS 8(AX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 12(AX), Y4
+	VFMADD231PS  Y4, Y9, Y0
+	VBROADCASTSS 16(AX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS 20(AX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 24(AX), Y2
+	VFMADD231PS  Y2, Y6, Y0
+	VBROADCASTSS 28(AX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $+256, R8
+	SUBQ         $0x08, DI
+	JNE          rows1square
+	MOVQ         bias+64(FP), AX
+	TESTQ        AX, AX
+	JE           rows1accumulate
+	VADDPS       (AX), Y0, Y0
+
+rows1accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows1store
+	MOVQ   AX, DX
+	VADDPS (DX), Y0, Y0
+	ADDQ   CX, DX
+
+rows1store:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   bRow+40(FP), DX
+	SHLQ   $0x02, DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+32(FP), SI
+	LEAQ   (SI)(DX*4), DI
+	ADDQ   DX, DI
+	MOVQ   k+8(FP), R8
+	MOVQ   next+80(FP), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows2square:
+	VMOVUPS      (SI), Y2
+	VMOVUPS      (SI)(DX*1), Y3
+	VMOVUPS      (SI)(DX*2), Y4
+	VMOVUPS      (SI)(BX*1), Y5
+	VMOVUPS      (SI)(DX*4), Y6
+	VMOVUPS      (DI), Y7
+	VMOVUPS      (DI)(DX*1), Y8
+	VMOVUPS      (DI)(DX*2), Y9
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y2
+	VUNPCKLPS    Y5, Y4, Y3
+	VUNPCKHPS    Y5, Y4, Y4
+	VUNPCKLPS    Y7, Y6, Y5
+	VUNPCKHPS    Y7, Y6, Y6
+	VUNPCKLPS    Y9, Y8, Y7
+	VUNPCKHPS    Y9, Y8, Y8
+	VUNPCKLPD    Y3, Y10, Y9
+	VUNPCKHPD    Y3, Y10, Y3
+	VUNPCKLPD    Y4, Y2, Y10
+	VUNPCKHPD    Y4, Y2, Y2
+	VUNPCKLPD    Y7, Y5, Y4
+	VUNPCKHPD    Y7, Y5, Y5
+	VUNPCKLPD    Y8, Y6, Y7
+	VUNPCKHPD    Y8, Y6, Y6
+	VPERM2F128   $0x20, Y4, Y9, Y8
+	VPERM2F128   $0x31, Y4, Y9, Y4
+	VPERM2F128   $0x20, Y5, Y3, Y9
+	VPERM2F128   $0x31, Y5, Y3, Y3
+	VPERM2F128   $0x20, Y7, Y10, Y5
+	VPERM2F128   $0x31, Y7, Y10, Y7
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y8, Y0
+	VBROADCASTSS (CX)(AX*1), Y6
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y6, Y9, Y0
+	VBROADCASTSS 4(CX)(AX*1), Y6
+	VFMADD231PS  Y6, Y9, Y1
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS 8(CX)(AX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y5, Y10, Y0
+	VBROADCASTSS 12(CX)(AX*1), Y5
+	VFMADD231PS  Y5, Y10, Y1
+	VBROADCASTSS 16(CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 16(CX)(AX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 20(CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS 20(CX)(AX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS 24(CX), Y3
+	VFMADD231PS  Y3, Y7, Y0
+	VBROADCASTSS 24(CX)(AX*1), Y3
+	VFMADD231PS  Y3, Y7, Y1
+	VBROADCASTSS 28(CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 28(CX)(AX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $+256, R9
+	SUBQ         $0x08, R8
+	JNE          rows2square
+	MOVQ         bias+64(FP), AX
+	TESTQ        AX, AX
+	JE           rows2accumulate
+	VADDPS       (AX), Y0, Y0
+	VADDPS       (AX), Y1, Y1
+
+rows2accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows2store
+	MOVQ   AX, DX
+	VADDPS (DX), Y0, Y0
+	ADDQ   CX, DX
+	VADDPS (DX), Y1, Y1
+	ADDQ   CX, DX
+
+rows2store:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	MOVQ   a+16(FP), CX
+	MOVQ   bRow+40(FP), DX
+	SHLQ   $0x02, DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+32(FP), SI
+	LEAQ   (SI)(DX*4), DI
+	ADDQ   DX, DI
+	MOVQ   k+8(FP), R8
+	MOVQ   next+80(FP), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+rows3square:
+	VMOVUPS      (SI), Y3
+	VMOVUPS      (SI)(DX*1), Y4
+	VMOVUPS      (SI)(DX*2), Y5
+	VMOVUPS      (SI)(BX*1), Y6
+	VMOVUPS      (SI)(DX*4), Y7
+	VMOVUPS      (DI), Y8
+	VMOVUPS      (DI)(DX*1), Y9
+	VMOVUPS      (DI)(DX*2), Y10
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	VUNPCKLPS    Y4, Y3, Y11
+	VUNPCKHPS    Y4, Y3, Y3
+	VUNPCKLPS    Y6, Y5, Y4
+	VUNPCKHPS    Y6, Y5, Y5
+	VUNPCKLPS    Y8, Y7, Y6
+	VUNPCKHPS    Y8, Y7, Y7
+	VUNPCKLPS    Y10, Y9, Y8
+	VUNPCKHPS    Y10, Y9, Y9
+	VUNPCKLPD    Y4, Y11, Y10
+	VUNPCKHPD    Y4, Y11, Y4
+	VUNPCKLPD    Y5, Y3, Y11
+	VUNPCKHPD    Y5, Y3, Y3
+	VUNPCKLPD    Y8, Y6, Y5
+	VUNPCKHPD    Y8, Y6, Y6
+	VUNPCKLPD    Y9, Y7, Y8
+	VUNPCKHPD    Y9, Y7, Y7
+	VPERM2F128   $0x20, Y5, Y10, Y9
+	VPERM2F128   $0x31, Y5, Y10, Y5
+	VPERM2F128   $0x20, Y6, Y4, Y10
+	VPERM2F128   $0x31, Y6, Y4, Y4
+	VPERM2F128   $0x20, Y8, Y11, Y6
+	VPERM2F128   $0x31, Y8, Y11, Y8
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y9, Y0
+	VBROADCASTSS (CX)(AX*1), Y7
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (CX)(AX*2), Y7
+	VFMADD231PS  Y7, Y9, Y2
+	VBROADCASTSS 4(CX), Y7
+	VFMADD231PS  Y7, Y10, Y0
+	VBROADCASTSS 4(CX)(AX*1), Y7
+	VFMADD231PS  Y7, Y10, Y1
+	VBROADCASTSS 4(CX)(AX*2), Y7
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 8(CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 8(CX)(AX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 8(CX)(AX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y6, Y11, Y0
+	VBROADCASTSS 12(CX)(AX*1), Y6
+	VFMADD231PS  Y6, Y11, Y1
+	VBROADCASTSS 12(CX)(AX*2), Y6
+	VFMADD231PS  Y6, Y11, Y2
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS 16(CX)(AX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 16(CX)(AX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS 20(CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 20(CX)(AX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 20(CX)(AX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 24(CX), Y4
+	VFMADD231PS  Y4, Y8, Y0
+	VBROADCASTSS 24(CX)(AX*1), Y4
+	VFMADD231PS  Y4, Y8, Y1
+	VBROADCASTSS 24(CX)(AX*2), Y4
+	VFMADD231PS  Y4, Y8, Y2
+	VBROADCASTSS 28(CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS 28(CX)(AX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS 28(CX)(AX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $+256, R9
+	SUBQ         $0x08, R8
+	JNE          rows3square
+	MOVQ         bias+64(FP), AX
+	TESTQ        AX, AX
+	JE           rows3accumulate
+	VADDPS       (AX), Y0, Y0
+	VADDPS       (AX), Y1, Y1
+	VADDPS       (AX), Y2, Y2
+
+rows3accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows3store
+	MOVQ   AX, DX
+	VADDPS (DX), Y0, Y0
+	ADDQ   CX, DX
+	VADDPS (DX), Y1, Y1
+	ADDQ   CX, DX
+	VADDPS (DX), Y2, Y2
+	ADDQ   CX, DX
+
+rows3store:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ   aRow+24(FP), AX
+	SHLQ   $0x02, AX
+	LEAQ   (AX)(AX*2), CX
+	MOVQ   a+16(FP), DX
+	MOVQ   bRow+40(FP), BX
+	SHLQ   $0x02, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   b+32(FP), DI
+	LEAQ   (DI)(BX*4), R8
+	ADDQ   BX, R8
+	MOVQ   k+8(FP), R9
+	MOVQ   next+80(FP), R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows4square:
+	VMOVUPS      (DI), Y4
+	VMOVUPS      (DI)(BX*1), Y5
+	VMOVUPS      (DI)(BX*2), Y6
+	VMOVUPS      (DI)(SI*1), Y7
+	VMOVUPS      (DI)(BX*4), Y8
+	VMOVUPS      (R8), Y9
+	VMOVUPS      (R8)(BX*1), Y10
+	VMOVUPS      (R8)(BX*2), Y11
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   128(R10)
+	PREFETCHT0   192(R10)
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y4
+	VUNPCKLPS    Y7, Y6, Y5
+	VUNPCKHPS    Y7, Y6, Y6
+	VUNPCKLPS    Y9, Y8, Y7
+	VUNPCKHPS    Y9, Y8, Y8
+	VUNPCKLPS    Y11, Y10, Y9
+	VUNPCKHPS    Y11, Y10, Y10
+	VUNPCKLPD    Y5, Y12, Y11
+	VUNPCKHPD    Y5, Y12, Y5
+	VUNPCKLPD    Y6, Y4, Y12
+	VUNPCKHPD    Y6, Y4, Y4
+	VUNPCKLPD    Y9, Y7, Y6
+	VUNPCKHPD    Y9, Y7, Y7
+	VUNPCKLPD    Y10, Y8, Y9
+	VUNPCKHPD    Y10, Y8, Y8
+	VPERM2F128   $0x20, Y6, Y11, Y10
+	VPERM2F128   $0x31, Y6, Y11, Y6
+	VPERM2F128   $0x20, Y7, Y5, Y11
+	VPERM2F128   $0x31, Y7, Y5, Y5
+	VPERM2F128   $0x20, Y9, Y12, Y7
+	VPERM2F128   $0x31, Y9, Y12, Y9
+	VPERM2F128   $0x20, Y8, Y4, Y12
+	VPERM2F128   $0x31, Y8, Y4, Y4
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y8, Y10, Y0
+	VBROADCASTSS (DX)(AX*1), Y8
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (DX)(AX*2), Y8
+	VFMADD231PS  Y8, Y10, Y2
+	VBROADCASTSS (DX)(CX*1), Y8
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS 4(DX), Y8
+	VFMADD231PS  Y8, Y11, Y0
+	VBROADCASTSS 4(DX)(AX*1), Y8
+	VFMADD231PS  Y8, Y11, Y1
+	VBROADCASTSS 4(DX)(AX*2), Y8
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 4(DX)(CX*1), Y8
+	VFMADD231PS  Y8, Y11, Y3
+	VBROADCASTSS 8(DX), Y8
+	VFMADD231PS  Y8, Y7, Y0
+	VBROADCASTSS 8(DX)(AX*1), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 8(DX)(AX*2), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS 8(DX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 12(DX), Y7
+	VFMADD231PS  Y7, Y12, Y0
+	VBROADCASTSS 12(DX)(AX*1), Y7
+	VFMADD231PS  Y7, Y12, Y1
+	VBROADCASTSS 12(DX)(AX*2), Y7
+	VFMADD231PS  Y7, Y12, Y2
+	VBROADCASTSS 12(DX)(CX*1), Y7
+	VFMADD231PS  Y7, Y12, Y3
+	VBROADCASTSS 16(DX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 16(DX)(AX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 16(DX)(AX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 16(DX)(CX*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS 20(DX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS 20(DX)(AX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 20(DX)(AX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS 20(DX)(CX*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 24(DX), Y5
+	VFMADD231PS  Y5, Y9, Y0
+	VBROADCASTSS 24(DX)(AX*1), Y5
+	VFMADD231PS  Y5, Y9, Y1
+	VBROADCASTSS 24(DX)(AX*2), Y5
+	VFMADD231PS  Y5, Y9, Y2
+	VBROADCASTSS 24(DX)(CX*1), Y5
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 28(DX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 28(DX)(AX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 28(DX)(AX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 28(DX)(CX*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	ADDQ         $+256, R10
+	SUBQ         $0x08, R9
+	JNE          rows4square
+	MOVQ         bias+64(FP), AX
+	TESTQ        AX, AX
+	JE           rows4accumulate
+	VADDPS       (AX), Y0, Y0
+	VADDPS       (AX), Y1, Y1
+	VADDPS       (AX), Y2, Y2
+	VADDPS       (AX), Y3, Y3
+
+rows4accumulate:
+	MOVQ   c+48(FP), AX
+	MOVQ   cRow+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVB   accumulate+72(FP), DL
+	TESTB  DL, DL
+	JE     rows4store
+	MOVQ   AX, DX
+	VADDPS (DX), Y0, Y0
+	ADDQ   CX, DX
+	VADDPS (DX), Y1, Y1
+	ADDQ   CX, DX
+	VADDPS (DX), Y2, Y2
+	ADDQ   CX, DX
+	VADDPS (DX), Y3, Y3
+	ADDQ   CX, DX
+
+rows4store:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
 
 // func gemmTransposeAVX512(dst *float32, dstRow int, src *float32, srcRow int, rows int, k int)
 // Requires: AVX, AVX512F, CMOV, MMX+

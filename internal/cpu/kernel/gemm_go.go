@@ -1,7 +1,8 @@
 package kernel
 
 // gemmTilingGo holds 2·4 sums in scalar registers, as many as the compiler keeps there on amd64 beside the operands.
-var gemmTilingGo = gemmTiling{isa: gemmISAGo, rows: 2, cols: 4, m: 128, n: 512, k: 256}
+var gemmTilingGo = gemmTiling{isa: gemmISAGo, rows: 2, cols: 4, m: 128, n: 512, k: 256,
+	transposed: gemmTransposed{rows: fewRows, lanes: 1}, weightRows: fewRows}
 
 func gemmGo(g *Gemm, scratch []float32) { gemmTilingGo.run(g, scratch) }
 

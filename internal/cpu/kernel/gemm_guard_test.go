@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -31,7 +32,7 @@ func gemmGuarded(t *testing.T) gemmAlloc {
 // A kernel that reads or writes beyond the end of a matrix, the bias or the scratch kills the test with a segmentation fault.
 func TestGemmStaysInsideItsSlices(t *testing.T) {
 	for name, tiling := range gemmTilings {
-		for _, s := range [][3]int{{1, 1, 1}, {5, 9, 7}, {13, 33, 17}, {14, 15, 16}, {15, 47, 33}, {29, 63, 40}, {3, 300, 70}, {1, 128, 3}, {6, 65, 9}} {
+		for _, s := range [][3]int{{1, 1, 1}, {5, 9, 7}, {13, 33, 17}, {14, 15, 16}, {15, 47, 33}, {29, 63, 40}, {3, 300, 70}, {1, 128, 3}, {6, 65, 9}, {7, 35, 32}} {
 			t.Run(name, func(t *testing.T) {
 				gemmVariants(s[0], s[1], s[2], func(c gemmCase) { c.check(t, tiling, gemmGuarded(t)) })
 			})
@@ -42,6 +43,19 @@ func TestGemmStaysInsideItsSlices(t *testing.T) {
 			t.Run("bf16 "+name, func(t *testing.T) {
 				gemmVariants(s[0], s[1], s[2], func(c gemmCase) { c.checkAgainst(t, tiling, gemmGuarded(t), rounded) })
 			})
+		}
+	}
+}
+
+// A kernel that reads beyond the end of packed weights, or their scales, does too.
+func TestWeightsProductStaysInsideItsSlices(t *testing.T) {
+	for name, tiling := range gemmTilings {
+		for _, s := range [][3]int{{1, 1, 1}, {2, 64, 64}, {7, 130, 65}, {fewRows + 1, 130, 65}, {20, 64, 64}} {
+			for _, kind := range weightTypes {
+				t.Run(fmt.Sprint(name, s, kind), func(t *testing.T) {
+					weightsCase{gemmCase{m: s[0], n: s[1], k: s[2], pad: 3, bias: true}, kind}.check(t, tiling, gemmGuarded(t))
+				})
+			}
 		}
 	}
 }

@@ -28,3 +28,14 @@ func (gemmISA) round(dst, src []float32) { gemmRoundGo(dst, src) }
 func (gemmISA) pair(dst []float32, dstPanel int, first, second []float32) {
 	gemmPairGo(dst, dstPanel, first, second)
 }
+
+// transposedTile is gemmTransposedTileGo.
+func (gemmISA) transposedTile(w *gemmTiles, _ []float32) { gemmTransposedTileGo(w) }
+
+// weightTile is gemmWeightTileGo.
+func (gemmISA) weightTile(w *gemmWeightTile) { gemmWeightTileGo(w) }
+
+// widen is gemmWidenGo.
+func (gemmISA) widen(w *Weights, dst []float32, cols, dstPanel int, panel []byte, scales []float32, k int) {
+	gemmWidenGo(w, dst, cols, dstPanel, panel, scales, k)
+}

@@ -17,10 +17,62 @@ func gemmTilesAVX512(rows int, count int, cols int, k int, a *float32, aRow int,
 func gemmTilesAVX512BF16(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
 
 // gemmTilesAVX2 is gemmTilesGo for 1 to 6 rows, 1 to 16 columns and at least one tile.
-// None are wider.
+// There may be 32 columns of 2 rows.
 //
 //go:noescape
 func gemmTilesAVX2(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
+
+// gemmBF16TileAVX512 is gemmWeightTileGo for BF16, 1 to 4 rows, 64 columns and at least one k.
+//
+//go:noescape
+func gemmBF16TileAVX512(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int)
+
+// gemmWidenBF16AVX512 is gemmWidenGo for BF16, 64 columns in panels of 32, and at least one k.
+//
+//go:noescape
+func gemmWidenBF16AVX512(dst *float32, dstPanel int, k int, w *byte)
+
+// gemmInt8TileAVX512 is gemmWeightTileGo for Int8, 1 to 4 rows, 64 columns and at least one k.
+//
+//go:noescape
+func gemmInt8TileAVX512(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int, scales *float32)
+
+// gemmWidenInt8AVX512 is gemmWidenGo for Int8, 64 columns in panels of 32, and at least one k.
+//
+//go:noescape
+func gemmWidenInt8AVX512(dst *float32, dstPanel int, k int, w *byte, scales *float32)
+
+// gemmBF16TileAVX2 is gemmWeightTileGo for BF16, 1 to 2 rows, 32 columns and at least one k.
+//
+//go:noescape
+func gemmBF16TileAVX2(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int)
+
+// gemmWidenBF16AVX2 is gemmWidenGo for BF16, 32 columns in panels of 16, and at least one k.
+//
+//go:noescape
+func gemmWidenBF16AVX2(dst *float32, dstPanel int, k int, w *byte)
+
+// gemmInt8TileAVX2 is gemmWeightTileGo for Int8, 1 to 2 rows, 32 columns and at least one k.
+//
+//go:noescape
+func gemmInt8TileAVX2(rows int, k int, a *float32, aRow int, w *byte, c *float32, cRow int, scales *float32)
+
+// gemmWidenInt8AVX2 is gemmWidenGo for Int8, 32 columns in panels of 16, and at least one k.
+//
+//go:noescape
+func gemmWidenInt8AVX2(dst *float32, dstPanel int, k int, w *byte, scales *float32)
+
+// gemmTransposedTileAVX512 is gemmTransposedTileGo for 1 to 8 rows, 16 columns and a k that is a positive multiple of 16.
+// It fetches as much memory from next on as it reads of B.
+//
+//go:noescape
+func gemmTransposedTileAVX512(rows int, k int, a *float32, aRow int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool, next *float32)
+
+// gemmTransposedTileAVX2 is gemmTransposedTileGo for 1 to 4 rows, 8 columns and a k that is a positive multiple of 8.
+// It fetches as much memory from next on as it reads of B.
+//
+//go:noescape
+func gemmTransposedTileAVX2(rows int, k int, a *float32, aRow int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool, next *float32)
 
 // gemmTransposeAVX512 is gemmTransposeGo for one strip of at most as many rows as a vector has lanes and at least as many columns.
 // It writes all lanes, also those beyond rows, which get copies of the last row.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"trainer/internal/ref"
@@ -95,6 +96,12 @@ func (c gemmCase) checkAgainst(t *testing.T, tiling *gemmTiling, allocate gemmAl
 		scratch[i] = gemmOutside
 	}
 	tiling.run(g, scratch)
+	c.compare(t, g, want)
+}
+
+// compare holds C against what is wanted, dense, and what lies between its rows against what lay there.
+func (c gemmCase) compare(t *testing.T, g *Gemm, want []float32) {
+	t.Helper()
 	// Each of k roundings is off by 2⁻²⁵ of a partial sum of about √k, and they add up as a random walk: 2⁻²⁵·k. Twice that, and a
 	// few roundings for short sums, leaves room for the worst element.
 	tolerance := 0x1p-24 * float64(8+c.k)
@@ -137,6 +144,9 @@ func gemmSizes() (sizes [][3]int) {
 	}
 	for m := 1; m <= 7; m++ { // wide tiles of few rows, and what is left beside them
 		sizes = append(sizes, [3]int{m, 128, 9}, [3]int{m, 299, 17})
+	}
+	for m := 1; m <= fewRows+1; m++ { // a transposed B that is read in place, and columns left beside it
+		sizes = append(sizes, [3]int{m, 16, 16}, [3]int{m, 55, 48}, [3]int{m, 33, 512})
 	}
 	return append(sizes, [3]int{1, 1, 1}, [3]int{29, 64, 19}, [3]int{61, 97, 71})
 }
@@ -204,24 +214,29 @@ func TestGemmIgnoresWhatWasInScratch(t *testing.T) {
 	}
 }
 
-// A row of C has the same bits whether it is computed alone or among others, so cutting a batch does not change a result.
+// A row of C has the same bits whether it is computed alone, by a few or among others, so cutting a batch does not change a result.
 func TestGemmRowsDoNotDependOnTheirNeighbours(t *testing.T) {
 	for name, tiling := range gemmTilings {
-		t.Run(name, func(t *testing.T) {
-			whole, _ := gemmCase{m: 31, n: 245, k: 300}.build(gemmHeap)
-			scratch := make([]float32, tiling.scratch(31, 245, 300))
-			tiling.run(whole, scratch)
-			for i := range whole.M {
-				one := *whole
-				one.M, one.A, one.C = 1, whole.A[i*whole.StrideA:], make([]float32, whole.N)
-				tiling.run(&one, scratch)
-				for j, x := range one.C {
-					if x != whole.C[i*whole.StrideC+j] {
-						t.Fatalf("C[%d, %d] is %v alone and %v among 31 rows", i, j, x, whole.C[i*whole.StrideC+j])
+		for _, c := range []gemmCase{{m: 31, n: 245, k: 300}, {m: 31, n: 245, k: 320, transB: true, bias: true, accumulate: true}} {
+			t.Run(fmt.Sprintf("%s/%v", name, c), func(t *testing.T) {
+				whole, _ := c.build(gemmHeap)
+				before := slices.Clone(whole.C)
+				scratch := make([]float32, tiling.scratch(c.m, c.n, c.k))
+				tiling.run(whole, scratch)
+				for _, rows := range []int{1, 2, 5, fewRows} {
+					for i := 0; i+rows <= c.m; i += rows {
+						part := *whole
+						part.M, part.A, part.C = rows, whole.A[i*whole.StrideA:], slices.Clone(before[i*whole.StrideC:][:rows*whole.StrideC])
+						tiling.run(&part, scratch)
+						for j, x := range part.C {
+							if want := whole.C[i*whole.StrideC+j]; x != want {
+								t.Fatalf("C[%d, %d] is %v among %d rows and %v among %d", i+j/c.n, j%c.n, x, rows, want, c.m)
+							}
+						}
 					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -11,7 +11,8 @@ import "trainer/internal/ref"
 //go:generate ./generate.sh
 
 // Gemm describes C = op(A)·op(B) + Bias, or C += op(A)·op(B) + Bias with Accumulate. C is [M, N], op(A) [M, K], op(B) [K, N], row-major
-// with the given distance between rows; TransA says that A is stored [K, M], TransB that B is stored [N, K].
+// with the given distance between rows; TransA says that A is stored [K, M], TransB that B is stored [N, K]. Weights, unless nil, take the
+// place of B, where A is stored as it is, nothing accumulates, and the table's Precision is "f32".
 type Gemm struct {
 	M, N, K    int
 	A          []float32
@@ -20,6 +21,7 @@ type Gemm struct {
 	B          []float32
 	StrideB    int
 	TransB     bool
+	Weights    *Weights // [K, N], or nil
 	C          []float32
 	StrideC    int
 	Bias       []float32 // [N], or nil

@@ -88,36 +88,38 @@ func quads(rows []reg.VecVirtual, vector func() reg.VecVirtual) []reg.VecVirtual
 }
 
 // transpose16 writes the transpose for AVX-512.
-func transpose16() {
+func transpose16() { transpose("AVX512", 16, ZMM, columns16) }
+
+// columns16 transposes a square of 16·16.
+func columns16(rows []reg.VecVirtual) []reg.VecVirtual {
 	const even, odd = 0b10_00_10_00, 0b11_01_11_01 // the lanes that a shuffle takes from each operand
-	transpose("AVX512", 16, ZMM, func(rows []reg.VecVirtual) []reg.VecVirtual {
-		q := quads(rows, ZMM)
-		columns := make([]reg.VecVirtual, 16)
-		for j := range 4 {
-			for half, lanes := range []uint8{even, odd} {
-				top, bottom := ZMM(), ZMM()
-				VSHUFF32X4(U8(lanes), q[4+j], q[j], top)
-				VSHUFF32X4(U8(lanes), q[12+j], q[8+j], bottom)
-				columns[4*half+j], columns[4*half+8+j] = ZMM(), ZMM()
-				VSHUFF32X4(U8(even), bottom, top, columns[4*half+j])
-				VSHUFF32X4(U8(odd), bottom, top, columns[4*half+8+j])
-			}
+	q := quads(rows, ZMM)
+	columns := make([]reg.VecVirtual, 16)
+	for j := range 4 {
+		for half, lanes := range []uint8{even, odd} {
+			top, bottom := ZMM(), ZMM()
+			VSHUFF32X4(U8(lanes), q[4+j], q[j], top)
+			VSHUFF32X4(U8(lanes), q[12+j], q[8+j], bottom)
+			columns[4*half+j], columns[4*half+8+j] = ZMM(), ZMM()
+			VSHUFF32X4(U8(even), bottom, top, columns[4*half+j])
+			VSHUFF32X4(U8(odd), bottom, top, columns[4*half+8+j])
 		}
-		return columns
-	})
+	}
+	return columns
 }
 
 // transpose8 writes the transpose for AVX2.
-func transpose8() {
+func transpose8() { transpose("AVX2", 8, YMM, columns8) }
+
+// columns8 transposes a square of 8·8.
+func columns8(rows []reg.VecVirtual) []reg.VecVirtual {
 	const low, high = 0x20, 0x31 // the lanes that a permutation takes from both operands
-	transpose("AVX2", 8, YMM, func(rows []reg.VecVirtual) []reg.VecVirtual {
-		q := quads(rows, YMM)
-		columns := make([]reg.VecVirtual, 8)
-		for j := range 4 {
-			columns[j], columns[4+j] = YMM(), YMM()
-			VPERM2F128(U8(low), q[4+j], q[j], columns[j])
-			VPERM2F128(U8(high), q[4+j], q[j], columns[4+j])
-		}
-		return columns
-	})
+	q := quads(rows, YMM)
+	columns := make([]reg.VecVirtual, 8)
+	for j := range 4 {
+		columns[j], columns[4+j] = YMM(), YMM()
+		VPERM2F128(U8(low), q[4+j], q[j], columns[j])
+		VPERM2F128(U8(high), q[4+j], q[j], columns[4+j])
+	}
+	return columns
 }
