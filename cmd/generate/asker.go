@@ -75,10 +75,20 @@ func newAsker(a *arguments, f *cli.Flags) (*asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &asker{
+	ask := &asker{
 		dir: a.model, model: m, tokenizer: t, backend: backend, generator: model.NewGenerator(model.NewExecutor(m, backend)),
 		questions: questions, sampling: a.sampling, stops: a.stops, samples: a.samples, top: a.top,
-	}, nil
+	}
+	if a.weights == device.Weights[0] {
+		return ask, nil
+	}
+	return ask, ask.warmUp()
+}
+
+// warmUp has the model read a token, so that packed weights are there, and their memory is known, before the first prompt is.
+func (a *asker) warmUp() error {
+	_, err := a.generator.Generate([][]int32{{0}}, model.Sampling{TopP: 1, RepetitionPenalty: 1, MaxTokens: 1}, 0)
+	return err
 }
 
 // answersQuestions says whether a tokenizer is that of a model which was trained on examples, in words.
@@ -101,7 +111,7 @@ func newBackend(a *arguments) (vm.Backend, error) {
 	if device.IsGPU(a.device) {
 		return device.Open(a.device, a.precision, a.gemm)
 	}
-	return cpu.New(a.threads, device.Kernels(a.precision)), nil
+	return device.OpenCPU(a.threads, a.precision, a.weights), nil
 }
 
 func isFile(path string) bool {
@@ -123,8 +133,12 @@ func noModel(dir string) error {
 
 // String describes the model in a line.
 func (a *asker) String() string {
-	return fmt.Sprintf("%s: %s weights, a vocabulary of %s tokens, on %s",
-		a.dir, format.Thousands(a.model.Config.NumParameters()), format.Thousands(a.model.Config.VocabSize), a.backend.Device())
+	memory := format.Bytes(4 * a.model.Config.NumParameters())
+	if b, ok := a.backend.(*cpu.Backend); ok && b.Packed() > 0 {
+		memory += fmt.Sprintf(" and %s packed", format.Bytes(b.Packed()))
+	}
+	return fmt.Sprintf("%s: %s weights (%s), a vocabulary of %s tokens, on %s",
+		a.dir, format.Thousands(a.model.Config.NumParameters()), memory, format.Thousands(a.model.Config.VocabSize), a.backend.Device())
 }
 
 func (a *asker) close() { a.backend.Close() }

@@ -92,6 +92,8 @@ func (a *arguments) checkExport(f *cli.Flags) error {
 		return fault.Usagef("-type %q: expected %s", a.exportType, strings.Join(export.Types, ", "))
 	case kind == "" && folderTypes[a.exportType] == "":
 		return fault.Usagef("-type %s is for files that end with %s: expected f32, f16 or bf16 in a folder", a.exportType, extension)
+	case f.Given("weights"):
+		return fault.Usagef("-weights %s is how a model is asked, not how it is written: expected -type", a.weights)
 	case a.eval != "":
 		return fault.Usagef("-export and -eval: expected one of them")
 	case f.NArg() > 0:

@@ -111,6 +111,7 @@ func TestMistakesWithExportAreNamed(t *testing.T) {
 		{[]string{"-export", "folder", "-type", "q8_0"}, 2, "-type q8_0 is for files that end with .gguf"},
 		{[]string{"-export", dir}, 2, "there is a model in the folder"},
 		{[]string{"-export", "book.gguf", "-type", "q4"}, 2, `-type "q4": expected f32, f16, bf16, q8_0`},
+		{[]string{"-export", "book.gguf", "-weights", "int8"}, 2, "-weights int8 is how a model is asked"},
 		{[]string{"-type", "f16", "hello"}, 2, "-type f16 is that of the weights which -export writes"},
 		{[]string{"-export", "book.gguf", "hello"}, 2, `leave out the prompt "hello"`},
 		{[]string{"-export", "book.gguf", "-eval", "x"}, 2, "-export and -eval"},

@@ -34,6 +34,7 @@ type arguments struct {
 	top                int
 	device             string
 	precision          string
+	weights            string
 	gemm               string
 	threads            int
 	stream             bool
@@ -56,7 +57,7 @@ func (s *stops) Set(text string) error {
 func defaults() *arguments {
 	return &arguments{model: defaultModel, exportType: export.Types[0], top: 5,
 		sampling: model.Sampling{TopP: 1, RepetitionPenalty: 1}, samples: 1,
-		device: "auto", precision: device.Precisions[0], gemm: device.GEMMs[0], threads: runtime.GOMAXPROCS(0)}
+		device: "auto", precision: device.Precisions[0], weights: device.Weights[0], gemm: device.GEMMs[0], threads: runtime.GOMAXPROCS(0)}
 }
 
 // flags defines the flags.
@@ -103,6 +104,7 @@ func (a *arguments) flags() *cli.Flags {
 	g = f.Group("Device")
 	g.String(&a.device, "device", "auto, cpu, cuda or cuda:1; auto takes the best there is")
 	g.String(&a.precision, "precision", "f32; or bf16 on a GPU, or a CPU with AVX512-BF16")
+	g.String(&a.weights, "weights", "how a CPU reads the model: f32 as it is; bf16 in 16 bits or int8 in 8, which is less to read and nearly as good")
 	g.String(&a.gemm, "gemm", "who multiplies matrices on a GPU: cublaslt, own or auto")
 	g.Int(&a.threads, "threads", "threads of the CPU")
 

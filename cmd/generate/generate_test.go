@@ -539,6 +539,8 @@ func TestMistakesAreExplained(t *testing.T) {
 		{append(on, "-tempreature", "1"), 2, "did you mean -temperature?"},
 		{append(on, "-device", "cuda", "two"), 4, "-device=cuda"},
 		{append(on, "-device", "abacus", "two"), 2, "-device=abacus: expected auto, cpu, cuda"},
+		{append(on, "-weights", "f16", "two"), 2, `-weights "f16": expected f32, bf16, int8`},
+		{append(on, "-weights", "int8", "-device", "cuda-emulated", "two"), 4, "-weights=int8 is for the CPU: expected f32 on cuda-emulated"},
 		{append(on, "-eval", bad), 3, bad + `:2: in the question: unknown word "eno" (word 3)`},
 		{append(on, "-eval", long), 3, long + ":1: "},
 		{append(on, "-eval", "none.txt"), 3, "none.txt"},

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -42,7 +43,7 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 		return err
 	}
 	a.device = chosen.Name
-	if err := device.CheckFor(a.device, a.precision, a.gemm); err != nil {
+	if err := cmp.Or(device.CheckFor(a.device, a.precision, a.gemm), device.CheckWeights(a.device, a.weights, a.precision)); err != nil {
 		return fault.InFlags(err, nil)
 	}
 	asker, err := newAsker(a, flags)

@@ -7,6 +7,7 @@ package cpu
 
 import (
 	"fmt"
+	"strings"
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/team"
@@ -19,6 +20,7 @@ type Backend struct {
 	team      *team.Team
 	scratch   [][]float32 // by worker
 	rotations map[rotationKey]rotation
+	packing   *packing // nil where products read weights as they are
 }
 
 var _ vm.Backend = (*Backend)(nil)
@@ -30,7 +32,13 @@ func New(threads int, kernels *kernel.Set) *Backend {
 }
 
 // Device names the processor's instruction set and the number of threads.
-func (b *Backend) Device() string { return Describe(b.kernels, b.team.Size()) }
+func (b *Backend) Device() string {
+	d := Describe(b.kernels, b.team.Size())
+	if b.packing == nil {
+		return d
+	}
+	return strings.TrimSuffix(d, ")") + ", weights in " + b.packing.kind.String() + ")"
+}
 
 // Describe names kernels and a number of threads, for people: "CPU (AVX-512, 2 threads)".
 func Describe(kernels *kernel.Set, threads int) string {

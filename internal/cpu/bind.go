@@ -164,59 +164,6 @@ func (c *binding) sumOverRows(n int, totals [][]float32, f func(lo, hi int, sums
 	})...)
 }
 
-// tileRows and tileCols are the grain in which a product is divided: multiples of the tiles of every Gemm kernel but the last.
-const (
-	tileRows = 14
-	tileCols = 32
-)
-
-func (c *binding) matMul(k op.MatMul) []team.Phase {
-	m, n, depth := k.Sizes(c.dims(0), c.dims(1))
-	whole := kernel.Gemm{M: m, N: n, K: depth, A: c.in(0), StrideA: c.dims(0)[1], TransA: k.TransA,
-		B: c.in(1), StrideB: c.dims(1)[1], TransB: k.TransB, C: c.out(0), StrideC: n}
-	if k.Bias {
-		whole.Bias = c.in(2)
-	}
-	pieces := make([]kernel.Gemm, c.team.Size())
-	need := 0
-	for w := range pieces {
-		g := whole
-		if m/tileRows >= n/tileCols {
-			lo, hi := team.Share(m, tileRows, w, len(pieces))
-			g.M = hi - lo
-			if k.TransA {
-				g.A = g.A[min(lo, len(g.A)):]
-			} else {
-				g.A = g.A[lo*g.StrideA:]
-			}
-			g.C = g.C[lo*n:]
-		} else {
-			lo, hi := team.Share(n, tileCols, w, len(pieces))
-			g.N = hi - lo
-			if k.TransB {
-				g.B = g.B[lo*g.StrideB:]
-			} else {
-				g.B = g.B[min(lo, len(g.B)):]
-			}
-			if k.Bias {
-				g.Bias = g.Bias[lo:]
-			}
-			g.C = g.C[min(lo, len(g.C)):]
-		}
-		if g.Bias != nil {
-			g.Bias = g.Bias[:g.N]
-		}
-		pieces[w] = g
-		need = max(need, c.kernels.GemmScratch(g.M, g.N, g.K))
-	}
-	c.reserve(need)
-	return []team.Phase{func(worker, _ int) {
-		if g := &pieces[worker]; g.M > 0 && g.N > 0 {
-			c.kernels.Gemm(g, c.scratch[worker])
-		}
-	}}
-}
-
 func (c *binding) sumRows() []team.Phase {
 	x, width := c.in(0), c.dims(0)[1]
 	return c.sumOverRows(c.dims(0)[0], [][]float32{c.out(0)}, func(lo, hi int, sums [][]float32) {

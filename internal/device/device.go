@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/cuda"
 	"trainer/internal/cuda/driver"
@@ -69,6 +70,7 @@ func choose(flag string, need int, open func() (driver.Driver, error)) (Choice, 
 const (
 	f32  = "f32"
 	bf16 = "bf16"
+	i8   = "int8"
 )
 
 // Precisions and GEMMs are the values of the flags -precision and -gemm.
@@ -105,6 +107,38 @@ func Kernels(precision string) *kernel.Set {
 		return kernel.Best().BF16()
 	}
 	return kernel.Best()
+}
+
+// Weights are the values of the flag -weights: how a model that is not trained keeps the weights of its products on a CPU.
+var Weights = []string{f32, bf16, i8}
+
+// CheckWeights returns an error for weights that there are not, or not on the device of a name, or not with a precision.
+func CheckWeights(name, weights, precision string) error {
+	switch {
+	case !slices.Contains(Weights, weights):
+		return fault.Optionf("%s %q: expected %s", fault.Option("weights"), weights, strings.Join(Weights, ", "))
+	case weights == f32:
+		return nil
+	case IsGPU(name):
+		return fault.Devicef("-weights=%s is for the CPU: expected %s on %s, where -precision=%s multiplies in 16 bits; or use -device=%s",
+			weights, f32, name, bf16, CPU)
+	case precision != f32:
+		return fault.Optionf("%s %q: with %s %q products are computed in float32: expected %s %q", fault.Option("precision"), precision,
+			fault.Option("weights"), weights, fault.Option("precision"), f32)
+	}
+	return nil
+}
+
+// OpenCPU opens the CPU for a model that is not trained, with a precision and weights that CheckFor and CheckWeights accept.
+func OpenCPU(threads int, precision, weights string) *cpu.Backend {
+	b := cpu.New(threads, Kernels(precision))
+	switch weights {
+	case bf16:
+		b.Pack(kernel.BF16)
+	case i8:
+		b.Pack(kernel.Int8)
+	}
+	return b
 }
 
 // Open opens the GPU of a name that Choose returned, with a precision and a maker of products that CheckFor accepts. Its errors are of the class of

@@ -122,3 +122,35 @@ func TestBfloat16OnACPUNeedsItsInstructions(t *testing.T) {
 		t.Errorf("float32: %v, kernels of %s", err, Kernels(f32).Precision)
 	}
 }
+
+func TestPackedWeightsAreForProductsInFloat32OnACPU(t *testing.T) {
+	for _, test := range []struct {
+		name, weights, precision string
+		code                     int
+		want                     string
+	}{
+		{CPU, f32, bf16, fault.ExitDone, ""},
+		{CPU, bf16, f32, fault.ExitDone, ""},
+		{CPU, i8, f32, fault.ExitDone, ""},
+		{CUDA, f32, bf16, fault.ExitDone, ""},
+		{CPU, "f16", f32, fault.ExitUsage, `-weights "f16": expected f32, bf16, int8`},
+		{CPU, i8, bf16, fault.ExitUsage, `expected -precision "f32"`},
+		{CUDA, bf16, f32, fault.ExitDevice, "-precision=bf16 multiplies in 16 bits"},
+		{Emulated, i8, f32, fault.ExitDevice, "or use -device=cpu"},
+	} {
+		err := fault.InFlags(CheckWeights(test.name, test.weights, test.precision), nil)
+		if code := fault.ExitCode(err); code != test.code || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s, weights %s, precision %s: %v, exit code %d, want %d and %s", test.name, test.weights, test.precision, err, code, test.code, test.want)
+		}
+	}
+}
+
+func TestTheCPUIsOpenedWithTheWeightsAskedFor(t *testing.T) {
+	for _, weights := range Weights {
+		b := OpenCPU(1, f32, weights)
+		if packed := strings.HasSuffix(b.Device(), "weights in "+weights+")"); packed != (weights != f32) {
+			t.Errorf("-weights=%s opens %s", weights, b.Device())
+		}
+		b.Close()
+	}
+}

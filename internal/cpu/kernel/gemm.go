@@ -83,7 +83,7 @@ func oddLines(n int) int { return (ceilDiv(n, gemmPad) | 1) * gemmPad }
 func (t *gemmTiling) scratch(m, n, k int) int {
 	m, n, k = evenly(m, t.m), min(n, t.n), t.depth(min(t.k, k+k&1))
 	packedA := max(m*oddLines(k), k*oddLines(m), t.strip(k))
-	return max(packedA+k*wholePanels(n), fewRows*weightPanel) + gemmPad
+	return max(packedA+k*wholePanels(n), fewRows*WeightPanel) + gemmPad
 }
 
 // stepK returns the depth of a block where op(A) has k columns. Blocks of bfloat16 begin at even columns.

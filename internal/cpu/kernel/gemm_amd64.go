@@ -109,10 +109,10 @@ func (isa gemmISA) weightTile(w *gemmWeightTile) {
 		gemmInt8TileAVX512(w.rows, w.k, a, w.aRow, panel, c, w.cRow, scales)
 	case isa == gemmISAAVX2 && bf16:
 		gemmBF16TileAVX2(w.rows, w.k, a, w.aRow, panel, c, w.cRow)
-		gemmBF16TileAVX2(w.rows, w.k, a, w.aRow, &w.panel[weightPanel], &w.c[weightPanel/2], w.cRow)
+		gemmBF16TileAVX2(w.rows, w.k, a, w.aRow, &w.panel[WeightPanel], &w.c[WeightPanel/2], w.cRow)
 	case isa == gemmISAAVX2:
 		gemmInt8TileAVX2(w.rows, w.k, a, w.aRow, panel, c, w.cRow, scales)
-		gemmInt8TileAVX2(w.rows, w.k, a, w.aRow, &w.panel[weightPanel/2], &w.c[weightPanel/2], w.cRow, &w.scales[weightPanel/2])
+		gemmInt8TileAVX2(w.rows, w.k, a, w.aRow, &w.panel[WeightPanel/2], &w.c[WeightPanel/2], w.cRow, &w.scales[WeightPanel/2])
 	default:
 		gemmWeightTileGo(w)
 	}
@@ -129,10 +129,10 @@ func (isa gemmISA) widen(w *Weights, dst []float32, cols, dstPanel int, panel []
 		gemmWidenInt8AVX512(to, dstPanel, k, from, scale)
 	case isa == gemmISAAVX2 && bf16:
 		gemmWidenBF16AVX2(to, dstPanel, k, from)
-		gemmWidenBF16AVX2(&dst[2*dstPanel], dstPanel, k, &panel[weightPanel])
+		gemmWidenBF16AVX2(&dst[2*dstPanel], dstPanel, k, &panel[WeightPanel])
 	case isa == gemmISAAVX2:
 		gemmWidenInt8AVX2(to, dstPanel, k, from, scale)
-		gemmWidenInt8AVX2(&dst[2*dstPanel], dstPanel, k, &panel[weightPanel/2], &scales[weightPanel/2])
+		gemmWidenInt8AVX2(&dst[2*dstPanel], dstPanel, k, &panel[WeightPanel/2], &scales[WeightPanel/2])
 	default:
 		gemmWidenGo(w, dst, cols, dstPanel, panel, scales, k)
 	}

@@ -9,7 +9,7 @@ import "fmt"
 // fewRows is the largest number of rows of a product that reads packed weights, or a transposed B, in place.
 const fewRows = 8
 
-// gemmWeightTile is the work of one call: C [rows, weightPanel] += A [rows, k]·W, where W are k rows of a panel.
+// gemmWeightTile is the work of one call: C [rows, WeightPanel] += A [rows, k]·W, where W are k rows of a panel.
 type gemmWeightTile struct {
 	weights *Weights
 	rows, k int
@@ -23,11 +23,11 @@ type gemmWeightTile struct {
 
 // runWeights computes a product of few rows. scratch has room for a tile of C.
 func (t *gemmTiling) runWeights(g *Gemm, scratch []float32) {
-	for j := 0; j < g.N; j += weightPanel {
-		n := min(weightPanel, g.N-j)
+	for j := 0; j < g.N; j += WeightPanel {
+		n := min(WeightPanel, g.N-j)
 		c, cRow := g.C[j:], g.StrideC
-		if n < weightPanel {
-			c, cRow = scratch[:g.M*weightPanel], weightPanel
+		if n < WeightPanel {
+			c, cRow = scratch[:g.M*WeightPanel], WeightPanel
 		}
 		for i := range g.M {
 			row := c[i*cRow:][:n]
@@ -45,7 +45,7 @@ func (t *gemmTiling) runWeights(g *Gemm, scratch []float32) {
 				t.isa.weightTile(&tile)
 			}
 		}
-		if n < weightPanel {
+		if n < WeightPanel {
 			for i := range g.M {
 				copy(g.C[i*g.StrideC+j:][:n], c[i*cRow:])
 			}
@@ -55,7 +55,7 @@ func (t *gemmTiling) runWeights(g *Gemm, scratch []float32) {
 
 // widenB is packB of weights.
 func (t *gemmTiling) widenB(dst []float32, w *Weights, p, j, k, n int) {
-	for jj := 0; jj < n; jj += weightPanel {
+	for jj := 0; jj < n; jj += WeightPanel {
 		panel, scales := w.panel(j+jj, p)
 		t.isa.widen(w, dst[jj*k:], t.cols, k*t.cols, panel, scales, k)
 	}
@@ -63,10 +63,10 @@ func (t *gemmTiling) widenB(dst []float32, w *Weights, p, j, k, n int) {
 
 // gemmWeightTileGo is the kernel of few rows in plain Go.
 func gemmWeightTileGo(w *gemmWeightTile) {
-	var sums [fewRows][weightPanel]float32
-	var wide [weightPanel]float32
+	var sums [fewRows][WeightPanel]float32
+	var wide [WeightPanel]float32
 	for p := range w.k {
-		w.weights.widenGo(&wide, w.panel[p*w.weights.rowBytes():], w.scales[min(p/weightBlock*weightPanel, len(w.scales)):])
+		w.weights.widenGo(&wide, w.panel[p*w.weights.rowBytes():], w.scales[min(p/weightBlock*WeightPanel, len(w.scales)):])
 		for i := range w.rows {
 			a := w.a[i*w.aRow+p]
 			for j, x := range wide {
@@ -75,7 +75,7 @@ func gemmWeightTileGo(w *gemmWeightTile) {
 		}
 	}
 	for i := range w.rows {
-		c := w.c[i*w.cRow:][:weightPanel]
+		c := w.c[i*w.cRow:][:WeightPanel]
 		for j, sum := range sums[i] {
 			c[j] += sum
 		}
@@ -84,9 +84,9 @@ func gemmWeightTileGo(w *gemmWeightTile) {
 
 // gemmWidenGo stores k rows of a panel as floats in panels of cols columns, the next ones dstPanel behind where these begin.
 func gemmWidenGo(w *Weights, dst []float32, cols, dstPanel int, panel []byte, scales []float32, k int) {
-	var wide [weightPanel]float32
+	var wide [WeightPanel]float32
 	for p := range k {
-		w.widenGo(&wide, panel[p*w.rowBytes():], scales[min(p/weightBlock*weightPanel, len(scales)):])
+		w.widenGo(&wide, panel[p*w.rowBytes():], scales[min(p/weightBlock*WeightPanel, len(scales)):])
 		gemmCopyGo(dst[p*cols:], cols, dstPanel, wide[:])
 	}
 }

@@ -13,21 +13,23 @@ const (
 	Int8                   // an integer of -127 to 127 times a scale that weightBlock weights of a column share: 1 + 4/weightBlock bytes
 )
 
-// Weights is a matrix op(B) [K, N] of a product in fewer bits, for products that read it again and again. It is packed as panels of weightPanel
-// columns, the last one filled up with zeros, each of them [K, weightPanel] in one piece of memory, which a product of few rows reads from
+func (t WeightType) String() string { return [...]string{"bf16", "int8"}[t] }
+
+// Weights is a matrix op(B) [K, N] of a product in fewer bits, for products that read it again and again. It is packed as panels of WeightPanel
+// columns, the last one filled up with zeros, each of them [K, WeightPanel] in one piece of memory, which a product of few rows reads from
 // end to end. Integers of a row of a panel are in the order of the columns; for bfloat16 see bf16At.
 type Weights struct {
 	Type   WeightType
 	K, N   int
 	panels []byte
-	scales []float32 // of Int8: [panels, blocks of K, weightPanel]
+	scales []float32 // of Int8: [panels, blocks of K, WeightPanel]
 }
 
-// weightPanel is the number of columns whose weights an AVX-512 tile of four vectors takes: a row of a panel of Int8 is a cache line.
-const weightPanel = 64
+// WeightPanel is the number of columns of a panel, whose weights an AVX-512 tile of four vectors takes: a row of a panel of Int8 is a cache line.
+const WeightPanel = 64
 
 // wholePanels rounds a number of columns up.
-func wholePanels(n int) int { return ceilDiv(n, weightPanel) * weightPanel }
+func wholePanels(n int) int { return ceilDiv(n, WeightPanel) * WeightPanel }
 
 // weightBlock is the number of weights of a column that share a scale.
 const weightBlock = 64
@@ -41,7 +43,7 @@ func NewWeights(t WeightType, k, n int) *Weights {
 }
 
 // Panels is the number of panels.
-func (w *Weights) Panels() int { return ceilDiv(w.N, weightPanel) }
+func (w *Weights) Panels() int { return ceilDiv(w.N, WeightPanel) }
 
 // Bytes is the memory that the matrix takes.
 func (w *Weights) Bytes() int { return len(w.panels) + 4*len(w.scales) }
@@ -49,9 +51,9 @@ func (w *Weights) Bytes() int { return len(w.panels) + 4*len(w.scales) }
 // rowBytes is the size of a row of a panel.
 func (w *Weights) rowBytes() int {
 	if w.Type == BF16 {
-		return 2 * weightPanel
+		return 2 * WeightPanel
 	}
-	return weightPanel
+	return WeightPanel
 }
 
 func (w *Weights) panelBytes() int { return w.K * w.rowBytes() }
@@ -60,15 +62,15 @@ func (w *Weights) panelScales() int {
 	if w.Type == BF16 {
 		return 0
 	}
-	return ceilDiv(w.K, weightBlock) * weightPanel
+	return ceilDiv(w.K, weightBlock) * WeightPanel
 }
 
 // Columns returns the columns lo to hi, which are whole panels, in the same memory.
 func (w *Weights) Columns(lo, hi int) *Weights {
-	if lo%weightPanel != 0 && lo != w.N || hi%weightPanel != 0 && hi != w.N || lo > hi || hi > w.N {
-		panic(fmt.Sprintf("kernel: columns %d to %d of weights [%d, %d] are not panels of %d", lo, hi, w.K, w.N, weightPanel))
+	if lo%WeightPanel != 0 && lo != w.N || hi%WeightPanel != 0 && hi != w.N || lo > hi || hi > w.N {
+		panic(fmt.Sprintf("kernel: columns %d to %d of weights [%d, %d] are not panels of %d", lo, hi, w.K, w.N, WeightPanel))
 	}
-	part, first, end := *w, ceilDiv(lo, weightPanel), ceilDiv(hi, weightPanel)
+	part, first, end := *w, ceilDiv(lo, WeightPanel), ceilDiv(hi, WeightPanel)
 	part.N = hi - lo
 	part.panels = w.panels[first*w.panelBytes() : end*w.panelBytes()]
 	part.scales = w.scales[first*w.panelScales() : end*w.panelScales()]
@@ -77,10 +79,10 @@ func (w *Weights) Columns(lo, hi int) *Weights {
 
 // panel returns the rows from k on of the panel that begins with column j, and with Int8 their scales. k is a multiple of weightBlock.
 func (w *Weights) panel(j, k int) (rows []byte, scales []float32) {
-	j /= weightPanel
+	j /= WeightPanel
 	rows = w.panels[j*w.panelBytes() : (j+1)*w.panelBytes()][k*w.rowBytes():]
 	scales = w.scales[j*w.panelScales() : (j+1)*w.panelScales()]
-	return rows, scales[min(k/weightBlock*weightPanel, len(scales)):]
+	return rows, scales[min(k/weightBlock*WeightPanel, len(scales)):]
 }
 
 // Pack stores the panels lo to hi of op(B), of which b is [K, N], or with trans [N, K], row-major without gaps. A block of Int8 with a number
@@ -91,15 +93,15 @@ func (w *Weights) Pack(b []float32, trans bool, lo, hi int) {
 	}
 	for panel := lo; panel < hi; panel++ {
 		for k := 0; k < w.K; k += weightBlock {
-			w.packBlock(b, trans, panel*weightPanel, k)
+			w.packBlock(b, trans, panel*WeightPanel, k)
 		}
 	}
 }
 
 // packBlock stores a block of a panel, from column j and row k on.
 func (w *Weights) packBlock(b []float32, trans bool, j, k int) {
-	var block [weightBlock][weightPanel]float32
-	depth, columns := min(weightBlock, w.K-k), min(weightPanel, w.N-j)
+	var block [weightBlock][WeightPanel]float32
+	depth, columns := min(weightBlock, w.K-k), min(WeightPanel, w.N-j)
 	for p := range depth {
 		for i := range columns {
 			if trans {
@@ -119,14 +121,14 @@ func (w *Weights) packBlock(b []float32, trans bool, j, k int) {
 		}
 		return
 	}
-	for i := range weightPanel {
+	for i := range WeightPanel {
 		var largest float32
 		for p := range depth {
 			largest = max(largest, abs(block[p][i])) // which NaN outlives
 		}
 		scale := largest / 127
 		for p := range depth {
-			rows[p*weightPanel+i] = byte(toInt8(block[p][i], scale))
+			rows[p*WeightPanel+i] = byte(toInt8(block[p][i], scale))
 		}
 		scales[i] = scale
 		if math.IsInf(float64(scale), 0) {
@@ -150,11 +152,11 @@ func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^
 // words becomes those of 16 columns and of the next 16 by a shift and a mask.
 func bf16At(k, j int) int {
 	word, upper := j/32*16+j%16, j/16%2
-	return 2 * (k*weightPanel + 2*word + upper)
+	return 2 * (k*WeightPanel + 2*word + upper)
 }
 
 // widenGo stores a row of a panel as floats. It is what the kernels do on the way from memory to the multiply-adds.
-func (w *Weights) widenGo(dst *[weightPanel]float32, row []byte, scales []float32) {
+func (w *Weights) widenGo(dst *[WeightPanel]float32, row []byte, scales []float32) {
 	for j := range dst {
 		if w.Type == BF16 {
 			at := bf16At(0, j)

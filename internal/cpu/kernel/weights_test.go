@@ -47,9 +47,9 @@ func allocateBytes(allocate gemmAlloc, n int) []byte {
 // widened returns the matrix [K, N] that weights stand for.
 func widened(w *Weights) []float32 {
 	wide := make([]float32, w.K*w.N)
-	for j := 0; j < w.N; j += weightPanel {
+	for j := 0; j < w.N; j += WeightPanel {
 		for k := range w.K {
-			var row [weightPanel]float32
+			var row [WeightPanel]float32
 			rows, scales := w.panel(j, k/weightBlock*weightBlock)
 			w.widenGo(&row, rows[k%weightBlock*w.rowBytes():], scales)
 			copy(wide[k*w.N+j:(k+1)*w.N], row[:])
