@@ -97,6 +97,8 @@ func (c *binding) phases() ([]team.Phase, error) {
 		return c.rmsNorm(k), nil
 	case op.RMSNormGrad:
 		return c.rmsNormGrad(k), nil
+	case op.Dropout:
+		return c.dropout(k), nil
 	case op.Rotary:
 		return c.rotary(k), nil
 	case op.Attention:
@@ -236,6 +238,13 @@ func (c *binding) swiGLUGrad() []team.Phase {
 	dx, x, dy, width := c.out(0), c.in(0), c.in(1), c.dims(0)[1]
 	return rows(c.dims(0)[0], func(lo, hi int) {
 		c.kernels.SwiGLUGrad(dx[lo*width:hi*width], x[lo*width:hi*width], dy[lo*width/2:hi*width/2], hi-lo, width/2)
+	})
+}
+
+func (c *binding) dropout(k op.Dropout) []team.Phase {
+	dst, x, key, numbers, width := c.out(0), c.in(0), c.ints(1), c.ints(2), c.dims(0)[1]
+	return rows(len(numbers), func(lo, hi int) {
+		c.kernels.Dropout(dst[lo*width:hi*width], x[lo*width:hi*width], key, numbers[lo:hi], width, k.Salt, k.Rate)
 	})
 }
 

@@ -200,6 +200,13 @@ func TestRotaryGradientMatchesFiniteDifference(t *testing.T) {
 	}
 }
 
+func TestDropoutGradientMatchesFiniteDifference(t *testing.T) {
+	for _, rate := range []float64{0, 0.3} {
+		k := op.Dropout{Rate: rate, Salt: 2}
+		checkGradients(t, newFeeds().floats(4, 7).ints(5, 6).ints(3, 0, 1, -1), apply(k))
+	}
+}
+
 func TestAttentionGradientMatchesFiniteDifference(t *testing.T) {
 	for _, c := range []struct {
 		name                          string

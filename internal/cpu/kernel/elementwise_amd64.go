@@ -26,6 +26,7 @@ type elementwise struct {
 	rmsNormGrad   func(dx, dgamma, x, gamma, dy *float32, rows, c int, epsilon, inverse float32)
 	swiGLU        func(dst, gate, up *float32, n int)
 	swiGLUGrad    func(dgate, dup, gate, up, dy *float32, n int)
+	dropout       func(dst, x *float32, n int, first, second, threshold uint32, scale float32)
 	rotary        func(dst, x, cos, sin *float32, heads, half int, direction float32)
 	maximum       func(x *float32, n int) float32
 	sumExp        func(x *float32, n int, shift float32) float32
@@ -37,14 +38,14 @@ type elementwise struct {
 var elementwiseAVX512 = elementwise{
 	add: addAVX512, scale: scaleAVX512, dot: dotAVX512, sumRows: sumRowsAVX512, gelu: geluAVX512, geluGrad: geluGradAVX512,
 	layerNorm: layerNormAVX512, layerNormGrad: layerNormGradAVX512, rmsNorm: rmsNormAVX512, rmsNormGrad: rmsNormGradAVX512,
-	swiGLU: swiGLUAVX512, swiGLUGrad: swiGLUGradAVX512, rotary: rotaryAVX512,
+	swiGLU: swiGLUAVX512, swiGLUGrad: swiGLUGradAVX512, dropout: dropoutAVX512, rotary: rotaryAVX512,
 	maximum: maximumAVX512, sumExp: sumExpAVX512, scaledExp: scaledExpAVX512, adamW: adamWAVX512, sgd: sgdAVX512,
 }
 
 var elementwiseAVX2 = elementwise{
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, sumRows: sumRowsAVX2, gelu: geluAVX2, geluGrad: geluGradAVX2,
 	layerNorm: layerNormAVX2, layerNormGrad: layerNormGradAVX2, rmsNorm: rmsNormAVX2, rmsNormGrad: rmsNormGradAVX2,
-	swiGLU: swiGLUAVX2, swiGLUGrad: swiGLUGradAVX2, rotary: rotaryAVX2,
+	swiGLU: swiGLUAVX2, swiGLUGrad: swiGLUGradAVX2, dropout: dropoutAVX2, rotary: rotaryAVX2,
 	maximum: maximumAVX2, sumExp: sumExpAVX2, scaledExp: scaledExpAVX2, adamW: adamWAVX2, sgd: sgdAVX2,
 }
 
@@ -55,7 +56,7 @@ func (e *elementwise) fill(s *Set) {
 	s.SwiGLU, s.SwiGLUGrad = e.SwiGLU, e.SwiGLUGrad
 	s.LayerNorm, s.LayerNormGrad = e.LayerNorm, e.LayerNormGrad
 	s.RMSNorm, s.RMSNormGrad = e.RMSNorm, e.RMSNormGrad
-	s.Rotary = e.Rotary
+	s.Dropout, s.Rotary = e.Dropout, e.Rotary
 	s.CrossEntropy, s.CrossEntropyGrad = e.CrossEntropy, e.CrossEntropyGrad
 	s.AdamW, s.SGD = e.AdamW, e.SGD
 }
@@ -164,6 +165,15 @@ func (e *elementwise) SwiGLUGrad(dx, x, dy []float32, rows, hidden int) {
 	for i := range rows {
 		gate, up := 2*i*hidden, (2*i+1)*hidden
 		e.swiGLUGrad(at(dx[gate:]), at(dx[up:]), at(x[gate:]), at(x[up:]), at(dy[i*hidden:]), hidden)
+	}
+}
+
+func (e *elementwise) Dropout(dst, x []float32, key, rows []int32, c int, salt uint32, rate float64) {
+	match("Dropout", len(rows)*c, dst, x)
+	threshold, scale := ref.DropoutThreshold(rate), ref.DropoutScale(rate)
+	for i, number := range rows {
+		row := ref.NewDropoutRow(key, salt, number)
+		e.dropout(at(dst[i*c:]), at(x[i*c:]), c, row.First, row.Second, threshold, scale)
 	}
 }
 

@@ -1519,6 +1519,125 @@ done89:
 	VZEROUPPER
 	RET
 
+// func dropoutAVX2(dst *float32, x *float32, n int, first uint32, second uint32, threshold uint32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·dropoutAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	VBROADCASTSS second+28(FP), Y0
+	VBROADCASTSS threshold+32(FP), Y1
+	VBROADCASTSS scale+36(FP), Y2
+	VMOVUPS      lanes_7feb352d<>+0(SB), Y3
+	VMOVUPS      lanes_846ca68b<>+0(SB), Y4
+	VMOVUPS      lanes_00000008<>+0(SB), Y5
+	VMOVUPS      lane_numbers<>+0(SB), Y6
+	VBROADCASTSS first+24(FP), Y7
+	VPADDD       Y7, Y6, Y6
+	MOVQ         n+16(FP), DX
+	MOVQ         DX, BX
+	ANDQ         $-8, BX
+	MOVQ         DX, SI
+	SUBQ         BX, SI
+	LEAQ         sliding_mask<>+0(SB), DI
+	NEGQ         SI
+	VMOVUPS      32(DI)(SI*4), Y7
+	XORQ         SI, SI
+	CMPQ         SI, BX
+	JGE          tail91
+
+vector90:
+	VPSRLD   $0x10, Y6, Y9
+	VXORPS   Y6, Y9, Y8
+	VPMULLD  Y3, Y8, Y8
+	VXORPS   Y0, Y8, Y8
+	VPSRLD   $0x0f, Y8, Y9
+	VXORPS   Y9, Y8, Y8
+	VPMULLD  Y4, Y8, Y8
+	VPSRLD   $0x10, Y8, Y9
+	VXORPS   Y9, Y8, Y8
+	VMOVUPS  (CX)(SI*4), Y9
+	VMULPS   Y2, Y9, Y9
+	VPMAXUD  Y8, Y1, Y10
+	VPCMPEQD Y8, Y10, Y10
+	VANDPS   Y10, Y9, Y9
+	VMOVUPS  Y9, (AX)(SI*4)
+	VPADDD   Y5, Y6, Y6
+	ADDQ     $+8, SI
+	CMPQ     SI, BX
+	JL       vector90
+
+tail91:
+	CMPQ       SI, DX
+	JGE        done92
+	VPSRLD     $0x10, Y6, Y9
+	VXORPS     Y6, Y9, Y8
+	VPMULLD    Y3, Y8, Y8
+	VXORPS     Y0, Y8, Y8
+	VPSRLD     $0x0f, Y8, Y9
+	VXORPS     Y9, Y8, Y8
+	VPMULLD    Y4, Y8, Y8
+	VPSRLD     $0x10, Y8, Y9
+	VXORPS     Y9, Y8, Y8
+	VMASKMOVPS (CX)(SI*4), Y7, Y0
+	VMULPS     Y2, Y0, Y0
+	VPMAXUD    Y8, Y1, Y1
+	VPCMPEQD   Y8, Y1, Y1
+	VANDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y7, (AX)(SI*4)
+	VPADDD     Y5, Y6, Y6
+
+done92:
+	VZEROUPPER
+	RET
+
+DATA lanes_7feb352d<>+0(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+4(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+8(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+12(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+16(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+20(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+24(SB)/4, $0x7feb352d
+DATA lanes_7feb352d<>+28(SB)/4, $0x7feb352d
+GLOBL lanes_7feb352d<>(SB), RODATA|NOPTR, $32
+
+DATA lanes_846ca68b<>+0(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+4(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+8(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+12(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+16(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+20(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+24(SB)/4, $0x846ca68b
+DATA lanes_846ca68b<>+28(SB)/4, $0x846ca68b
+GLOBL lanes_846ca68b<>(SB), RODATA|NOPTR, $32
+
+DATA lanes_00000008<>+0(SB)/4, $0x00000008
+DATA lanes_00000008<>+4(SB)/4, $0x00000008
+DATA lanes_00000008<>+8(SB)/4, $0x00000008
+DATA lanes_00000008<>+12(SB)/4, $0x00000008
+DATA lanes_00000008<>+16(SB)/4, $0x00000008
+DATA lanes_00000008<>+20(SB)/4, $0x00000008
+DATA lanes_00000008<>+24(SB)/4, $0x00000008
+DATA lanes_00000008<>+28(SB)/4, $0x00000008
+GLOBL lanes_00000008<>(SB), RODATA|NOPTR, $32
+
+DATA lane_numbers<>+0(SB)/4, $0x00000000
+DATA lane_numbers<>+4(SB)/4, $0x00000001
+DATA lane_numbers<>+8(SB)/4, $0x00000002
+DATA lane_numbers<>+12(SB)/4, $0x00000003
+DATA lane_numbers<>+16(SB)/4, $0x00000004
+DATA lane_numbers<>+20(SB)/4, $0x00000005
+DATA lane_numbers<>+24(SB)/4, $0x00000006
+DATA lane_numbers<>+28(SB)/4, $0x00000007
+DATA lane_numbers<>+32(SB)/4, $0x00000008
+DATA lane_numbers<>+36(SB)/4, $0x00000009
+DATA lane_numbers<>+40(SB)/4, $0x0000000a
+DATA lane_numbers<>+44(SB)/4, $0x0000000b
+DATA lane_numbers<>+48(SB)/4, $0x0000000c
+DATA lane_numbers<>+52(SB)/4, $0x0000000d
+DATA lane_numbers<>+56(SB)/4, $0x0000000e
+DATA lane_numbers<>+60(SB)/4, $0x0000000f
+GLOBL lane_numbers<>(SB), RODATA|NOPTR, $64
+
 // func rotaryAVX2(dst *float32, x *float32, cos *float32, sin *float32, heads int, half int, direction float32)
 // Requires: AVX, FMA3
 TEXT ·rotaryAVX2(SB), NOSPLIT, $0-52
@@ -1537,16 +1656,16 @@ TEXT ·rotaryAVX2(SB), NOSPLIT, $0-52
 	NEGQ         R9
 	VMOVUPS      32(R10)(R9*4), Y1
 	TESTQ        SI, SI
-	JLE          repeated91
+	JLE          repeated94
 
-repeat90:
+repeat93:
 	LEAQ (AX)(DI*4), R9
 	LEAQ (CX)(DI*4), R10
 	XORQ R11, R11
 	CMPQ R11, R8
-	JGE  tail93
+	JGE  tail96
 
-vector92:
+vector95:
 	VMOVUPS     (CX)(R11*4), Y2
 	VMOVUPS     (R10)(R11*4), Y3
 	VMOVUPS     (DX)(R11*4), Y4
@@ -1560,11 +1679,11 @@ vector92:
 	VMOVUPS     Y2, (R9)(R11*4)
 	ADDQ        $+8, R11
 	CMPQ        R11, R8
-	JL          vector92
+	JL          vector95
 
-tail93:
+tail96:
 	CMPQ        R11, DI
-	JGE         done94
+	JGE         done97
 	VMASKMOVPS  (CX)(R11*4), Y1, Y2
 	VMASKMOVPS  (R10)(R11*4), Y1, Y3
 	VMASKMOVPS  (DX)(R11*4), Y1, Y4
@@ -1577,13 +1696,13 @@ tail93:
 	VMASKMOVPS  Y6, Y1, (AX)(R11*4)
 	VMASKMOVPS  Y2, Y1, (R9)(R11*4)
 
-done94:
+done97:
 	LEAQ (R9)(DI*4), AX
 	LEAQ (R10)(DI*4), CX
 	DECQ SI
-	JNZ  repeat90
+	JNZ  repeat93
 
-repeated91:
+repeated94:
 	VZEROUPPER
 	RET
 
@@ -1606,10 +1725,10 @@ TEXT ·maximumAVX2(SB), NOSPLIT, $0-20
 	VMOVUPS 32(SI)(BX*4), Y5
 	XORQ    BX, BX
 
-group95:
+group98:
 	LEAQ    32(BX), SI
 	CMPQ    SI, CX
-	JG      groups_done96
+	JG      groups_done99
 	VMOVUPS (AX)(BX*4), Y6
 	VMAXPS  Y6, Y1, Y1
 	VMOVUPS 32(AX)(BX*4), Y6
@@ -1619,27 +1738,27 @@ group95:
 	VMOVUPS 96(AX)(BX*4), Y6
 	VMAXPS  Y6, Y4, Y4
 	MOVQ    SI, BX
-	JMP     group95
+	JMP     group98
 
-groups_done96:
+groups_done99:
 	CMPQ BX, DX
-	JGE  tail98
+	JGE  tail101
 
-vector97:
+vector100:
 	VMOVUPS (AX)(BX*4), Y6
 	VMAXPS  Y6, Y1, Y1
 	ADDQ    $+8, BX
 	CMPQ    BX, DX
-	JL      vector97
+	JL      vector100
 
-tail98:
+tail101:
 	CMPQ       BX, CX
-	JGE        done99
+	JGE        done102
 	VMASKMOVPS (AX)(BX*4), Y5, Y6
 	VBLENDVPS  Y5, Y6, Y0, Y6
 	VMAXPS     Y6, Y1, Y1
 
-done99:
+done102:
 	VMAXPS       Y2, Y1, Y1
 	VMAXPS       Y3, Y1, Y1
 	VMAXPS       Y4, Y1, Y1
@@ -1680,9 +1799,9 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(SI)(BX*4), Y3
 	XORQ         BX, BX
 	CMPQ         BX, DX
-	JGE          tail101
+	JGE          tail104
 
-vector100:
+vector103:
 	VMOVUPS      (AX)(BX*4), Y4
 	VSUBPS       Y0, Y4, Y4
 	VMOVUPS      lanes_42b20000<>+0(SB), Y5
@@ -1712,11 +1831,11 @@ vector100:
 	VADDPS       Y4, Y1, Y1
 	ADDQ         $+8, BX
 	CMPQ         BX, DX
-	JL           vector100
+	JL           vector103
 
-tail101:
+tail104:
 	CMPQ         BX, CX
-	JGE          done102
+	JGE          done105
 	VMASKMOVPS   (AX)(BX*4), Y3, Y4
 	VBLENDVPS    Y3, Y4, Y2, Y4
 	VSUBPS       Y0, Y4, Y4
@@ -1746,7 +1865,7 @@ tail101:
 	VMULPS       Y0, Y2, Y4
 	VADDPS       Y4, Y1, Y1
 
-done102:
+done105:
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X1, X0, X1
 	VPERMILPS    $0x4e, X1, X0
@@ -1774,9 +1893,9 @@ TEXT ·scaledExpAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS      32(DI)(SI*4), Y2
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail104
+	JGE          tail107
 
-vector103:
+vector106:
 	VMOVUPS      (CX)(SI*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanes_42b20000<>+0(SB), Y4
@@ -1807,11 +1926,11 @@ vector103:
 	VMOVUPS      Y3, (AX)(SI*4)
 	ADDQ         $+8, SI
 	CMPQ         SI, BX
-	JL           vector103
+	JL           vector106
 
-tail104:
+tail107:
 	CMPQ         SI, DX
-	JGE          done105
+	JGE          done108
 	VMASKMOVPS   (CX)(SI*4), Y2, Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanes_42b20000<>+0(SB), Y0
@@ -1841,7 +1960,7 @@ tail104:
 	VMULPS       Y1, Y3, Y3
 	VMASKMOVPS   Y3, Y2, (AX)(SI*4)
 
-done105:
+done108:
 	VZEROUPPER
 	RET
 
@@ -1871,9 +1990,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-76
 	VMOVUPS      32(R9)(R8*4), Y9
 	XORQ         R8, R8
 	CMPQ         R8, DI
-	JGE          tail107
+	JGE          tail110
 
-vector106:
+vector109:
 	VMOVUPS     (BX)(R8*4), Y10
 	VMULPS      Y0, Y10, Y10
 	VMOVUPS     (CX)(R8*4), Y12
@@ -1895,11 +2014,11 @@ vector106:
 	VMOVUPS     Y10, (AX)(R8*4)
 	ADDQ        $+8, R8
 	CMPQ        R8, DI
-	JL          vector106
+	JL          vector109
 
-tail107:
+tail110:
 	CMPQ        R8, SI
-	JGE         done108
+	JGE         done111
 	VMASKMOVPS  (BX)(R8*4), Y9, Y10
 	VMULPS      Y0, Y10, Y10
 	VMASKMOVPS  (CX)(R8*4), Y9, Y0
@@ -1920,7 +2039,7 @@ tail107:
 	VSUBPS      Y0, Y1, Y1
 	VMASKMOVPS  Y1, Y9, (AX)(R8*4)
 
-done108:
+done111:
 	VZEROUPPER
 	RET
 
@@ -1940,26 +2059,26 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(DI)(SI*4), Y1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail110
+	JGE          tail113
 
-vector109:
+vector112:
 	VMOVUPS      (AX)(SI*4), Y2
 	VMOVUPS      (CX)(SI*4), Y3
 	VFNMADD231PS Y3, Y0, Y2
 	VMOVUPS      Y2, (AX)(SI*4)
 	ADDQ         $+8, SI
 	CMPQ         SI, BX
-	JL           vector109
+	JL           vector112
 
-tail110:
+tail113:
 	CMPQ         SI, DX
-	JGE          done111
+	JGE          done114
 	VMASKMOVPS   (AX)(SI*4), Y1, Y2
 	VMASKMOVPS   (CX)(SI*4), Y1, Y3
 	VFNMADD231PS Y3, Y0, Y2
 	VMASKMOVPS   Y2, Y1, (AX)(SI*4)
 
-done111:
+done114:
 	VZEROUPPER
 	RET
 
@@ -1979,26 +2098,26 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-32
 	KMOVW R8, K1
 	XORQ  DI, DI
 	CMPQ  DI, SI
-	JGE   tail113
+	JGE   tail116
 
-vector112:
+vector115:
 	VMOVUPS (CX)(DI*4), Z0
 	VMOVUPS (DX)(DI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      vector112
+	JL      vector115
 
-tail113:
+tail116:
 	CMPQ      DI, BX
-	JGE       done114
+	JGE       done117
 	VMOVUPS.Z (CX)(DI*4), K1, Z0
 	VMOVUPS.Z (DX)(DI*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(DI*4)
 
-done114:
+done117:
 	VZEROUPPER
 	RET
 
@@ -2018,24 +2137,24 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail116
+	JGE          tail119
 
-vector115:
+vector118:
 	VMOVUPS (CX)(SI*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      vector115
+	JL      vector118
 
-tail116:
+tail119:
 	CMPQ      SI, DX
-	JGE       done117
+	JGE       done120
 	VMOVUPS.Z (CX)(SI*4), K1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*4)
 
-done117:
+done120:
 	VZEROUPPER
 	RET
 
@@ -2058,10 +2177,10 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-28
 	KMOVW  DI, K1
 	XORQ   SI, SI
 
-group118:
+group121:
 	LEAQ        64(SI), DI
 	CMPQ        DI, DX
-	JG          groups_done119
+	JG          groups_done122
 	VMOVUPS     (AX)(SI*4), Z4
 	VMOVUPS     (CX)(SI*4), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -2075,28 +2194,28 @@ group118:
 	VMOVUPS     192(CX)(SI*4), Z5
 	VFMADD231PS Z4, Z5, Z3
 	MOVQ        DI, SI
-	JMP         group118
+	JMP         group121
 
-groups_done119:
+groups_done122:
 	CMPQ SI, BX
-	JGE  tail121
+	JGE  tail124
 
-vector120:
+vector123:
 	VMOVUPS     (AX)(SI*4), Z4
 	VMOVUPS     (CX)(SI*4), Z5
 	VFMADD231PS Z4, Z5, Z0
 	ADDQ        $+16, SI
 	CMPQ        SI, BX
-	JL          vector120
+	JL          vector123
 
-tail121:
+tail124:
 	CMPQ        SI, DX
-	JGE         done122
+	JGE         done125
 	VMOVUPS.Z   (AX)(SI*4), K1, Z4
 	VMOVUPS.Z   (CX)(SI*4), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
 
-done122:
+done125:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -2129,17 +2248,17 @@ TEXT ·sumRowsAVX512(SB), NOSPLIT, $0-32
 	MOVQ  DX, DI
 	SHRQ  $0x02, DI
 	TESTQ DI, DI
-	JLE   repeated124
+	JLE   repeated127
 
-repeat123:
+repeat126:
 	LEAQ (CX)(BX*4), R8
 	LEAQ (R8)(BX*4), R9
 	LEAQ (R9)(BX*4), R10
 	XORQ R11, R11
 	CMPQ R11, SI
-	JGE  tail126
+	JGE  tail129
 
-vector125:
+vector128:
 	VMOVUPS (CX)(R11*4), Z0
 	VMOVUPS (R9)(R11*4), Z1
 	VMOVUPS (R8)(R11*4), Z2
@@ -2152,11 +2271,11 @@ vector125:
 	VMOVUPS Z1, (AX)(R11*4)
 	ADDQ    $+16, R11
 	CMPQ    R11, SI
-	JL      vector125
+	JL      vector128
 
-tail126:
+tail129:
 	CMPQ      R11, BX
-	JGE       done127
+	JGE       done130
 	VMOVUPS.Z (CX)(R11*4), K1, Z0
 	VMOVUPS.Z (R9)(R11*4), K1, Z1
 	VMOVUPS.Z (R8)(R11*4), K1, Z2
@@ -2168,44 +2287,44 @@ tail126:
 	VADDPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(R11*4)
 
-done127:
+done130:
 	LEAQ (R10)(BX*4), CX
 	DECQ DI
-	JNZ  repeat123
+	JNZ  repeat126
 
-repeated124:
+repeated127:
 	ANDQ  $+3, DX
 	TESTQ DX, DX
-	JLE   repeated129
+	JLE   repeated132
 
-repeat128:
+repeat131:
 	XORQ DI, DI
 	CMPQ DI, SI
-	JGE  tail131
+	JGE  tail134
 
-vector130:
+vector133:
 	VMOVUPS (AX)(DI*4), Z0
 	VMOVUPS (CX)(DI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      vector130
+	JL      vector133
 
-tail131:
+tail134:
 	CMPQ      DI, BX
-	JGE       done132
+	JGE       done135
 	VMOVUPS.Z (AX)(DI*4), K1, Z0
 	VMOVUPS.Z (CX)(DI*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(DI*4)
 
-done132:
+done135:
 	LEAQ (CX)(BX*4), CX
 	DECQ DX
-	JNZ  repeat128
+	JNZ  repeat131
 
-repeated129:
+repeated132:
 	VZEROUPPER
 	RET
 
@@ -2237,9 +2356,9 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail134
+	JGE          tail137
 
-vector133:
+vector136:
 	VMOVUPS      (CX)(SI*4), Z13
 	VMULPS       Z13, Z13, Z14
 	VFMADD213PS  Z11, Z12, Z14
@@ -2263,11 +2382,11 @@ vector133:
 	VMOVUPS      Z13, (AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           vector133
+	JL           vector136
 
-tail134:
+tail137:
 	CMPQ         SI, DX
-	JGE          done135
+	JGE          done138
 	VMOVUPS.Z    (CX)(SI*4), K1, Z13
 	VMULPS       Z13, Z13, Z14
 	VFMADD213PS  Z11, Z12, Z14
@@ -2290,7 +2409,7 @@ tail134:
 	VDIVPS       Z14, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*4)
 
-done135:
+done138:
 	VZEROUPPER
 	RET
 
@@ -2326,9 +2445,9 @@ TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
 	KMOVW        R8, K1
 	XORQ         DI, DI
 	CMPQ         DI, SI
-	JGE          tail137
+	JGE          tail140
 
-vector136:
+vector139:
 	VMOVUPS      (CX)(DI*4), Z16
 	VMULPS       Z16, Z16, Z17
 	VANDPS       Z11, Z16, Z18
@@ -2364,11 +2483,11 @@ vector136:
 	VMOVUPS      Z20, (AX)(DI*4)
 	ADDQ         $+16, DI
 	CMPQ         DI, SI
-	JL           vector136
+	JL           vector139
 
-tail137:
+tail140:
 	CMPQ         DI, BX
-	JGE          done138
+	JGE          done141
 	VMOVUPS.Z    (CX)(DI*4), K1, Z16
 	VMULPS       Z16, Z16, Z17
 	VANDPS       Z11, Z16, Z11
@@ -2403,7 +2522,7 @@ tail137:
 	VMULPS       Z0, Z21, Z21
 	VMOVUPS      Z21, K1, (AX)(DI*4)
 
-done138:
+done141:
 	VZEROUPPER
 	RET
 
@@ -2426,19 +2545,19 @@ TEXT ·layerNormAVX512(SB), NOSPLIT, $0-56
 	BZHIQ        R9, R10, R10
 	KMOVW        R10, K1
 	TESTQ        SI, SI
-	JLE          repeated140
+	JLE          repeated143
 
-repeat139:
+repeat142:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	XORQ   R9, R9
 
-group141:
+group144:
 	LEAQ    64(R9), R10
 	CMPQ    R10, DI
-	JG      groups_done142
+	JG      groups_done145
 	VMOVUPS (CX)(R9*4), Z6
 	VADDPS  Z6, Z2, Z2
 	VMOVUPS 64(CX)(R9*4), Z6
@@ -2448,26 +2567,26 @@ group141:
 	VMOVUPS 192(CX)(R9*4), Z6
 	VADDPS  Z6, Z5, Z5
 	MOVQ    R10, R9
-	JMP     group141
+	JMP     group144
 
-groups_done142:
+groups_done145:
 	CMPQ R9, R8
-	JGE  tail144
+	JGE  tail147
 
-vector143:
+vector146:
 	VMOVUPS (CX)(R9*4), Z6
 	VADDPS  Z6, Z2, Z2
 	ADDQ    $+16, R9
 	CMPQ    R9, R8
-	JL      vector143
+	JL      vector146
 
-tail144:
+tail147:
 	CMPQ      R9, DI
-	JGE       done145
+	JGE       done148
 	VMOVUPS.Z (CX)(R9*4), K1, Z6
 	VADDPS    Z6, Z2, Z2
 
-done145:
+done148:
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z3, Z2, Z2
@@ -2487,10 +2606,10 @@ done145:
 	VXORPS        Z6, Z6, Z6
 	XORQ          R9, R9
 
-group146:
+group149:
 	LEAQ        64(R9), R10
 	CMPQ        R10, DI
-	JG          groups_done147
+	JG          groups_done150
 	VMOVUPS     (CX)(R9*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
@@ -2504,29 +2623,29 @@ group146:
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z6
 	MOVQ        R10, R9
-	JMP         group146
+	JMP         group149
 
-groups_done147:
+groups_done150:
 	CMPQ R9, R8
-	JGE  tail149
+	JGE  tail152
 
-vector148:
+vector151:
 	VMOVUPS     (CX)(R9*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
 	ADDQ        $+16, R9
 	CMPQ        R9, R8
-	JL          vector148
+	JL          vector151
 
-tail149:
+tail152:
 	CMPQ        R9, DI
-	JGE         done150
+	JGE         done153
 	VMOVUPS.Z   (CX)(R9*4), K1, Z7
 	VSUBPS      Z2, Z7, Z7
 	VMOVAPS.Z   Z7, K1, Z7
 	VFMADD231PS Z7, Z7, Z3
 
-done150:
+done153:
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z6, Z4, Z4
 	VADDPS        Z4, Z3, Z3
@@ -2545,9 +2664,9 @@ done150:
 	VBROADCASTSS  X3, Z3
 	XORQ          R9, R9
 	CMPQ          R9, R8
-	JGE           tail152
+	JGE           tail155
 
-vector151:
+vector154:
 	VMOVUPS     (CX)(R9*4), Z4
 	VSUBPS      Z2, Z4, Z4
 	VMULPS      Z3, Z4, Z4
@@ -2557,11 +2676,11 @@ vector151:
 	VMOVUPS     Z4, (AX)(R9*4)
 	ADDQ        $+16, R9
 	CMPQ        R9, R8
-	JL          vector151
+	JL          vector154
 
-tail152:
+tail155:
 	CMPQ        R9, DI
-	JGE         done153
+	JGE         done156
 	VMOVUPS.Z   (CX)(R9*4), K1, Z4
 	VSUBPS      Z2, Z4, Z4
 	VMULPS      Z3, Z4, Z4
@@ -2570,13 +2689,13 @@ tail152:
 	VFMADD213PS Z2, Z3, Z4
 	VMOVUPS     Z4, K1, (AX)(R9*4)
 
-done153:
+done156:
 	LEAQ (CX)(DI*4), CX
 	LEAQ (AX)(DI*4), AX
 	DECQ SI
-	JNZ  repeat139
+	JNZ  repeat142
 
-repeated140:
+repeated143:
 	VZEROUPPER
 	RET
 
@@ -2601,19 +2720,19 @@ TEXT ·layerNormGradAVX512(SB), NOSPLIT, $0-72
 	BZHIQ        R11, R12, R12
 	KMOVW        R12, K1
 	TESTQ        R8, R8
-	JLE          repeated155
+	JLE          repeated158
 
-repeat154:
+repeat157:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	XORQ   R11, R11
 
-group156:
+group159:
 	LEAQ    64(R11), R12
 	CMPQ    R12, R9
-	JG      groups_done157
+	JG      groups_done160
 	VMOVUPS (BX)(R11*4), Z6
 	VADDPS  Z6, Z2, Z2
 	VMOVUPS 64(BX)(R11*4), Z6
@@ -2623,26 +2742,26 @@ group156:
 	VMOVUPS 192(BX)(R11*4), Z6
 	VADDPS  Z6, Z5, Z5
 	MOVQ    R12, R11
-	JMP     group156
+	JMP     group159
 
-groups_done157:
+groups_done160:
 	CMPQ R11, R10
-	JGE  tail159
+	JGE  tail162
 
-vector158:
+vector161:
 	VMOVUPS (BX)(R11*4), Z6
 	VADDPS  Z6, Z2, Z2
 	ADDQ    $+16, R11
 	CMPQ    R11, R10
-	JL      vector158
+	JL      vector161
 
-tail159:
+tail162:
 	CMPQ      R11, R9
-	JGE       done160
+	JGE       done163
 	VMOVUPS.Z (BX)(R11*4), K1, Z6
 	VADDPS    Z6, Z2, Z2
 
-done160:
+done163:
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z3, Z2, Z2
@@ -2662,10 +2781,10 @@ done160:
 	VXORPS        Z6, Z6, Z6
 	XORQ          R11, R11
 
-group161:
+group164:
 	LEAQ        64(R11), R12
 	CMPQ        R12, R9
-	JG          groups_done162
+	JG          groups_done165
 	VMOVUPS     (BX)(R11*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
@@ -2679,29 +2798,29 @@ group161:
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z6
 	MOVQ        R12, R11
-	JMP         group161
+	JMP         group164
 
-groups_done162:
+groups_done165:
 	CMPQ R11, R10
-	JGE  tail164
+	JGE  tail167
 
-vector163:
+vector166:
 	VMOVUPS     (BX)(R11*4), Z7
 	VSUBPS      Z2, Z7, Z7
 	VFMADD231PS Z7, Z7, Z3
 	ADDQ        $+16, R11
 	CMPQ        R11, R10
-	JL          vector163
+	JL          vector166
 
-tail164:
+tail167:
 	CMPQ        R11, R9
-	JGE         done165
+	JGE         done168
 	VMOVUPS.Z   (BX)(R11*4), K1, Z7
 	VSUBPS      Z2, Z7, Z7
 	VMOVAPS.Z   Z7, K1, Z7
 	VFMADD231PS Z7, Z7, Z3
 
-done165:
+done168:
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z6, Z4, Z4
 	VADDPS        Z4, Z3, Z3
@@ -2722,9 +2841,9 @@ done165:
 	VXORPS        Z5, Z5, Z5
 	XORQ          R11, R11
 	CMPQ          R11, R10
-	JGE           tail167
+	JGE           tail170
 
-vector166:
+vector169:
 	VMOVUPS     (BX)(R11*4), Z6
 	VSUBPS      Z2, Z6, Z6
 	VMULPS      Z3, Z6, Z6
@@ -2741,11 +2860,11 @@ vector166:
 	VFMADD231PS Z7, Z6, Z5
 	ADDQ        $+16, R11
 	CMPQ        R11, R10
-	JL          vector166
+	JL          vector169
 
-tail167:
+tail170:
 	CMPQ        R11, R9
-	JGE         done168
+	JGE         done171
 	VMOVUPS.Z   (BX)(R11*4), K1, Z6
 	VSUBPS      Z2, Z6, Z6
 	VMULPS      Z3, Z6, Z6
@@ -2761,7 +2880,7 @@ tail167:
 	VADDPS      Z7, Z4, Z4
 	VFMADD231PS Z7, Z6, Z5
 
-done168:
+done171:
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VADDPS        Y4, Y6, Y6
 	VEXTRACTF32X4 $0x01, Y6, X4
@@ -2784,9 +2903,9 @@ done168:
 	VBROADCASTSS  X6, Z5
 	XORQ          R11, R11
 	CMPQ          R11, R10
-	JGE           tail170
+	JGE           tail173
 
-vector169:
+vector172:
 	VMOVUPS      (BX)(R11*4), Z6
 	VSUBPS       Z2, Z6, Z6
 	VMULPS       Z3, Z6, Z6
@@ -2799,11 +2918,11 @@ vector169:
 	VMOVUPS      Z7, (AX)(R11*4)
 	ADDQ         $+16, R11
 	CMPQ         R11, R10
-	JL           vector169
+	JL           vector172
 
-tail170:
+tail173:
 	CMPQ         R11, R9
-	JGE          done171
+	JGE          done174
 	VMOVUPS.Z    (BX)(R11*4), K1, Z6
 	VSUBPS       Z2, Z6, Z6
 	VMULPS       Z3, Z6, Z6
@@ -2815,14 +2934,14 @@ tail170:
 	VMULPS       Z3, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(R11*4)
 
-done171:
+done174:
 	LEAQ (BX)(R9*4), BX
 	LEAQ (DI)(R9*4), DI
 	LEAQ (AX)(R9*4), AX
 	DECQ R8
-	JNZ  repeat154
+	JNZ  repeat157
 
-repeated155:
+repeated158:
 	VZEROUPPER
 	RET
 
@@ -2844,19 +2963,19 @@ TEXT ·rmsNormAVX512(SB), NOSPLIT, $0-48
 	BZHIQ        R8, R9, R9
 	KMOVW        R9, K1
 	TESTQ        BX, BX
-	JLE          repeated173
+	JLE          repeated176
 
-repeat172:
+repeat175:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	XORQ   R8, R8
 
-group174:
+group177:
 	LEAQ        64(R8), R9
 	CMPQ        R9, SI
-	JG          groups_done175
+	JG          groups_done178
 	VMOVUPS     (CX)(R8*4), Z6
 	VFMADD231PS Z6, Z6, Z2
 	VMOVUPS     64(CX)(R8*4), Z6
@@ -2866,26 +2985,26 @@ group174:
 	VMOVUPS     192(CX)(R8*4), Z6
 	VFMADD231PS Z6, Z6, Z5
 	MOVQ        R9, R8
-	JMP         group174
+	JMP         group177
 
-groups_done175:
+groups_done178:
 	CMPQ R8, DI
-	JGE  tail177
+	JGE  tail180
 
-vector176:
+vector179:
 	VMOVUPS     (CX)(R8*4), Z6
 	VFMADD231PS Z6, Z6, Z2
 	ADDQ        $+16, R8
 	CMPQ        R8, DI
-	JL          vector176
+	JL          vector179
 
-tail177:
+tail180:
 	CMPQ        R8, SI
-	JGE         done178
+	JGE         done181
 	VMOVUPS.Z   (CX)(R8*4), K1, Z6
 	VFMADD231PS Z6, Z6, Z2
 
-done178:
+done181:
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z3, Z2, Z2
@@ -2904,9 +3023,9 @@ done178:
 	VBROADCASTSS  X2, Z2
 	XORQ          R8, R8
 	CMPQ          R8, DI
-	JGE           tail180
+	JGE           tail183
 
-vector179:
+vector182:
 	VMOVUPS (CX)(R8*4), Z3
 	VMULPS  Z2, Z3, Z3
 	VMOVUPS (DX)(R8*4), Z4
@@ -2914,24 +3033,24 @@ vector179:
 	VMOVUPS Z3, (AX)(R8*4)
 	ADDQ    $+16, R8
 	CMPQ    R8, DI
-	JL      vector179
+	JL      vector182
 
-tail180:
+tail183:
 	CMPQ      R8, SI
-	JGE       done181
+	JGE       done184
 	VMOVUPS.Z (CX)(R8*4), K1, Z3
 	VMULPS    Z2, Z3, Z3
 	VMOVUPS.Z (DX)(R8*4), K1, Z2
 	VMULPS    Z2, Z3, Z3
 	VMOVUPS   Z3, K1, (AX)(R8*4)
 
-done181:
+done184:
 	LEAQ (CX)(SI*4), CX
 	LEAQ (AX)(SI*4), AX
 	DECQ BX
-	JNZ  repeat172
+	JNZ  repeat175
 
-repeated173:
+repeated176:
 	VZEROUPPER
 	RET
 
@@ -2955,19 +3074,19 @@ TEXT ·rmsNormGradAVX512(SB), NOSPLIT, $0-64
 	BZHIQ        R10, R11, R11
 	KMOVW        R11, K1
 	TESTQ        DI, DI
-	JLE          repeated183
+	JLE          repeated186
 
-repeat182:
+repeat185:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	XORQ   R10, R10
 
-group184:
+group187:
 	LEAQ        64(R10), R11
 	CMPQ        R11, R8
-	JG          groups_done185
+	JG          groups_done188
 	VMOVUPS     (DX)(R10*4), Z6
 	VFMADD231PS Z6, Z6, Z2
 	VMOVUPS     64(DX)(R10*4), Z6
@@ -2977,26 +3096,26 @@ group184:
 	VMOVUPS     192(DX)(R10*4), Z6
 	VFMADD231PS Z6, Z6, Z5
 	MOVQ        R11, R10
-	JMP         group184
+	JMP         group187
 
-groups_done185:
+groups_done188:
 	CMPQ R10, R9
-	JGE  tail187
+	JGE  tail190
 
-vector186:
+vector189:
 	VMOVUPS     (DX)(R10*4), Z6
 	VFMADD231PS Z6, Z6, Z2
 	ADDQ        $+16, R10
 	CMPQ        R10, R9
-	JL          vector186
+	JL          vector189
 
-tail187:
+tail190:
 	CMPQ        R10, R8
-	JGE         done188
+	JGE         done191
 	VMOVUPS.Z   (DX)(R10*4), K1, Z6
 	VFMADD231PS Z6, Z6, Z2
 
-done188:
+done191:
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z5, Z3, Z3
 	VADDPS        Z3, Z2, Z2
@@ -3016,9 +3135,9 @@ done188:
 	VXORPS        Z3, Z3, Z3
 	XORQ          R10, R10
 	CMPQ          R10, R9
-	JGE           tail190
+	JGE           tail193
 
-vector189:
+vector192:
 	VMOVUPS     (DX)(R10*4), Z4
 	VMULPS      Z2, Z4, Z4
 	VMOVUPS     (SI)(R10*4), Z5
@@ -3030,11 +3149,11 @@ vector189:
 	VFMADD231PS Z5, Z4, Z3
 	ADDQ        $+16, R10
 	CMPQ        R10, R9
-	JL          vector189
+	JL          vector192
 
-tail190:
+tail193:
 	CMPQ        R10, R8
-	JGE         done191
+	JGE         done194
 	VMOVUPS.Z   (DX)(R10*4), K1, Z4
 	VMULPS      Z2, Z4, Z4
 	VMOVUPS.Z   (SI)(R10*4), K1, Z5
@@ -3045,7 +3164,7 @@ tail190:
 	VMULPS      Z6, Z5, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done191:
+done194:
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPS        Y3, Y4, Y4
 	VEXTRACTF32X4 $0x01, Y4, X3
@@ -3058,9 +3177,9 @@ done191:
 	VBROADCASTSS  X4, Z3
 	XORQ          R10, R10
 	CMPQ          R10, R9
-	JGE           tail193
+	JGE           tail196
 
-vector192:
+vector195:
 	VMOVUPS      (DX)(R10*4), Z4
 	VMULPS       Z2, Z4, Z4
 	VMOVUPS      (SI)(R10*4), Z5
@@ -3071,11 +3190,11 @@ vector192:
 	VMOVUPS      Z5, (AX)(R10*4)
 	ADDQ         $+16, R10
 	CMPQ         R10, R9
-	JL           vector192
+	JL           vector195
 
-tail193:
+tail196:
 	CMPQ         R10, R8
-	JGE          done194
+	JGE          done197
 	VMOVUPS.Z    (DX)(R10*4), K1, Z4
 	VMULPS       Z2, Z4, Z4
 	VMOVUPS.Z    (SI)(R10*4), K1, Z5
@@ -3085,14 +3204,14 @@ tail193:
 	VMULPS       Z2, Z5, Z5
 	VMOVUPS      Z5, K1, (AX)(R10*4)
 
-done194:
+done197:
 	LEAQ (DX)(R8*4), DX
 	LEAQ (SI)(R8*4), SI
 	LEAQ (AX)(R8*4), AX
 	DECQ DI
-	JNZ  repeat182
+	JNZ  repeat185
 
-repeated183:
+repeated186:
 	VZEROUPPER
 	RET
 
@@ -3124,9 +3243,9 @@ TEXT ·swiGLUAVX512(SB), NOSPLIT, $0-32
 	KMOVW        R8, K1
 	XORQ         DI, DI
 	CMPQ         DI, SI
-	JGE          tail196
+	JGE          tail199
 
-vector195:
+vector198:
 	VMOVUPS      (CX)(DI*4), Z12
 	VSUBPS       Z12, Z11, Z13
 	VMINPS       Z13, Z0, Z13
@@ -3150,11 +3269,11 @@ vector195:
 	VMOVUPS      Z12, (AX)(DI*4)
 	ADDQ         $+16, DI
 	CMPQ         DI, SI
-	JL           vector195
+	JL           vector198
 
-tail196:
+tail199:
 	CMPQ         DI, BX
-	JGE          done197
+	JGE          done200
 	VMOVUPS.Z    (CX)(DI*4), K1, Z12
 	VSUBPS       Z12, Z11, Z11
 	VMINPS       Z11, Z0, Z11
@@ -3177,7 +3296,7 @@ tail196:
 	VMULPS       Z0, Z12, Z12
 	VMOVUPS      Z12, K1, (AX)(DI*4)
 
-done197:
+done200:
 	VZEROUPPER
 	RET
 
@@ -3212,9 +3331,9 @@ TEXT ·swiGLUGradAVX512(SB), NOSPLIT, $0-48
 	KMOVW        R10, K1
 	XORQ         R9, R9
 	CMPQ         R9, R8
-	JGE          tail199
+	JGE          tail202
 
-vector198:
+vector201:
 	VMOVUPS      (BX)(R9*4), Z13
 	VANDPS       Z11, Z13, Z14
 	VSUBPS       Z14, Z12, Z14
@@ -3251,11 +3370,11 @@ vector198:
 	VMOVUPS      Z17, (AX)(R9*4)
 	ADDQ         $+16, R9
 	CMPQ         R9, R8
-	JL           vector198
+	JL           vector201
 
-tail199:
+tail202:
 	CMPQ         R9, DI
-	JGE          done200
+	JGE          done203
 	VMOVUPS.Z    (BX)(R9*4), K1, Z13
 	VANDPS       Z11, Z13, Z11
 	VSUBPS       Z11, Z12, Z11
@@ -3291,9 +3410,88 @@ tail199:
 	VMOVUPS      Z13, K1, (CX)(R9*4)
 	VMOVUPS      Z19, K1, (AX)(R9*4)
 
-done200:
+done203:
 	VZEROUPPER
 	RET
+
+// func dropoutAVX512(dst *float32, x *float32, n int, first uint32, second uint32, threshold uint32, scale float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·dropoutAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	VBROADCASTSS second+28(FP), Z0
+	VBROADCASTSS threshold+32(FP), Z1
+	VBROADCASTSS scale+36(FP), Z2
+	VBROADCASTSS lanes_7feb352d<>+0(SB), Z3
+	VBROADCASTSS lanes_846ca68b<>+0(SB), Z4
+	VBROADCASTSS lanes_00000010<>+0(SB), Z5
+	VMOVUPS      lane_numbers<>+0(SB), Z6
+	VBROADCASTSS first+24(FP), Z7
+	VPADDD       Z7, Z6, Z6
+	MOVQ         n+16(FP), DX
+	MOVQ         DX, BX
+	ANDQ         $-16, BX
+	MOVQ         DX, SI
+	SUBQ         BX, SI
+	MOVQ         $-1, DI
+	BZHIQ        SI, DI, DI
+	KMOVW        DI, K1
+	XORQ         SI, SI
+	CMPQ         SI, BX
+	JGE          tail205
+
+vector204:
+	VPSRLD    $0x10, Z6, Z8
+	VXORPS    Z6, Z8, Z7
+	VPMULLD   Z3, Z7, Z7
+	VXORPS    Z0, Z7, Z7
+	VPSRLD    $0x0f, Z7, Z8
+	VXORPS    Z8, Z7, Z7
+	VPMULLD   Z4, Z7, Z7
+	VPSRLD    $0x10, Z7, Z8
+	VXORPS    Z8, Z7, Z7
+	VMOVUPS   (CX)(SI*4), Z8
+	VMULPS    Z2, Z8, Z8
+	VPCMPUD   $0x05, Z1, Z7, K2
+	VMOVAPS.Z Z8, K2, Z8
+	VMOVUPS   Z8, (AX)(SI*4)
+	VPADDD    Z5, Z6, Z6
+	ADDQ      $+16, SI
+	CMPQ      SI, BX
+	JL        vector204
+
+tail205:
+	CMPQ      SI, DX
+	JGE       done206
+	VPSRLD    $0x10, Z6, Z8
+	VXORPS    Z6, Z8, Z7
+	VPMULLD   Z3, Z7, Z7
+	VXORPS    Z0, Z7, Z7
+	VPSRLD    $0x0f, Z7, Z8
+	VXORPS    Z8, Z7, Z7
+	VPMULLD   Z4, Z7, Z7
+	VPSRLD    $0x10, Z7, Z8
+	VXORPS    Z8, Z7, Z7
+	VMOVUPS.Z (CX)(SI*4), K1, Z0
+	VMULPS    Z2, Z0, Z0
+	VPCMPUD   $0x05, Z1, Z7, K2
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+	VPADDD    Z5, Z6, Z6
+
+done206:
+	VZEROUPPER
+	RET
+
+DATA lanes_00000010<>+0(SB)/4, $0x00000010
+DATA lanes_00000010<>+4(SB)/4, $0x00000010
+DATA lanes_00000010<>+8(SB)/4, $0x00000010
+DATA lanes_00000010<>+12(SB)/4, $0x00000010
+DATA lanes_00000010<>+16(SB)/4, $0x00000010
+DATA lanes_00000010<>+20(SB)/4, $0x00000010
+DATA lanes_00000010<>+24(SB)/4, $0x00000010
+DATA lanes_00000010<>+28(SB)/4, $0x00000010
+GLOBL lanes_00000010<>(SB), RODATA|NOPTR, $32
 
 // func rotaryAVX512(dst *float32, x *float32, cos *float32, sin *float32, heads int, half int, direction float32)
 // Requires: AVX, AVX512F, BMI2
@@ -3313,16 +3511,16 @@ TEXT ·rotaryAVX512(SB), NOSPLIT, $0-52
 	BZHIQ        R9, R10, R10
 	KMOVW        R10, K1
 	TESTQ        SI, SI
-	JLE          repeated202
+	JLE          repeated208
 
-repeat201:
+repeat207:
 	LEAQ (AX)(DI*4), R9
 	LEAQ (CX)(DI*4), R10
 	XORQ R11, R11
 	CMPQ R11, R8
-	JGE  tail204
+	JGE  tail210
 
-vector203:
+vector209:
 	VMOVUPS     (CX)(R11*4), Z1
 	VMOVUPS     (R10)(R11*4), Z2
 	VMOVUPS     (DX)(R11*4), Z3
@@ -3336,11 +3534,11 @@ vector203:
 	VMOVUPS     Z1, (R9)(R11*4)
 	ADDQ        $+16, R11
 	CMPQ        R11, R8
-	JL          vector203
+	JL          vector209
 
-tail204:
+tail210:
 	CMPQ        R11, DI
-	JGE         done205
+	JGE         done211
 	VMOVUPS.Z   (CX)(R11*4), K1, Z1
 	VMOVUPS.Z   (R10)(R11*4), K1, Z2
 	VMOVUPS.Z   (DX)(R11*4), K1, Z3
@@ -3353,13 +3551,13 @@ tail204:
 	VMOVUPS     Z5, K1, (AX)(R11*4)
 	VMOVUPS     Z1, K1, (R9)(R11*4)
 
-done205:
+done211:
 	LEAQ (R9)(DI*4), AX
 	LEAQ (R10)(DI*4), CX
 	DECQ SI
-	JNZ  repeat201
+	JNZ  repeat207
 
-repeated202:
+repeated208:
 	VZEROUPPER
 	RET
 
@@ -3382,10 +3580,10 @@ TEXT ·maximumAVX512(SB), NOSPLIT, $0-20
 	KMOVW        SI, K1
 	XORQ         BX, BX
 
-group206:
+group212:
 	LEAQ    64(BX), SI
 	CMPQ    SI, CX
-	JG      groups_done207
+	JG      groups_done213
 	VMOVUPS (AX)(BX*4), Z5
 	VMAXPS  Z5, Z1, Z1
 	VMOVUPS 64(AX)(BX*4), Z5
@@ -3395,27 +3593,27 @@ group206:
 	VMOVUPS 192(AX)(BX*4), Z5
 	VMAXPS  Z5, Z4, Z4
 	MOVQ    SI, BX
-	JMP     group206
+	JMP     group212
 
-groups_done207:
+groups_done213:
 	CMPQ BX, DX
-	JGE  tail209
+	JGE  tail215
 
-vector208:
+vector214:
 	VMOVUPS (AX)(BX*4), Z5
 	VMAXPS  Z5, Z1, Z1
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      vector208
+	JL      vector214
 
-tail209:
+tail215:
 	CMPQ      BX, CX
-	JGE       done210
+	JGE       done216
 	VMOVUPS.Z (AX)(BX*4), K1, Z5
 	VBLENDMPS Z5, Z0, K1, Z5
 	VMAXPS    Z5, Z1, Z1
 
-done210:
+done216:
 	VMAXPS        Z2, Z1, Z1
 	VMAXPS        Z3, Z1, Z1
 	VMAXPS        Z4, Z1, Z1
@@ -3459,9 +3657,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-28
 	KMOVW        SI, K1
 	XORQ         BX, BX
 	CMPQ         BX, DX
-	JGE          tail212
+	JGE          tail218
 
-vector211:
+vector217:
 	VMOVUPS      (AX)(BX*4), Z14
 	VSUBPS       Z0, Z14, Z14
 	VMINPS       Z14, Z1, Z14
@@ -3481,11 +3679,11 @@ vector211:
 	VADDPS       Z14, Z12, Z12
 	ADDQ         $+16, BX
 	CMPQ         BX, DX
-	JL           vector211
+	JL           vector217
 
-tail212:
+tail218:
 	CMPQ         BX, CX
-	JGE          done213
+	JGE          done219
 	VMOVUPS.Z    (AX)(BX*4), K1, Z14
 	VBLENDMPS    Z14, Z13, K1, Z14
 	VSUBPS       Z0, Z14, Z14
@@ -3505,7 +3703,7 @@ tail212:
 	VSCALEFPS    Z0, Z1, Z14
 	VADDPS       Z14, Z12, Z12
 
-done213:
+done219:
 	VEXTRACTF64X4 $0x01, Z12, Y0
 	VADDPS        Y12, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -3546,9 +3744,9 @@ TEXT ·scaledExpAVX512(SB), NOSPLIT, $0-32
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail215
+	JGE          tail221
 
-vector214:
+vector220:
 	VMOVUPS      (CX)(SI*4), Z13
 	VSUBPS       Z0, Z13, Z13
 	VMINPS       Z13, Z2, Z13
@@ -3569,11 +3767,11 @@ vector214:
 	VMOVUPS      Z13, (AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           vector214
+	JL           vector220
 
-tail215:
+tail221:
 	CMPQ         SI, DX
-	JGE          done216
+	JGE          done222
 	VMOVUPS.Z    (CX)(SI*4), K1, Z13
 	VSUBPS       Z0, Z13, Z13
 	VMINPS       Z13, Z2, Z13
@@ -3593,7 +3791,7 @@ tail215:
 	VMULPS       Z1, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*4)
 
-done216:
+done222:
 	VZEROUPPER
 	RET
 
@@ -3623,9 +3821,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-76
 	KMOVW        R9, K1
 	XORQ         R8, R8
 	CMPQ         R8, DI
-	JGE          tail218
+	JGE          tail224
 
-vector217:
+vector223:
 	VMOVUPS     (BX)(R8*4), Z9
 	VMULPS      Z0, Z9, Z9
 	VMOVUPS     (CX)(R8*4), Z11
@@ -3647,11 +3845,11 @@ vector217:
 	VMOVUPS     Z9, (AX)(R8*4)
 	ADDQ        $+16, R8
 	CMPQ        R8, DI
-	JL          vector217
+	JL          vector223
 
-tail218:
+tail224:
 	CMPQ        R8, SI
-	JGE         done219
+	JGE         done225
 	VMOVUPS.Z   (BX)(R8*4), K1, Z9
 	VMULPS      Z0, Z9, Z9
 	VMOVUPS.Z   (CX)(R8*4), K1, Z0
@@ -3672,7 +3870,7 @@ tail218:
 	VSUBPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (AX)(R8*4)
 
-done219:
+done225:
 	VZEROUPPER
 	RET
 
@@ -3692,25 +3890,25 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DI, K1
 	XORQ         SI, SI
 	CMPQ         SI, BX
-	JGE          tail221
+	JGE          tail227
 
-vector220:
+vector226:
 	VMOVUPS      (AX)(SI*4), Z1
 	VMOVUPS      (CX)(SI*4), Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, (AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           vector220
+	JL           vector226
 
-tail221:
+tail227:
 	CMPQ         SI, DX
-	JGE          done222
+	JGE          done228
 	VMOVUPS.Z    (AX)(SI*4), K1, Z1
 	VMOVUPS.Z    (CX)(SI*4), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(SI*4)
 
-done222:
+done228:
 	VZEROUPPER
 	RET

@@ -27,6 +27,7 @@ func TestElementwiseKernelsRefuseSlicesOfOtherLengths(t *testing.T) {
 			"SwiGLU":           func() { s.SwiGLU(x[:3], short, 1, 3) },
 			"SwiGLUGrad":       func() { s.SwiGLUGrad(x, short, x[:3], 1, 3) },
 			"ScatterAdd":       func() { s.ScatterAdd(x, short, []int32{0, 1}, 3) },
+			"Dropout":          func() { s.Dropout(x, short, []int32{0, 0}, []int32{0, 0}, 3, 0, 0.1) },
 			"Rotary":           func() { s.Rotary(x, short, x, x, []int32{0}, 6, 1, 6, false) },
 			"CrossEntropy":     func() { s.CrossEntropy(x[:2], x[:2], x[:2], short, []int32{0, 0}, 3) },
 			"CrossEntropyGrad": func() { s.CrossEntropyGrad(x, short, x[:2], x[:2], []int32{0, 0}, 3) },

@@ -15,6 +15,7 @@ func BenchmarkElementwise(b *testing.B) {
 	p, m, v, g := random(weights), random(weights), make([]float32, weights), random(weights)
 	gamma, beta := random(c), random(c)
 	nll, lse, hit, targets := random(answers), random(answers), random(answers), make([]int32, answers)
+	numbers := make([]int32, rows)
 	update := &ref.AdamW{
 		LearningRate: 1e-9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: 0.1, Correction2: 0.001, GradScale: 1,
 	}
@@ -36,6 +37,7 @@ func BenchmarkElementwise(b *testing.B) {
 			{"RMSNormGrad", rows * c, 3, func() { s.RMSNormGrad(dst[:rows*c], beta, x[:rows*c], gamma, y[:rows*c], rows, c, epsilon) }},
 			{"SwiGLU", rows * hidden / 2, 3, func() { s.SwiGLU(dst[:rows*hidden/2], x, rows, hidden/2) }},
 			{"SwiGLUGrad", rows * hidden / 2, 5, func() { s.SwiGLUGrad(dst, x, y[:rows*hidden/2], rows, hidden/2) }},
+			{"Dropout", rows * c, 2, func() { s.Dropout(dst[:rows*c], x[:rows*c], targets[:2], numbers, c, 1, 0.1) }},
 			{"CrossEntropy", answers * vocab, 1, func() { s.CrossEntropy(nll, lse, hit, x[:answers*vocab], targets, vocab) }},
 			{"CrossEntropyGrad", answers * vocab, 2, func() {
 				s.CrossEntropyGrad(dst[:answers*vocab], x[:answers*vocab], lse, nll, targets, vocab)

@@ -37,6 +37,7 @@ func TestElementwiseKernelsStayInsideTheirSlices(t *testing.T) {
 			nll, lse, hit := array(rows), array(rows), array(rows)
 			s.CrossEntropy(nll, lse, hit, from, targets, n)
 			s.CrossEntropyGrad(dst, from, lse, nll, targets, n)
+			s.Dropout(dst, from, []int32{1, 2}, []int32{4, 0, 4, 1, 2}, n, 1, 0.1)
 			s.Rotary(array(2*n), array(2*n), array(n), array(n), []int32{0}, 2*n, 1, 2*n, false)
 		}
 	})

@@ -67,6 +67,12 @@ func swiGLUAVX2(dst *float32, gate *float32, up *float32, n int)
 //go:noescape
 func swiGLUGradAVX2(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
 
+// dropoutAVX2 computes a row of ref.Dropout, whose ref.DropoutRow is first and second: dst = scale·x where
+// the bits of the column are not below the threshold, else 0. dst may be x.
+//
+//go:noescape
+func dropoutAVX2(dst *float32, x *float32, n int, first uint32, second uint32, threshold uint32, scale float32)
+
 // rotaryAVX2 turns heads of 2·half components, one behind the other, by angles of cos and sin [half]:
 // with s = direction·sin, (a, b) becomes (a·cos - b·s, a·s + b·cos). dst may be x.
 //
@@ -161,6 +167,12 @@ func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
 //
 //go:noescape
 func swiGLUGradAVX512(dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n int)
+
+// dropoutAVX512 computes a row of ref.Dropout, whose ref.DropoutRow is first and second: dst = scale·x where
+// the bits of the column are not below the threshold, else 0. dst may be x.
+//
+//go:noescape
+func dropoutAVX512(dst *float32, x *float32, n int, first uint32, second uint32, threshold uint32, scale float32)
 
 // rotaryAVX512 turns heads of 2·half components, one behind the other, by angles of cos and sin [half]:
 // with s = direction·sin, (a, b) becomes (a·cos - b·s, a·s + b·cos). dst may be x.

@@ -302,6 +302,7 @@ func TestElementwiseKernelsAllocateNothing(t *testing.T) {
 			s.SwiGLUGrad(x, y, z[:2*c], 2, c)
 			s.Gather(x, y, ids, c)
 			s.ScatterAdd(x, y, ids, c)
+			s.Dropout(x, y, ids[:2], ids, c, 1, 0.1)
 			s.Rotary(x, y, gamma, beta, ids[:1], rows*c, 2, 34, true)
 			s.CrossEntropy(sum[:rows], sum[4:4+rows], sum[8:8+rows], x, ids, c)
 			s.CrossEntropyGrad(x, y, sum[:rows], sum[4:4+rows], ids, c)

@@ -28,6 +28,7 @@ var goSet = Set{
 	SumSquares:       ref.SumSquares[float32],
 	Gather:           ref.Gather[float32],
 	ScatterAdd:       scatterAddGo,
+	Dropout:          ref.Dropout[float32],
 	Rotary:           rotaryGo,
 	CrossEntropy:     ref.CrossEntropy[float32],
 	CrossEntropyGrad: ref.CrossEntropyGrad[float32],

@@ -227,6 +227,39 @@ func TestScatterAddAddsInTheOrderOfIDs(t *testing.T) {
 	})
 }
 
+func TestDropoutHasTheBitsOfTheReference(t *testing.T) {
+	key, numbers := []int32{9, -3}, []int32{0, 1, -1, math.MaxInt32, 7, math.MinInt32}
+	eachSet(t, func(t *testing.T, s *Set) {
+		for _, c := range lengths {
+			for _, rate := range []float64{0, 0.1, 0.5, 0.99} {
+				a := newArrays(t)
+				x, dst := a.normal(len(numbers)*c, 1), a.normal(len(numbers)*c, 1)
+				if c > 0 {
+					x[0], x[c] = float32(math.Inf(1)), float32(math.NaN())
+				}
+				want := make([]float32, len(x))
+				ref.Dropout(want, x, key, numbers, c, 5, rate)
+				s.Dropout(dst, x, key, numbers, c, 5, rate)
+				what := fmt.Sprintf("rows of %d at rate %g", c, rate)
+				sameBits(t, what, dst, want)
+				s.Dropout(x, x, key, numbers, c, 5, rate)
+				sameBits(t, what+" in place", x, want)
+				a.checkGuards(what)
+			}
+		}
+	})
+}
+
+// sameBits fails the test at the first element that differs in any bit.
+func sameBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("%s: element %d is %v, expected %v, bit for bit", what, i, got[i], want[i])
+		}
+	}
+}
+
 func TestRotaryMatchesReferenceAndTurnsBack(t *testing.T) {
 	const base, context = 10000, 50
 	positions := []int32{0, 1, 2, 49, 7}

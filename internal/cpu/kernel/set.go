@@ -86,6 +86,9 @@ type Set struct {
 	Gather     func(dst, table []float32, ids []int32, c int)
 	ScatterAdd func(dst, dy []float32, ids []int32, c int) // adds to dst, in the order of ids
 
+	// Dropout is ref.Dropout, with the same bits in all tables.
+	Dropout func(dst, x []float32, key, rows []int32, c int, salt uint32, rate float64)
+
 	// Rotary is ref.Rotary with cos and sin [positions, headDim/2] looked up instead of computed.
 	Rotary func(dst, x, cos, sin []float32, positions []int32, width, heads, headDim int, inverse bool)
 

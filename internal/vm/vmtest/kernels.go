@@ -269,6 +269,17 @@ func (c *caseList) rows() {
 			c.relative(16, op.SwiGLUGrad{}, packed, dy)
 		}
 	}
+	for _, shape := range [][2]int{{1, 1}, {3, 2}, {2, 7}, {5, 16}, {3, 17}, {37, 48}, {1, 769}, {97, 773}} {
+		numbers := make([]int32, shape[0])
+		for i := range numbers {
+			numbers[i] = int32(c.rng.Uint32())
+		}
+		for _, rate := range []float64{0, 0.1, 0.5} {
+			// The scale is rounded once, and once the product.
+			x := c.floats(shape[0], shape[1])
+			c.relative(2, op.Dropout{Rate: rate, Salt: uint32(shape[1])}, x, dense([]int32{int32(shape[0]), -5}, 2), dense(numbers, shape[0]))
+		}
+	}
 	for _, size := range [][3]int{{1, 1, 2}, {3, 2, 6}, {7, 3, 16}, {33, 2, 34}, {5, 4, 64}, {251, 2, 32}} {
 		rows, heads, headDim := size[0], size[1], size[2]
 		positions := make([]int32, rows)
@@ -454,13 +465,18 @@ func input(g *gorgonia.ExprGraph, v *tensor.Dense, name string) *gorgonia.Node {
 	return gorgonia.NewTensor(g, v.Dtype(), v.Dims(), gorgonia.WithShape(v.Shape()...), gorgonia.WithName(name))
 }
 
-// copyOf adds a kernel that copies a matrix or vector exactly: it adds 0 or multiplies by 1.
+// copyOf adds a kernel that copies a matrix or vector exactly, and that no backend puts together with another: it looks up all rows or
+// multiplies by 1.
 func copyOf(t *testing.T, n *gorgonia.Node, name string, feed map[*gorgonia.Node]*tensor.Dense) *gorgonia.Node {
 	t.Helper()
 	var k op.Kernel = op.Scale{}
 	neutral := dense([]float32{1})
 	if n.Dims() == 2 {
-		k, neutral = op.Add{}, dense(make([]float32, n.Shape().TotalSize()), n.Shape()...)
+		rows := make([]int32, n.Shape()[0])
+		for i := range rows {
+			rows[i] = int32(i)
+		}
+		k, neutral = op.Gather{}, dense(rows, len(rows))
 	}
 	other := input(n.Graph(), neutral, name)
 	feed[other] = neutral

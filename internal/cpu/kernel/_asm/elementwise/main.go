@@ -24,6 +24,7 @@ func main() {
 		rmsNormGrad(v)
 		swiGLU(v)
 		swiGLUGrad(v)
+		dropout(v)
 		rotary(v)
 		maximum(v)
 		sumExp(v)

@@ -96,6 +96,21 @@ func (v Vec) Fill(r, filler reg.VecVirtual, m Mask) {
 	}
 }
 
+// KeepWhereAtLeast clears the lanes of r where the unsigned integer a is below b.
+func (v Vec) KeepWhereAtLeast(r, a, b reg.VecVirtual) {
+	if v.wide() {
+		const notLess = 5
+		k := build.K()
+		build.VPCMPUD(operand.U8(notLess), b, a, k)
+		build.VMOVAPS_Z(r, k, r)
+		return
+	}
+	larger := v.Register()
+	build.VPMAXUD(a, b, larger)
+	build.VPCMPEQD(a, larger, larger)
+	build.VANDPS(larger, r, r)
+}
+
 // WhereNegative returns a new register with the lanes of yes where x has its sign bit set, and of no elsewhere.
 func (v Vec) WhereNegative(x, yes, no reg.VecVirtual) reg.VecVirtual {
 	r := v.Register()

@@ -70,6 +70,26 @@ func (v Vec) Constant(f float32) operand.Op { return v.bits(math.Float32bits(f))
 // ConstantRegister is Constant in a register with every width.
 func (v Vec) ConstantRegister(f float32) reg.VecVirtual { return v.load(v.Constant(f)) }
 
+// IntegerRegister returns a new register whose lanes all hold i.
+func (v Vec) IntegerRegister(i uint32) reg.VecVirtual { return v.load(v.bits(i)) }
+
+// Iota returns a new register whose lanes hold their numbers, 0 and on.
+func (v Vec) Iota() reg.VecVirtual {
+	if laneNumbers == nil {
+		mem := build.GLOBL("lane_numbers", attr.RODATA|attr.NOPTR)
+		for i := range AVX512.Lanes {
+			build.DATA(4*i, operand.U32(i))
+		}
+		laneNumbers = &mem
+	}
+	r := v.Register()
+	build.VMOVUPS(*laneNumbers, r)
+	return r
+}
+
+// laneNumbers is the read-only data of Iota, once it is asked for.
+var laneNumbers *operand.Mem
+
 // AbsMask is a constant whose bitwise and with a vector is its absolute value.
 func (v Vec) AbsMask() operand.Op { return v.bits(0x7fffffff) }
 
