@@ -83,6 +83,8 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 		return one(kernels.LayerNorm(c.outFloats(0), c.in(0), c.in(1), c.in(2), rows, columns, float32(k.Epsilon)))
 	case op.RMSNorm:
 		return one(kernels.RMSNorm(c.outFloats(0), c.in(0), c.in(1), rows, columns, float32(k.Epsilon)))
+	case dropout:
+		return one(c.dropout(k, rows, columns))
 	case normGrad:
 		return c.normGrad(k), nil
 	case op.Rotary:
@@ -104,6 +106,15 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 }
 
 func one(l kernels.Launch) ([]kernels.Launch, error) { return []kernels.Launch{l}, nil }
+
+func (c *binding) dropout(k dropout, rows, columns int) kernels.Launch {
+	var addend kernels.Pointer
+	if k.Addend {
+		addend = c.in(k.addend())
+	}
+	m := kernels.Mask{Rate: k.Rate, Salt: k.Salt, Key: c.in(1), Numbers: c.in(2)}
+	return kernels.Dropout(c.outFloats(0), c.inFloats(0), addend, rows, columns, m)
+}
 
 func (c *binding) normGrad(k normGrad) []kernels.Launch {
 	var addend, inBF16 kernels.Pointer

@@ -10,7 +10,8 @@ import (
 
 // fuse puts ops together that one kernel can do, so that what one writes need not be read again by the next:
 //
-//   - GELU, its gradient and the residual connection become part of the product before them,
+//   - GELU, its gradient and the residual connection become part of the product before them, or the residual connection of the dropout
+//     between them,
 //   - the sum of the gradients on both ways around a norm becomes part of the norm's gradient,
 //   - the gradient of cross-entropy is computed with it.
 func (r *rewriter) fuse() {
@@ -19,6 +20,8 @@ func (r *rewriter) fuse() {
 		switch k := p.Instructions[i].Kernel.(type) {
 		case op.MatMul:
 			p.Instructions[i].Kernel = product{MatMul: k}
+		case op.Dropout:
+			p.Instructions[i].Kernel = dropout{Dropout: k}
 		case op.LayerNormGrad:
 			p.Instructions[i].Kernel = normGrad{Norm: k}
 		case op.RMSNormGrad:
@@ -80,7 +83,7 @@ func (r *rewriter) fuseGELUGrad(i int) {
 	r.take(i, r.writer[dy], vm.Instruction{Kernel: k, In: append(slices.Clone(from.In), x), Out: grad.Out})
 }
 
-// fuseAdd has the product or the norm's gradient that computes one of the terms add the other.
+// fuseAdd has the product, the dropout or the norm's gradient that computes one of the terms add the other.
 func (r *rewriter) fuseAdd(i int) {
 	add := r.program.Instructions[i]
 	for term := range 2 {
@@ -93,6 +96,12 @@ func (r *rewriter) fuseAdd(i int) {
 		switch k := from.Kernel.(type) {
 		case product:
 			if k.Function != kernels.Plain || k.Addend {
+				continue
+			}
+			k.Addend = true
+			in.Kernel, in.Out = k, add.Out
+		case dropout:
+			if k.Addend {
 				continue
 			}
 			k.Addend = true

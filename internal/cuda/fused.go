@@ -33,6 +33,17 @@ func (k product) pre() int {
 	return k.addend()
 }
 
+// dropout is op.Dropout with the residual sum behind it: dst = dropout(x) + addend.
+//
+//	x, key, rows, [addend] -> dst
+type dropout struct {
+	op.Dropout
+	Addend bool
+}
+
+// addend is where it is among the inputs.
+func (k dropout) addend() int { return 3 }
+
 // normGrad is op.LayerNormGrad or op.RMSNormGrad with the gradient of what passes by the norm added: dx = gradient + addend.
 //
 //	x, gamma, dy, [addend] -> dx, dgamma, [dbeta of layer norm], [dx in bfloat16]

@@ -161,6 +161,12 @@ func operandTypes(in *vm.Instruction) []operandType {
 		if k.Function == kernels.WithGELUGrad {
 			mark(alike, k.pre())
 		}
+	case dropout:
+		mark(either, 0)
+		mark(alike, result)
+		if k.Addend {
+			mark(alike, k.addend())
+		}
 	case op.SumRows, op.CrossEntropy:
 		mark(either, 0)
 	case op.Gather, op.ScatterAdd:

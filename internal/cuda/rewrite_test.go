@@ -22,7 +22,7 @@ import (
 // trainingProgram is a training step of a model.
 func trainingProgram(t *testing.T, c model.Config) *vm.Program {
 	t.Helper()
-	g, err := newModel(t, c).Graph(model.Shape{Rows: 32, Sequences: 3, Predictions: 16})
+	g, err := newModel(t, c).Graph(model.Shape{Rows: 32, Sequences: 3, Predictions: 16, Dropout: c.Dropout > 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +58,35 @@ func TestATrainingStepIsFused(t *testing.T) {
 		defer b.Close()
 		if got := counts(b.Rewrite(p)); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("the step is\n%v\nexpected\n%v", got, want)
+		}
+	}
+}
+
+// Dropout adds to the residual stream in the place of the product before it, and rounds gradients for the products behind it.
+func TestDropoutIsFusedWithTheResidualSum(t *testing.T) {
+	c := configs()[0]
+	c.Dropout = 0.1
+	p := trainingProgram(t, c)
+	want := map[string]int{
+		"op.Gather": 4, "op.Add": 1, "op.LayerNorm": 5, "op.Attention": 2, "op.Scale": 1, "op.WeightedSum": 1, "op.AttentionGrad": 2,
+		"op.ScatterAdd": 4, "op.SumRows": 8, "cuda.product": 27, "cuda.normGrad": 5, "cuda.crossEntropyWithGrad": 1,
+		"cuda.dropout": 10, // of two blocks with two branches and of the embeddings, forward and back
+	}
+	for _, precision := range []cuda.Precision{cuda.F32, cuda.BF16} {
+		b := open(t, emulated.Options{}, cuda.Options{Precision: precision})
+		defer b.Close()
+		q := b.Rewrite(p)
+		if got := counts(q); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("the step is\n%v\nexpected\n%v", got, want)
+		}
+		narrow := 0
+		for _, in := range q.Instructions {
+			if fmt.Sprintf("%T", in.Kernel) == "cuda.dropout" && q.Values[in.Out[0]].Type == vm.BFloat16 {
+				narrow++
+			}
+		}
+		if precision == cuda.BF16 && narrow != 5 || precision == cuda.F32 && narrow != 0 {
+			t.Errorf("precision %v: %d dropouts write bfloat16, expected the gradients of four branches and of the embeddings in BF16\n%v", precision, narrow, q)
 		}
 	}
 }
@@ -163,6 +192,20 @@ var awkward = map[string]func(g *graph) gorgonia.Nodes{
 	"two additions to one product": func(g *graph) gorgonia.Nodes {
 		p := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6))
 		return gorgonia.Nodes{g.apply(op.Add{}, g.apply(op.Add{}, p, g.matrix(5, 6)), g.matrix(5, 6))}
+	},
+	"dropout of a product, added twice": func(g *graph) gorgonia.Nodes {
+		p := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6))
+		d := g.apply(op.Dropout{Rate: 0.3}, p, g.ints(1, 2), g.ints(3, 1, 4, 1, 5))
+		return gorgonia.Nodes{g.apply(op.Add{}, g.apply(op.Add{}, g.matrix(5, 6), d), g.matrix(5, 6))}
+	},
+	"dropout that is asked for and added": func(g *graph) gorgonia.Nodes {
+		p := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6))
+		d := g.apply(op.Dropout{Rate: 0.3}, p, g.ints(1, 2), g.ints(3, 1, 4, 1, 5))
+		return gorgonia.Nodes{d, g.apply(op.Add{}, d, g.matrix(5, 6))}
+	},
+	"a sum of two dropouts of one product": func(g *graph) gorgonia.Nodes {
+		p, key, rows := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6)), g.ints(1, 2), g.ints(3, 1, 4, 1, 5)
+		return gorgonia.Nodes{g.apply(op.Add{}, g.apply(op.Dropout{Rate: 0.3}, p, key, rows), g.apply(op.Dropout{Rate: 0.3, Salt: 1}, p, key, rows))}
 	},
 	"GELU of a product with an addend": func(g *graph) gorgonia.Nodes {
 		p := g.apply(op.MatMul{}, g.matrix(5, 7), g.matrix(7, 6))

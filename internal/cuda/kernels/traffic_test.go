@@ -40,6 +40,7 @@ func TestKernelsMoveLittleMoreThanTheirTensors(t *testing.T) {
 	const lossRows = 2
 	loss, weight, logits := zeros(lossRows), zeros(lossRows), halves(lossRows*kernels.PitchBF16(vocab))
 	rotation, angles := kernels.Rotation{Heads: width / 64, HeadDim: 64}, zeros(rows*32)
+	mask := kernels.Mask{Rate: 0.1, Key: several, Numbers: several}
 	order := kernels.ScatterAdd(floats(n), floats(n), several, zeros(kernels.ScatterAddScratch(rows, rows)), rows, rows, width)
 	launch(t, order[0]) // which reads the ids, and those often, but they fit the cache
 	stretches := kernels.Stretches(kernels.Stretch{Weights: x, Moment1: zeros(n), Moment2: zeros(n), Gradient: zeros(n), Copy: half.At}, n)
@@ -71,6 +72,8 @@ func TestKernelsMoveLittleMoreThanTheirTensors(t *testing.T) {
 		{"gather", one(kernels.Gather(floats(n), floats(n), several, rows, width)), 8 * n},
 		{"gather in bfloat16", one(kernels.Gather(halves(n), half, several, rows, width)), 4 * n},
 		{"scatter-add", order[1:], 8 * n},
+		{"dropout", one(kernels.Dropout(floats(n), floats(n), 0, rows, width, mask)), 8 * n},
+		{"dropout, added, from bfloat16", one(kernels.Dropout(floats(n), half, x, rows, width, mask)), (4 + 2 + 4) * n},
 		{"rotary", one(kernels.Rotary(floats(n), floats(n), several, angles, angles, rows, width, rotation)), 8 * n},
 		{"rotary in bfloat16", one(kernels.Rotary(half, half, several, angles, angles, rows, width, rotation)), 4 * n},
 		{"add", one(kernels.Add(x, x, zeros(n), n)), 12 * n},
