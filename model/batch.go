@@ -12,13 +12,35 @@ type Batch struct {
 	offsets           []int32 // [S+1]
 	wanted, targets   []int32 // [R]
 	weights           []float32
+
+	// Of dropout: its key, empty without; the number of the next sequence's first row, and how far the next one's is from it; the numbers of
+	// rows [N] and of the wanted ones [R].
+	key                    []int32
+	number, stride         uint32
+	numbers, wantedNumbers []int32
 }
 
 // Reset empties the batch.
 func (b *Batch) Reset() {
+	b.key, b.numbers = b.key[:0], b.numbers[:0]
 	b.tokens, b.positions, b.offsets = b.tokens[:0], b.positions[:0], append(b.offsets[:0], 0)
 	b.wanted, b.targets = b.wanted[:0], b.targets[:0]
 }
+
+// Drop has runs with Train set activations to 0, a share Config.Dropout of them. It comes ahead of the sequences. Which ones fall is a
+// function of the key, which is the step's own, and of the place of a sequence in the batch of the whole step: first is that of the first
+// sequence here, and the others follow. So they do not depend on how the step's batch is divided. context is the model's, by which rows are
+// numbered: no two of a step of up to 2³² tokens alike.
+func (b *Batch) Drop(key uint64, first, context int) {
+	if len(b.tokens) > 0 {
+		panic(fmt.Sprintf("model: dropout of a batch that has %d tokens already", len(b.tokens)))
+	}
+	b.key = append(b.key[:0], int32(key), int32(key>>32))
+	b.number, b.stride = uint32(first)*uint32(context), uint32(context)
+}
+
+// drops says that activations fall in runs with Train.
+func (b *Batch) drops() bool { return len(b.key) > 0 }
 
 // Add appends a sequence of tokens. targets[i] is the right token behind tokens[i], or negative where no prediction is wanted.
 func (b *Batch) Add(tokens, targets []int32) {
@@ -50,7 +72,11 @@ func (b *Batch) append(tokens []int32) {
 	}
 	for i := range tokens {
 		b.positions = append(b.positions, int32(i))
+		if b.drops() {
+			b.numbers = append(b.numbers, int32(b.number+uint32(i)))
+		}
 	}
+	b.number += b.stride
 	b.tokens = append(b.tokens, tokens...)
 	b.offsets = append(b.offsets, int32(len(b.tokens)))
 }
@@ -98,6 +124,7 @@ func (b *Batch) check(c Config) {
 type inputs struct {
 	tokens, positions, offsets, wanted, targets []int32
 	weights                                     []float32
+	dropoutKey, dropoutRows, dropoutWanted      []int32 // of a shape with Dropout
 }
 
 // pad returns the batch filled up to a shape, with the given weight of every prediction in the loss. It lies in the memory of the batch,
@@ -107,7 +134,7 @@ func (b *Batch) pad(s Shape, weight float32) inputs {
 	for range b.wanted {
 		b.weights = append(b.weights, weight)
 	}
-	return inputs{
+	in := inputs{
 		tokens:    filled(&b.tokens, s.Rows, -1),
 		positions: filled(&b.positions, s.Rows, 0),
 		offsets:   filled(&b.offsets, s.Sequences+1, int32(len(b.tokens))),
@@ -115,6 +142,15 @@ func (b *Batch) pad(s Shape, weight float32) inputs {
 		targets:   filled(&b.targets, s.predictions(), -1),
 		weights:   filled(&b.weights, s.predictions(), 0),
 	}
+	if s.Dropout {
+		b.wantedNumbers = b.wantedNumbers[:0]
+		for _, row := range b.wanted {
+			b.wantedNumbers = append(b.wantedNumbers, b.numbers[row])
+		}
+		in.dropoutKey = b.key
+		in.dropoutRows, in.dropoutWanted = filled(&b.numbers, s.Rows, 0), filled(&b.wantedNumbers, s.predictions(), 0)
+	}
+	return in
 }
 
 // filled returns the list with a value appended until it has that size; the list itself gets the memory for it, but no longer.

@@ -104,10 +104,10 @@ func TestPaddingAndTheShapeOfTheProgramDoNotMatter(t *testing.T) {
 		want := inShape(t, e, exact, b.pad(exact, 0.1))
 		sameOutcome(t, m, run(t, e, b, Train, 0.1), want)
 		for _, s := range []Shape{
-			{exact.Rows + 1, exact.Sequences, exact.Predictions},
-			{exact.Rows, exact.Sequences + 5, exact.Predictions},
-			{exact.Rows, exact.Sequences, exact.Predictions + 3},
-			{exact.Rows + 200, exact.Sequences + 70, exact.Predictions + 100},
+			{Rows: exact.Rows + 1, Sequences: exact.Sequences, Predictions: exact.Predictions},
+			{Rows: exact.Rows, Sequences: exact.Sequences + 5, Predictions: exact.Predictions},
+			{Rows: exact.Rows, Sequences: exact.Sequences, Predictions: exact.Predictions + 3},
+			{Rows: exact.Rows + 200, Sequences: exact.Sequences + 70, Predictions: exact.Predictions + 100},
 		} {
 			sameOutcome(t, m, inShape(t, e, s, b.pad(s, 0.1)), want)
 		}

@@ -52,6 +52,7 @@ type Config struct {
 	Epsilon   float64 // added to the variance, or the mean square, in norms
 	Positions Positions
 	RopeTheta float64 // base of the rotary angles; of no effect unless Positions is Rotary
+	Dropout   float64 // share of activations that fall in training, where the batch asks for it: see Batch.Drop. Not read from files
 	TiedHead  bool    // the output layer is the transposed token embedding
 
 	BOS, EOS, PAD int // ids of the special tokens, or NoToken
@@ -153,6 +154,9 @@ func (c Config) Validate() error {
 	if !(float32(c.Epsilon) > 0 && c.Epsilon < 1) {
 		return fault.Optionf("%s %g: expected more than 0 in float32 and less than 1", keys.epsilon, c.Epsilon)
 	}
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		return fault.Optionf("%s %g: expected 0 or more and less than 1", fault.Option("dropout"), c.Dropout)
+	}
 	if err := c.validateKVHeads(); err != nil {
 		return err
 	}
@@ -215,8 +219,8 @@ func (c Config) Marshal() []byte {
 }
 
 // ParseConfig reads a config.json; name is the file's name for error messages. It is strict about every key that changes
-// what the model computes, and ignores the many others that Hugging Face writes. Dropout is among those: it does not
-// change a trained model, and this trainer has none. All errors are data faults (package fault).
+// what the model computes, and ignores the many others that Hugging Face writes. Dropout is among those: it says how a
+// model was trained, and whoever trains it further decides anew. All errors are data faults (package fault).
 func ParseConfig(data []byte, name string) (Config, error) {
 	c, err := parseConfig(data)
 	if err != nil {

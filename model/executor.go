@@ -62,6 +62,7 @@ type program struct {
 	graph                                                *Graph
 	vm                                                   *vm.VM
 	tokens, positions, offsets, wanted, targets, weights vm.Memory
+	dropoutKey, dropoutRows, dropoutWanted               vm.Memory
 	results                                              []int // values of the program that a Result is made of
 	used                                                 int   // the last run of the executor that asked for it
 }
@@ -94,7 +95,7 @@ func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
 	if err := e.open(); err != nil {
 		return err
 	}
-	predictions, shape := b.Predictions(), b.shape()
+	predictions, shape := b.Predictions(), e.shape(b, mode)
 	p, err := e.program(shape, mode)
 	if err != nil {
 		return err
@@ -116,6 +117,13 @@ func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
 	}
 	e.pending = append(e.pending, pending{mode, predictions, f})
 	return nil
+}
+
+// shape is that of the program for a batch.
+func (e *Executor) shape(b *Batch, mode Mode) Shape {
+	s := b.shape()
+	s.Dropout = mode == Train && b.drops() && e.model.Config.Dropout > 0
+	return s
 }
 
 // open makes what brings the results, once.
@@ -249,6 +257,7 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 	}{
 		{&p.tokens, g.Tokens}, {&p.positions, g.Positions}, {&p.offsets, g.Offsets},
 		{&p.wanted, g.Wanted}, {&p.targets, g.Targets}, {&p.weights, g.Weights},
+		{&p.dropoutKey, g.DropoutKey}, {&p.dropoutRows, g.DropoutRows}, {&p.dropoutWanted, g.DropoutWanted},
 	} {
 		if in.node != nil && code.Index(in.node) >= 0 {
 			*in.memory = machine.Memory(in.node)
@@ -268,6 +277,7 @@ func (p *program) write(b inputs) error {
 	}{
 		{p.tokens, vm.Bytes(b.tokens)}, {p.positions, vm.Bytes(b.positions)}, {p.offsets, vm.Bytes(b.offsets)},
 		{p.wanted, vm.Bytes(b.wanted)}, {p.targets, vm.Bytes(b.targets)}, {p.weights, vm.Bytes(b.weights)},
+		{p.dropoutKey, vm.Bytes(b.dropoutKey)}, {p.dropoutRows, vm.Bytes(b.dropoutRows)}, {p.dropoutWanted, vm.Bytes(b.dropoutWanted)},
 	} {
 		if in.memory == nil {
 			continue

@@ -40,6 +40,7 @@ func (c Config) gpt2JSON() gpt2Config {
 		VocabSize: c.VocabSize, Context: c.Context, Width: c.Width, Layers: c.Layers, Heads: c.Heads, MLPWidth: c.MLPWidth,
 		Activation: "gelu_new", Epsilon: c.Epsilon, Positions: c.Positions, TiedHead: c.TiedHead,
 		BOS: optional(c.BOS), EOS: optional(c.EOS), PAD: optional(c.PAD), DType: "float32",
+		ResidualDropout: c.Dropout, EmbeddingDropout: c.Dropout, // and none of attention
 	}
 	if c.Positions == Rotary {
 		hf.Architectures, hf.ModelType, hf.RopeTheta = nil, typeRotary, &c.RopeTheta

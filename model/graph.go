@@ -15,6 +15,8 @@ type Shape struct {
 	Rows        int // N: tokens of all sequences, packed end to end
 	Sequences   int // S
 	Predictions int // R: rows that a prediction is wanted of; 0 means all rows
+
+	Dropout bool // activations fall, a share Config.Dropout of them
 }
 
 // predictions is the number of rows of the logits.
@@ -37,6 +39,11 @@ type Graph struct {
 	Targets   *gorgonia.Node // [R] int32 the right next token, -1 where there is none
 	Weights   *gorgonia.Node // [R] float32 weight of each prediction in the loss
 
+	// What decides which activations fall; nil unless Shape.Dropout.
+	DropoutKey    *gorgonia.Node // [2] int32 key of the step
+	DropoutRows   *gorgonia.Node // [N] int32 number of each row, 0 in rows of no sequence
+	DropoutWanted *gorgonia.Node // [R] int32 numbers of the rows that are wanted; nil where Wanted is
+
 	Residual gorgonia.Nodes // [N, C] the residual stream ahead of the first block and behind each; behind the last [R, C]
 
 	Logits *gorgonia.Node // [R, V]
@@ -49,7 +56,9 @@ type Graph struct {
 type builder struct {
 	*variant
 	model *Model
+	graph *Graph
 	nodes map[string]*gorgonia.Node // parameters by name
+	drops uint32                    // dropouts so far
 	err   error
 }
 
@@ -57,6 +66,8 @@ type builder struct {
 //
 // It is GPT-2 (Radford et al. 2019) or Llama (Touvron et al. 2023) with packed sequences: pre-norm blocks x + Attention(norm(x)) and
 // x + MLP(norm(x)), a final norm, and an output layer. From the last attention on, only the rows that a prediction is wanted of are computed.
+// With Shape.Dropout activations fall where GPT-2 has it, behind the sum of the embeddings and on each branch ahead of its sum; weights of
+// attention do not fall.
 func (m *Model) Graph(s Shape) (*Graph, error) {
 	c := m.Config
 	e := gorgonia.NewGraph(gorgonia.WithGraphName("gpt"))
@@ -69,8 +80,14 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	}
 	g.Targets = ints("targets", s.predictions())
 	g.Weights = gorgonia.NewVector(e, tensor.Float32, gorgonia.WithShape(s.predictions()), gorgonia.WithName("weights"))
+	if s.Dropout {
+		g.DropoutKey, g.DropoutRows = ints("dropout key", 2), ints("dropout rows", s.Rows)
+		if g.Wanted != nil {
+			g.DropoutWanted = ints("dropout wanted", s.Predictions)
+		}
+	}
 
-	b := &builder{variant: c.variant(), model: m, nodes: make(map[string]*gorgonia.Node)}
+	b := &builder{variant: c.variant(), model: m, graph: g, nodes: make(map[string]*gorgonia.Node)}
 	for i := range m.Parameters {
 		p := &m.Parameters[i]
 		n := valueNode(e, p.Name, p.Shape, p.Value)
@@ -85,15 +102,20 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	if c.Positions != Rotary {
 		x = b.apply(op.Add{}, x, b.apply(op.Gather{}, b.node(wpe), g.Positions))
 	}
+	numbers := g.DropoutRows
+	x = b.drop(x, numbers)
 	g.Residual = append(g.Residual, x)
 	for l := range c.Layers {
 		h := b.layerName(l)
 		a := b.attention(h, b.norm(h+b.attentionNorm, x), g)
 		if l == c.Layers-1 {
 			a, x = b.pick(a, g.Wanted), b.pick(x, g.Wanted)
+			if g.DropoutWanted != nil {
+				numbers = g.DropoutWanted
+			}
 		}
-		x = b.apply(op.Add{}, x, b.linear(h+b.attentionOut, a))
-		x = b.apply(op.Add{}, x, b.mlp(h, b.norm(h+b.mlpNorm, x)))
+		x = b.apply(op.Add{}, x, b.drop(b.linear(h+b.attentionOut, a), numbers))
+		x = b.apply(op.Add{}, x, b.drop(b.mlp(h, b.norm(h+b.mlpNorm, x)), numbers))
 		g.Residual = append(g.Residual, x)
 	}
 	g.Logits = b.logits(b.norm(b.finalNorm, x))
@@ -125,6 +147,16 @@ func (b *builder) apply(k op.Kernel, in ...*gorgonia.Node) *gorgonia.Node {
 	n, err := op.Apply(k, in...)
 	b.err = err
 	return n
+}
+
+// drop is dropout of x [N, C], whose rows have these numbers [N]; x itself in a graph without.
+func (b *builder) drop(x, numbers *gorgonia.Node) *gorgonia.Node {
+	if numbers == nil {
+		return x
+	}
+	k := op.Dropout{Rate: b.model.Config.Dropout, Salt: b.drops}
+	b.drops++
+	return b.apply(k, x, b.graph.DropoutKey, numbers)
 }
 
 // norm is the layer norm or the RMS norm of x [N, C].

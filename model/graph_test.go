@@ -7,17 +7,18 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// forEachGraph builds the graph with gradients of every kind of model, for all rows and for some.
+// forEachGraph builds the graph with gradients of every kind of model, for all rows and for some, without dropout and with it.
 func forEachGraph(t *testing.T, f func(t *testing.T, m *Model, g *Graph, gradients gorgonia.Nodes)) {
 	for name, c := range kinds() {
-		for _, predictions := range []int{0, 8} {
-			rows := " all rows"
-			if predictions > 0 {
-				rows = " some rows"
-			}
-			t.Run(name+rows, func(t *testing.T) {
+		c.Dropout = 0.3
+		for _, s := range []struct {
+			name        string
+			predictions int
+			dropout     bool
+		}{{"all rows", 0, false}, {"some rows", 8, false}, {"all rows, dropout", 0, true}, {"some rows, dropout", 8, true}} {
+			t.Run(name+", "+s.name, func(t *testing.T) {
 				m := newModel(t, c)
-				g, err := m.Graph(Shape{Rows: 11, Sequences: 2, Predictions: predictions})
+				g, err := m.Graph(Shape{Rows: 11, Sequences: 2, Predictions: s.predictions, Dropout: s.dropout})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,10 +87,25 @@ func TestExecutorAgreesWithGorgoniasTapeMachine(t *testing.T) {
 				weights[i] = weight
 			}
 		}
+		batch := batchOf(list...)
+		var numbers, wantedNumbers []int32
+		if g.Shape.Dropout {
+			const first = 5
+			batch = dropping(m.Config, 3<<32|7, first, list...)
+			for i, position := range positions {
+				numbers = append(numbers, int32(first+i/8)*int32(m.Config.Context)+position)
+			}
+			for _, row := range wanted {
+				wantedNumbers = append(wantedNumbers, numbers[row])
+			}
+		}
 		for _, in := range []struct {
 			node  *gorgonia.Node
 			value any
-		}{{g.Tokens, tokens}, {g.Positions, positions}, {g.Offsets, offsets}, {g.Wanted, wanted}, {g.Targets, chosen}, {g.Weights, weights}} {
+		}{
+			{g.Tokens, tokens}, {g.Positions, positions}, {g.Offsets, offsets}, {g.Wanted, wanted}, {g.Targets, chosen}, {g.Weights, weights},
+			{g.DropoutKey, []int32{7, 3}}, {g.DropoutRows, numbers}, {g.DropoutWanted, wantedNumbers},
+		} {
 			if in.node == nil {
 				continue
 			}
@@ -110,6 +126,6 @@ func TestExecutorAgreesWithGorgoniasTapeMachine(t *testing.T) {
 			}
 			copy(want.Gradients[m.Parameters[i].Begin:], gradient.Data().([]float32))
 		}
-		sameOutcome(t, m, run(t, newExecutor(t, m), batchOf(list...), Train, weight), want)
+		sameOutcome(t, m, run(t, newExecutor(t, m), batch, Train, weight), want)
 	})
 }

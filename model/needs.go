@@ -12,11 +12,13 @@ type Needs struct {
 	Gradients   int // bytes of the gradients of all weights
 }
 
-// Needs plans the memory of a training step on batches of a shape, in float32, without making the model. recompute is that of an Executor.
+// Needs plans the memory of a training step on batches of a shape, in float32, without making the model, with dropout where the configuration
+// has it. recompute is that of an Executor.
 func (c Config) Needs(s Shape, recompute bool) (Needs, error) {
 	if err := c.Validate(); err != nil {
 		return Needs{}, err
 	}
+	s.Dropout = c.Dropout > 0
 	g, err := sketch(c).Graph(s)
 	if err != nil {
 		return Needs{}, err

@@ -24,7 +24,7 @@ func (e *Executor) FirstNonFinite(b *Batch, weight float32) (*NonFinite, error) 
 			return &NonFinite{Stage: p.Stage}, nil
 		}
 	}
-	shape := b.shape()
+	shape := e.shape(b, Train)
 	p, err := e.program(shape, Train)
 	if err != nil {
 		return nil, err

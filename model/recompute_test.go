@@ -7,13 +7,13 @@ import (
 	"trainer/internal/cpu/kernel"
 )
 
-// The second batch has a prediction in every row, the first in some.
+// The second batch has a prediction in every row, the first in some; the third has dropout.
 func TestRecomputationKeepsEveryBitOfLossAndGradients(t *testing.T) {
 	for name, c := range kinds() {
-		c.Layers = 3
+		c.Layers, c.Dropout = 3, 0.2
 		m := newModel(t, c)
 		full := example{tokens: []int32{1, 2, 3, 4, 5}, targets: []int32{2, 3, 4, 5, 6}}
-		for _, b := range []*Batch{batchOf(mixedExamples(c)...), batchOf(full, full)} {
+		for _, b := range []*Batch{batchOf(mixedExamples(c)...), batchOf(full, full), dropping(c, 7, 0, mixedExamples(c)...)} {
 			for _, threads := range []int{1, 2} {
 				backend := cpu.New(threads, kernel.Best())
 				defer backend.Close()

@@ -118,6 +118,16 @@ func batchOf(list ...example) *Batch {
 	return b
 }
 
+// dropping is a batch with dropout.
+func dropping(c Config, key uint64, first int, list ...example) *Batch {
+	b := &Batch{}
+	b.Drop(key, first, c.Context)
+	for _, e := range list {
+		b.Add(e.tokens, e.targets)
+	}
+	return b
+}
+
 // near fails where numbers deviate by more than the tolerance, which is relative to the largest of those wanted.
 func near(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()

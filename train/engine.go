@@ -57,6 +57,7 @@ type job struct {
 	all     bool    // loss on every token instead of the answer
 	rate    float64 // learning rate
 	move    bool    // take the step; without, the gradient is only measured
+	dropout uint64  // key of the step's dropout; 0 is none
 	weight  float32 // of each prediction in the loss
 	tallies []tally // by worker
 }
@@ -246,22 +247,22 @@ func (e *engine) everyWorker(phases []team.Phase) error {
 	return err
 }
 
-// shards yields a worker's part of each micro-batch, where it has one.
-func (j *job) shards(w, workers int) iter.Seq[[]int] {
-	return func(yield func([]int) bool) {
+// shards yields a worker's part of each micro-batch, where it has one: the places of sequences, and where in the batch the first of them is.
+func (j *job) shards(w, workers int) iter.Seq2[int, []int] {
+	return func(yield func(int, []int) bool) {
 		for at := 0; at < len(j.batch); at += j.micro {
-			places := part(j.batch[at:min(at+j.micro, len(j.batch))], w, workers)
-			if len(places) > 0 && !yield(places) {
+			lo, hi := part(min(j.micro, len(j.batch)-at), w, workers)
+			if lo < hi && !yield(at+lo, j.batch[at+lo:at+hi]) {
 				return
 			}
 		}
 	}
 }
 
-// part is worker w's part of a list. The first worker has one of any list that is not empty.
-func part(list []int, w, workers int) []int {
-	from := func(w int) int { return (len(list)*w + workers - 1) / workers }
-	return list[from(w):from(w+1)]
+// part is worker w's part of n sequences, lo to hi. The first worker has one of any number.
+func part(n, w, workers int) (lo, hi int) {
+	from := func(w int) int { return (n*w + workers - 1) / workers }
+	return from(w), from(w + 1)
 }
 
 // forwardBackward is a worker's part of the job that was started last.
@@ -269,12 +270,12 @@ func (e *engine) forwardBackward(w, workers int) {
 	j, me := e.started[len(e.started)-1], e.workers[w]
 	me.err = nil
 	shards := 0
-	for places := range j.shards(w, workers) {
+	for first, places := range j.shards(w, workers) {
 		if shards > 0 && e.stop != nil && e.stop() {
 			me.err = errStopped
 			return
 		}
-		e.fill(me, places, j.all)
+		e.fillShard(me, j, first, places)
 		j.tallies[w].tokens += me.batch.Tokens()
 		if me.err = me.executor.Start(&me.batch, model.Train, j.weight); me.err != nil {
 			return
@@ -295,9 +296,17 @@ func (e *engine) forwardBackward(w, workers int) {
 	}
 }
 
-// fill makes the worker's batch of the sequences at some places, with the targets that count, or all.
-func (e *engine) fill(me *worker, places []int, all bool) {
+// fillShard makes the worker's batch of a shard, see job.shards.
+func (e *engine) fillShard(me *worker, j *job, first int, places []int) {
 	me.batch.Reset()
+	if j.dropout != 0 {
+		me.batch.Drop(j.dropout, first, e.model.Config.Context)
+	}
+	e.fill(me, places, j.all)
+}
+
+// fill adds the sequences at some places to the worker's batch, with the targets that count, or all.
+func (e *engine) fill(me *worker, places []int, all bool) {
 	for _, at := range places {
 		s := e.data.sequence(at, &me.room)
 		if all {
@@ -331,8 +340,8 @@ func (e *engine) collect(me *worker) error {
 func (e *engine) firstNonFinite(o outcome) (*model.NonFinite, error) {
 	j := e.last()
 	for w, me := range e.workers {
-		for places := range j.shards(w, len(e.workers)) {
-			e.fill(me, places, j.all)
+		for first, places := range j.shards(w, len(e.workers)) {
+			e.fillShard(me, j, first, places)
 			found, err := me.executor.FirstNonFinite(&me.batch, j.weight)
 			if found != nil || err != nil {
 				return found, err

@@ -98,6 +98,7 @@ func (e *engine) evaluateShare(w, workers int, nll []float64, right []int) error
 		for i := begin; i < end; i++ {
 			places = append(places, e.data.place(i))
 		}
+		me.batch.Reset()
 		e.fill(me, places, false)
 		r, err := me.executor.Run(&me.batch, model.Evaluate, 1)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"trainer/model"
 )
 
-// configs are small models: both architectures, every kind of positions, tied and untied heads, and sizes that are multiples of 8 and that
+// configs are small models: both architectures, every kind of positions, tied and untied heads, dropout, and sizes that are multiples of 8 and that
 // are not.
 func configs() []model.Config {
 	tied := model.Calculator(40)
@@ -28,9 +28,11 @@ func configs() []model.Config {
 	wide.Context, wide.Layers, wide.Width, wide.Heads, wide.MLPWidth = 80, 1, 128, 2, 256
 	llama := model.Calculator(40)
 	llama.Architecture, llama.KVHeads, llama.MLPWidth, llama.Positions = model.Llama, 2, 88, model.Rotary
+	dropping := odd
+	dropping.Dropout = 0.2
 	oddLlama := odd
 	oddLlama.Architecture, oddLlama.KVHeads, oddLlama.TiedHead = model.Llama, 1, true
-	return []model.Config{tied, odd, llama, fixed, wide, oddLlama}
+	return []model.Config{tied, odd, llama, fixed, wide, oddLlama, dropping}
 }
 
 // newModel returns a model whose weights are large enough for attention and GELU to be far from linear.
@@ -56,6 +58,9 @@ func newModel(t testing.TB, c model.Config) *model.Model {
 // fill packs sequences of the given lengths; every third token has no target.
 func fill(b *model.Batch, c model.Config, lengths ...int) {
 	b.Reset()
+	if c.Dropout > 0 {
+		b.Drop(1<<40+3, 2, c.Context)
+	}
 	for s, n := range lengths {
 		tokens, targets := make([]int32, n), make([]int32, n)
 		for i := range tokens {

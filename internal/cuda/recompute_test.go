@@ -15,6 +15,7 @@ func TestRecomputationKeepsEveryBitOnTheGPU(t *testing.T) {
 		b := open(t, emulated.Options{IgnoreRaces: true}, cuda.Options{Precision: precision})
 		defer b.Close()
 		for i, c := range configs()[:3] {
+			c.Dropout = 0.1
 			m := newModel(t, c)
 			var batch model.Batch
 			fill(&batch, c, 5, 7)
