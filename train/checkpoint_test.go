@@ -59,6 +59,8 @@ func TestAResumedRunEqualsOneThatWasNeverStopped(t *testing.T) {
 		"a stop at the end of each epoch": func(o *Options) { o.Batch, o.Repeats = 10, nil },
 		"a batch larger than an epoch":    func(o *Options) { o.Batch = 47 },
 		"no repeats":                      func(o *Options) { o.Repeats = map[string]int{} },
+		"dropout":                         func(o *Options) { o.Dropout = 0.1 },
+		"dropout, accumulated, threads":   func(o *Options) { o.Dropout, o.Accumulate, o.Threads = 0.2, 3, 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := quick()
@@ -177,6 +179,7 @@ func TestResumeRefusesOptionsThatContradictByName(t *testing.T) {
 		"beta2 0.95, not 0.9":                  func(o *Options) { o.Beta2 = 0.9 },
 		"weight_decay 0.1, not 0":              func(o *Options) { o.WeightDecay = 0 },
 		"clip 1, not 0":                        func(o *Options) { o.Clip = 0 },
+		"dropout 0, not 0.1":                   func(o *Options) { o.Dropout = 0.1 },
 		"loss answer, not all":                 func(o *Options) { o.Loss = "all" },
 		"repeats map[times:2], not map[]":      func(o *Options) { o.Repeats = nil },
 		"repeats map[times:2], not map[plus:2": func(o *Options) { o.Repeats = map[string]int{"plus": 2} },

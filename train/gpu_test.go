@@ -60,6 +60,7 @@ func TestTheGPULearnsAsTheCPUDoes(t *testing.T) {
 	variants := map[string]func(o *Options){
 		"adamw":         func(*Options) {},
 		"sgd":           func(o *Options) { o.Optimizer, o.LearningRate = "sgd", 0.1 },
+		"dropout":       func(o *Options) { o.Dropout, o.Accumulate = 0.2, 2 },
 		"micro-batches": func(o *Options) { o.Batch, o.Accumulate, o.Loss = 4, 3, "all" },
 	}
 	for name, change := range variants {

@@ -28,6 +28,8 @@ type Options struct {
 	WeightDecay       float64 `json:"weight_decay"`
 	Clip              float64 `json:"clip"` // largest global gradient norm; 0 is no limit
 
+	Dropout float64 `json:"dropout,omitempty"` // share of activations that fall in a training step, less than 1; see model.Batch.Drop
+
 	Loss    string         `json:"loss"`    // "answer" or "all": the tokens that the loss counts
 	Repeats map[string]int `json:"repeats"` // how often an epoch deals the examples of an operation, 1 where it is not named
 
@@ -106,7 +108,7 @@ func (o Options) Validate() error {
 		below   float64
 		example string
 	}{
-		{"beta1", o.Beta1, 1, "0.9"}, {"beta2", o.Beta2, 1, "0.95"},
+		{"beta1", o.Beta1, 1, "0.9"}, {"beta2", o.Beta2, 1, "0.95"}, {"dropout", o.Dropout, 1, "0.1"},
 		{"weight_decay", o.WeightDecay, math.MaxFloat32, "0.1"}, {"clip", o.Clip, math.MaxFloat32, "1"},
 	} {
 		if !(n.value >= 0 && n.value < n.below) {

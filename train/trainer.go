@@ -11,6 +11,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"trainer/internal/device"
@@ -45,8 +46,8 @@ type Trainer struct {
 // begun is a step that the engine has started.
 type begun struct{ rate, epoch float64 }
 
-// New returns a trainer at step 0. It returns an error of class usage for options that are not valid and for a model too large for the
-// machine, of class data when there is nothing to train on.
+// New returns a trainer at step 0. The model takes the dropout of the options. It returns an error of class usage for options that are not
+// valid and for a model too large for the machine, of class data when there is nothing to train on.
 func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut Data, o Options) (*Trainer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -63,6 +64,7 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut Data, o Options) 
 	if err := memory.Fits(fmt.Sprintf("training a model of %d weights", weights), vectors*4*weights); err != nil {
 		return nil, fault.Usagef("%w: choose a smaller model", err)
 	}
+	m.Config.Dropout = o.Dropout
 	optimizer := o.optimizer(len(m.Weights))
 	e, err := engineOf(m, optimizer, o)
 	if err != nil {
@@ -121,7 +123,9 @@ func (t *Trainer) begin() error {
 	rate := t.schedule.At(number)
 	epoch, next := t.sampler.epoch, t.sampler.next
 	t.sampler.draw(t.batch)
-	err := t.engine.start(t.Train, job{batch: t.batch, micro: t.Options.Batch, all: t.Options.Loss == "all", rate: rate, move: true})
+	err := t.engine.start(t.Train, job{
+		batch: t.batch, micro: t.Options.Batch, all: t.Options.Loss == "all", rate: rate, move: true, dropout: dropoutKey(t.Options.Seed, number),
+	})
 	if errors.Is(err, errStopped) {
 		t.sampler.seek(epoch, next)
 	}
@@ -130,6 +134,13 @@ func (t *Trainer) begin() error {
 	}
 	t.begun = append(t.begun, begun{rate, t.sampler.epochs()})
 	return nil
+}
+
+// dropoutKey is the key of dropout in a step, which the number of the step gives anew when a run is resumed. It is never 0.
+func dropoutKey(seed uint64, step int) uint64 {
+	var random rand.PCG
+	random.Seed(seed, ^uint64(step)) // the first streams of the seed are those of weights and epochs
+	return random.Uint64() | 1
 }
 
 // end waits for the oldest step that was begun.

@@ -81,6 +81,7 @@ func (s *session) newEstimation() (*estimation, error) {
 	if c.VocabSize, err = s.vocabularySize(&c.Context); err != nil {
 		return nil, err
 	}
+	c.Dropout = o.Dropout
 	needs, err := c.Needs(model.Shape{Rows: o.Batch * c.Context, Sequences: o.Batch}, o.Recompute)
 	if err != nil {
 		return nil, err

@@ -107,6 +107,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.Float(&o.Beta2, "beta2", "AdamW: the same of the mean squared gradient")
 	g.Float(&o.WeightDecay, "weight-decay", "AdamW: how much of the learning rate shrinks matrices")
 	g.Float(&o.Clip, "clip", "largest `norm` of the gradient; 0 is no limit")
+	g.Float(&o.Dropout, "dropout", "`share` of activations that fall in a step, behind the embeddings and on each residual branch, not of attention weights; 0 is none")
 	g.String(&o.Loss, "loss", "answer: learn the answers; all: learn the questions too")
 	g.Var(repeats(o.Repeats), "repeat", "deal the examples of an operation n times an epoch: `op=n,...`")
 	g.Uint64(&o.Seed, "seed", "seed of weights and order; the same seed and threads give the same bits")

@@ -53,6 +53,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 		{"-beta1 1", []string{"-beta1 1", "less than 1"}},
 		{"-beta2 -0.1", []string{"-beta2 -0.1", "0 or more"}},
 		{"-weight-decay -1", []string{"-weight-decay -1", "0 or more"}},
+		{"-dropout 1", []string{"-dropout 1", "0 or more and less than 1"}},
 		{"-clip -1", []string{"-clip -1", "0 or more"}},
 		{"-schedule zigzag", []string{"-schedule", `"zigzag"`, "constant", "cosine", "linear"}},
 		{"-optimizer adam", []string{"-optimizer", `"adam"`, "adamw or sgd"}},
