@@ -46,17 +46,22 @@ func loadGPT2(vocabPath, mergesPath string) (*BPE, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseGPT2(vocab, text, vocabPath, mergesPath)
+}
+
+// parseGPT2 returns the tokenizer of the contents of the two files; the names stand for them in errors, which are of class data.
+func parseGPT2(vocab, text []byte, vocabName, mergesName string) (*BPE, error) {
 	ids, err := parseVocab(vocab)
 	if err != nil {
-		return nil, fault.Dataf("%s: %w", vocabPath, err)
+		return nil, fault.Dataf("%s: %w", vocabName, err)
 	}
 	merges, first, err := parseMerges(text)
 	if err != nil {
-		return nil, fault.Dataf("%s: %w", mergesPath, err)
+		return nil, fault.Dataf("%s: %w", mergesName, err)
 	}
 	b, err := readBPE(ids, merges, unmade(ids, merges), func(i int) string { return fmt.Sprintf("line %d", i+first) })
 	if err != nil {
-		return nil, fault.Dataf("%s with %s: %w", vocabPath, filepath.Base(mergesPath), err)
+		return nil, fault.Dataf("%s with %s: %w", vocabName, filepath.Base(mergesName), err)
 	}
 	return b, nil
 }

@@ -1,9 +1,13 @@
 package tokenizer
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"trainer/internal/fault"
 )
 
 // gpt2Folder returns a folder with these files of GPT-2's layout.
@@ -77,4 +81,30 @@ func TestLoadSaysWhatIsWrongWithGPT2Files(t *testing.T) {
 	folder := gpt2Folder(t, "vocab.json", "other.txt", vocab, merges)
 	_, err := Load(folder)
 	checkDataError(t, err, "merges.txt: no such file")
+}
+
+func FuzzGPT2Files(f *testing.F) {
+	for _, b := range []*BPE{NewBytes(), fewTokens("a+b", "ab+ ")} {
+		vocab, merges := b.GPT2Files()
+		f.Add(vocab, merges)
+	}
+	f.Add([]byte(`{"a": 0, "b": 1, "ab": 2, "<|end|>": 3}`), []byte("#version: 0.2\na b\n"))
+	f.Add([]byte(`{"a": 0, "\u0120": 1e3}`), []byte("a a\r\n"))
+	f.Fuzz(func(t *testing.T, vocab, merges []byte) {
+		b, err := parseGPT2(vocab, merges, VocabName, MergesName)
+		if err != nil {
+			if fault.ExitCode(err) != fault.ExitData || !strings.Contains(err.Error(), "vocab.json") && !strings.Contains(err.Error(), "merges.txt") {
+				t.Fatalf("error %v, want one of class data that names the file", err)
+			}
+			return
+		}
+		v, m := b.GPT2Files()
+		again, err := parseGPT2(v, m, VocabName, MergesName)
+		if err != nil {
+			t.Fatalf("what was loaded does not load again: %v\n%s\n%s", err, v, m)
+		}
+		if !bytes.Equal(again.JSON(), b.JSON()) {
+			t.Fatalf("\n%s became\n%s", b.JSON(), again.JSON())
+		}
+	})
 }
