@@ -17,18 +17,18 @@ import (
 // two steps; both belong to the training goroutine and are never kept waiting by a page. All else is asked by pages: Watch, in a goroutine of its
 // own, brings what was taken down into the history and publishes it.
 type Live struct {
-	about   About
-	run     api.Run // without what changes
-	shelf   *shelf
-	look    *interlude
-	done    chan struct{} // the run has ended
-	watched sync.WaitGroup
+	about About
+	run   api.Run // without what changes
+	shelf *shelf
+	look  *interlude
+	done  chan struct{} // the run has ended
 
 	notes notes
 	step  atomic.Int64 // the last one that was taken
 
 	mutex   sync.Mutex // of what follows
 	history *history
+	untold  untold
 	state   api.State
 }
 
@@ -74,7 +74,6 @@ func (l *Live) End(state api.State) {
 	l.state = state
 	l.mutex.Unlock()
 	close(l.done)
-	l.watched.Wait()
 	l.shelf.close()
 }
 
@@ -105,11 +104,17 @@ func (l *Live) current() api.StateEvent {
 func (l *Live) Metrics(since int) *api.Metrics {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
+	l.absorb()
 	return l.history.metrics(l.run.Name, since)
 }
 
 // Trace implements Source. The model as it is belongs to the training goroutine; a checkpoint is read from the folder.
 func (l *Live) Trace(ctx context.Context, q Question) (*api.Trace, error) {
+	select {
+	case <-l.done:
+		return nil, hasEnded(l.about.Open)
+	default:
+	}
 	if q.Step != Now {
 		return l.shelf.trace(ctx, q)
 	}
@@ -167,18 +172,14 @@ const watchEvery = 100 * time.Millisecond
 
 // Watch implements Source.
 func (l *Live) Watch(ctx context.Context, h *Hub) {
-	l.watched.Add(1)
-	defer l.watched.Done()
 	l.look.hub.Store(h)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	told := api.StateEvent{}
-	for ending := false; !ending; {
+	for ended := false; !ended; { // what happened until the end is still told
 		select {
 		case <-ctx.Done():
-			return
-		case <-l.done:
-			ending = true
+			ended = true
 		case <-tick.C:
 		}
 		l.publish(h)
@@ -189,17 +190,16 @@ func (l *Live) Watch(ctx context.Context, h *Hub) {
 	}
 }
 
-// publish brings what was taken down into the history, and tells of it.
-func (l *Live) publish(h *Hub) {
+// absorb brings what was taken down into the history, and keeps it to be told. The caller has the mutex.
+func (l *Live) absorb() {
 	taken := l.notes.take()
-	var last api.StepEvent
-	l.mutex.Lock()
 	w := 1 + l.history.width()
 	for at := 0; at < len(taken.steps); at += w {
 		step, numbers := int(taken.steps[at]), taken.steps[at+1:at+w]
 		l.history.add(step, numbers)
-		if at+w == len(taken.steps) {
-			last = event(step, numbers)
+		if at+w == len(taken.steps) { // pages are told of the last one
+			last := event(step, numbers)
+			l.untold.step = &last
 		}
 	}
 	for _, e := range taken.evaluations {
@@ -208,17 +208,36 @@ func (l *Live) publish(h *Hub) {
 	for _, s := range taken.samples {
 		l.history.sampled(s)
 	}
+	l.untold.evaluations = append(l.untold.evaluations, taken.evaluations...)
+	l.untold.samples = append(l.untold.samples, taken.samples...)
+	l.untold.checkpoints = append(l.untold.checkpoints, taken.checkpoints...)
+}
+
+// untold are events on their way to the pages.
+type untold struct {
+	step        *api.StepEvent
+	evaluations []api.Evaluation
+	samples     []api.Sample
+	checkpoints []api.Checkpoint
+}
+
+// publish tells what has happened.
+func (l *Live) publish(h *Hub) {
+	l.mutex.Lock()
+	l.absorb()
+	u := l.untold
+	l.untold = untold{}
 	l.mutex.Unlock()
-	if len(taken.steps) > 0 {
-		h.Publish(eventStep, last)
+	if u.step != nil {
+		h.Publish(eventStep, *u.step)
 	}
-	for _, e := range taken.evaluations {
+	for _, e := range u.evaluations {
 		h.Publish(eventEvaluation, e)
 	}
-	for _, s := range taken.samples {
+	for _, s := range u.samples {
 		h.Publish(eventSample, s)
 	}
-	for _, c := range taken.checkpoints {
+	for _, c := range u.checkpoints {
 		h.Publish(eventCheckpoint, c)
 	}
 	if e := l.look.fresh(); e != nil {

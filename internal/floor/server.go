@@ -17,6 +17,7 @@ type Server struct {
 	token  web.Token // where others than this machine's user can reach the server
 	stop   context.CancelFunc
 	watch  sync.WaitGroup
+	closed bool
 }
 
 // Serve listens at an address, as web.Address completes it, and shows the run of a folder with the page in files. Others than the user of this
@@ -56,8 +57,12 @@ func (f *Server) URL() string { return f.token.In(f.server.URL()) }
 // Address is the host and port that the server listens on.
 func (f *Server) Address() string { return f.server.Address }
 
-// Close sends the pages what is still to be told, and ends the server.
+// Close sends the pages what is still to be told, and ends the server, once.
 func (f *Server) Close() error {
+	if f.closed {
+		return nil
+	}
+	f.closed = true
 	f.stop()
 	f.watch.Wait()
 	f.hub.Close()

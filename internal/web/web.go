@@ -87,7 +87,7 @@ func ownAddress() string {
 	return "127.0.0.1"
 }
 
-// Close ends the server and its connections, and returns what ended it before, if something did.
+// Close ends the server and its connections, and returns what ended it before, if something did. It is called once.
 func (s *Server) Close() error {
 	err := s.server.Close()
 	if ended := <-s.ended; !errors.Is(ended, http.ErrServerClosed) {
