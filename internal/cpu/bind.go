@@ -5,6 +5,7 @@ import (
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/op"
+	"trainer/internal/ref"
 	"trainer/internal/team"
 	"trainer/internal/vm"
 )
@@ -105,12 +106,16 @@ func (c *binding) phases() ([]team.Phase, error) {
 		return c.attention(k), nil
 	case op.AttentionGrad:
 		return c.attentionGrad(k), nil
+	case op.Append:
+		return c.append(k), nil
+	case op.CachedAttention:
+		return c.cachedAttention(k), nil
 	case op.CrossEntropy:
 		return c.crossEntropy(), nil
 	case op.CrossEntropyGrad:
 		return c.crossEntropyGrad(), nil
 	}
-	return nil, fmt.Errorf("the CPU backend has no kernel for %#v", c.Kernel)
+	return nil, fmt.Errorf("%w on the CPU for %#v", vm.ErrNoKernel, c.Kernel)
 }
 
 // elements divides n independent elements by cache lines.
@@ -296,6 +301,31 @@ func (c *binding) attentionGrad(k op.AttentionGrad) []team.Phase {
 		}
 		if lo, hi := team.Share(pairs, 1, worker, workers); lo < hi {
 			c.kernels.AttentionGrad(&g, lo, hi, c.scratch[worker])
+		}
+	}}
+}
+
+// append writes to the cache in place.
+func (c *binding) append(k op.Append) []team.Phase {
+	cache, qkv, at, width, headDim := c.out(0), c.in(1), c.ints(2), c.dims(1)[1], c.dims(0)[1]
+	places := op.Places(c.dims(0), k.KVHeads)
+	return rows(len(at), func(lo, hi int) {
+		ref.Append(cache, qkv[lo*width:hi*width], at[lo:hi], k.Heads, k.KVHeads, headDim, places)
+	})
+}
+
+// cachedAttention divides pairs of a head of queries and a sequence.
+func (c *binding) cachedAttention(k op.CachedAttention) []team.Phase {
+	a := kernel.CachedAttention{Rows: c.dims(0)[0], Heads: k.Heads, KVHeads: k.KVHeads, HeadDim: c.dims(1)[1],
+		Places: op.Places(c.dims(1), k.KVHeads), QKV: c.in(0), Cache: c.in(1), Offsets: c.ints(2), Starts: c.ints(3), Lengths: c.ints(4), Out: c.out(0)}
+	c.reserve(c.kernels.AttentionScratch(min(k.Context, a.Places), a.HeadDim))
+	pairs, width := k.Heads*len(a.Starts), k.Heads*a.HeadDim
+	return []team.Phase{func(worker, workers int) {
+		if worker == workers-1 {
+			clear(a.Out[int(a.Offsets[len(a.Offsets)-1])*width:])
+		}
+		if lo, hi := team.Share(pairs, 1, worker, workers); lo < hi {
+			c.kernels.CachedAttention(&a, lo, hi, c.scratch[worker])
 		}
 	}}
 }

@@ -102,7 +102,7 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 	case toBF16:
 		return one(kernels.ToBF16(c.out(0), c.in(0), rows, columns))
 	}
-	return nil, fmt.Errorf("the CUDA backend has no kernel for it")
+	return nil, fmt.Errorf("%w on CUDA", vm.ErrNoKernel)
 }
 
 func one(l kernels.Launch) ([]kernels.Launch, error) { return []kernels.Launch{l}, nil }

@@ -50,6 +50,18 @@ func Overwrites(k Kernel) []int {
 	return nil
 }
 
+// updater is a Kernel whose result is the new state of an input.
+type updater interface{ updates() int }
+
+// Updates returns the input whose memory the result of k lives in, or -1: the kernel writes what is new, and the rest of the result is
+// what the input held. An Op's Do leaves its inputs alone and returns a copy.
+func Updates(k Kernel) int {
+	if u, ok := k.(updater); ok {
+		return u.updates()
+	}
+	return -1
+}
+
 // value is the type of an input or result: a tensor of dims dimensions (0 is a scalar), of floats or of int32.
 type value struct {
 	dims    int

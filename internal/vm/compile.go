@@ -15,7 +15,8 @@ import (
 // written by the caller before a run. The outputs will lie in the output region in the order given, each aligned; so gradients that
 // are given in the order of their parameters form one vector. Two outputs must not be one node.
 //
-// It returns an error for an op that no backend can run, and for element types other than float32 and int32.
+// It returns an error for an op that no backend can run, for element types other than float32 and int32, and for an op that updates
+// anything but an input, or an input that another node reads.
 func Compile(outputs ...*gorgonia.Node) (*Program, error) {
 	c := &compiler{program: &Program{}, index: make(map[*gorgonia.Node]int), packed: make(map[*gorgonia.Node][]int)}
 	order, err := schedule(outputs)
@@ -28,6 +29,9 @@ func Compile(outputs ...*gorgonia.Node) (*Program, error) {
 		}
 	}
 	if err := c.markOutputs(outputs); err != nil {
+		return nil, err
+	}
+	if err := c.program.checkUpdates(); err != nil {
 		return nil, err
 	}
 	return c.program, nil
@@ -110,6 +114,9 @@ func (c *compiler) add(n *gorgonia.Node) error {
 		}
 		c.packed[n] = instruction.Out
 	} else {
+		if u := op.Updates(kernel); u >= 0 {
+			v.Place, v.State = Updated, c.stateOf(instruction.In[u])
+		}
 		c.index[n] = c.append(v)
 		instruction.Out = []int{c.index[n]}
 	}
@@ -120,6 +127,39 @@ func (c *compiler) add(n *gorgonia.Node) error {
 func (c *compiler) append(v Value) int {
 	c.program.Values = append(c.program.Values, v)
 	return len(c.program.Values) - 1
+}
+
+// stateOf returns the value in whose memory the new state of a value lives: its own, or that of the input which it is the state of.
+func (c *compiler) stateOf(v int) int {
+	if c.program.Values[v].Place == Updated {
+		return c.program.Values[v].State
+	}
+	return v
+}
+
+// checkUpdates returns an error where state does not live in the memory of an input, or where something reads what an instruction updates:
+// whether it would see the old or the new state is a question of order alone.
+func (p *Program) checkUpdates() error {
+	readers := make([]int, len(p.Values))
+	for _, in := range p.Instructions {
+		for _, v := range in.In {
+			readers[v]++
+		}
+	}
+	for _, in := range p.Instructions {
+		out := &p.Values[in.Out[0]]
+		if out.Place != Updated {
+			continue
+		}
+		if state := &p.Values[out.State]; state.Place != Input {
+			return fmt.Errorf("%#v updates %v %v: expected an input of the graph, whose memory lasts", in.Kernel, state, state.Node)
+		}
+		kernel, _ := in.Kernel.(op.Kernel)
+		if v := in.In[op.Updates(kernel)]; readers[v] != 1 {
+			return fmt.Errorf("%#v updates %v, which has %d readers: expected the others to read the result", in.Kernel, p.Values[v].Node, readers[v])
+		}
+	}
+	return nil
 }
 
 // resolve finds the result that a Part node stands for.
@@ -172,7 +212,7 @@ func (c *compiler) markOutputs(outputs []*gorgonia.Node) error {
 		}
 		v := &p.Values[i]
 		if v.Place != Arena {
-			return fmt.Errorf("output %v is an input of the graph or given twice", n)
+			return fmt.Errorf("output %v is an input of the graph, the state of one, or given twice", n)
 		}
 		v.Place = Output
 		p.Outputs = append(p.Outputs, i)

@@ -6,6 +6,11 @@
 // lives (Plan), and has the backend turn it into calls of its kernels. The same code serves training, where the outputs are the loss and
 // the gradients that gorgonia.Grad added to the graph, and inference, where they are the logits. A steady step allocates nothing.
 //
+// A program leaves nothing behind but its outputs, with one exception: the result of an op that updates an input (op.Updates), such as the
+// cache of keys and values of generation, lives in that input's memory. It is state that the next run finds there, and another program
+// too which New is given the same memory for. Compile sees to it that nobody else reads what is updated, so the state before the update is not
+// mistaken for the one behind it.
+//
 // Start at Program, then Compile, then VM.
 package vm
 
@@ -48,6 +53,7 @@ const (
 	Output                // the output region: kept until the next run
 	Arena                 // the arena: gone when its last reader has run
 	Nowhere               // none: a Rewriter has left it out
+	Updated               // the memory of an Input, whose new state it is: kept until it is updated again, in another run too
 )
 
 // Value is a tensor of a Program: what one node of the graph stands for.
@@ -56,6 +62,7 @@ type Value struct {
 	Shape tensor.Shape
 	Type  Type
 	Place Place
+	State int // of an Updated value: the Input whose memory it has
 }
 
 // Pitch is the number of elements from the beginning of a row to that of the next; a vector is one row.
@@ -87,7 +94,7 @@ func (v *Value) Columns() int {
 func (v *Value) Size() int { return v.Rows() * v.Pitch() * v.Type.Size() }
 
 func (v *Value) String() string {
-	return fmt.Sprintf("%v %v %s", v.Type, v.Shape, [...]string{"input", "constant", "output", "arena", "nowhere"}[v.Place])
+	return fmt.Sprintf("%v %v %s", v.Type, v.Shape, [...]string{"input", "constant", "output", "arena", "nowhere", "updated"}[v.Place])
 }
 
 // Instruction applies a kernel to values and writes its results (see op.Results); the numbers index Program.Values.

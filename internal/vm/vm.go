@@ -28,16 +28,30 @@ type VM struct {
 
 var _ gorgonia.VM = (*VM)(nil)
 
+// State is an input with the memory that it is to have: of the caller, who frees it behind the last VM that has it. VMs that are given
+// the same memory find there what another has left.
+type State struct {
+	Node   *gorgonia.Node
+	Memory Memory
+}
+
 // New binds a program, in the form that the workspace's backend gives it, to memory. Inputs that are bound to a value share its memory
-// where the device can. The error says which memory the device has not got, or which kernel.
-func New(p *Program, w *Workspace) (*VM, error) {
+// where the device can, those in states have the memory given. The error says which memory the device has not got, or which kernel.
+func New(p *Program, w *Workspace, states ...State) (*VM, error) {
 	if r, ok := w.backend.(Rewriter); ok {
 		p = r.Rewrite(p)
 	}
 	m := &VM{program: p, plan: NewPlan(p), workspace: w, inputs: make([]Memory, len(p.Values))}
+	for _, s := range states {
+		i := p.Index(s.Node)
+		if i < 0 || p.Values[i].Place != Input || p.Values[i].Size() != s.Memory.Size() {
+			panic(fmt.Sprintf("vm: %d bytes as the memory of %v of shape %v: expected an input of that size", s.Memory.Size(), s.Node, s.Node.Shape()))
+		}
+		m.inputs[i] = s.Memory
+	}
 	for i := range p.Values {
 		v := &p.Values[i]
-		if v.Place != Input && v.Place != Constant {
+		if v.Place != Input && v.Place != Constant || m.inputs[i] != nil {
 			continue
 		}
 		var err error
@@ -111,6 +125,8 @@ func (m *VM) bind() error {
 			m.memory[i] = outputs.Slice(m.plan.Offset[i], v.Size())
 		case Input, Constant:
 			m.memory[i] = m.inputs[i]
+		case Updated:
+			m.memory[i] = m.inputs[v.State]
 		}
 	}
 	if m.exec, err = m.workspace.backend.Bind(p, m.memory); err != nil {
@@ -163,7 +179,7 @@ func (m *VM) Step(i int) error {
 	return m.exec.Step(i)
 }
 
-// Reset does nothing: a run leaves no state behind but its outputs.
+// Reset does nothing: what a run leaves behind, its outputs and updated inputs, is there to stay.
 func (m *VM) Reset() {}
 
 // Close frees the memory of the inputs that are not bound to a value. The workspace keeps the rest for its other VMs.

@@ -58,9 +58,29 @@ func (a *Attention) pair(p, heads int) (first, length, head int) {
 	return first, int(a.Offsets[s+1]) - first, p - s*heads
 }
 
-// scale is the factor on the scores, 1/√HeadDim.
-func (a *Attention) scale() float32 {
-	return float32(1 / math.Sqrt(float64(a.HeadDim)))
+// head is one head of neighbouring queries of a sequence with all that they see: what every kind of attention comes down to.
+type head struct {
+	out, q                            []float32 // from the head's columns in the row of the first query on
+	k, v                              []float32 // from the head's columns in the row of the sequence's first token on
+	lse                               []float32 // [queries], or nil where nobody asks for it
+	width, qStride, kvStride, headDim int       // distances between rows of out, q, and k and v
+	first, queries                    int       // the index of the first query in its sequence, and their number
+}
+
+// head returns head h of queries of the sequence of `length` rows from `first` on, at least one.
+func (a *Attention) head(first, length, h int) head {
+	key, value := a.shared(h)
+	q := first*a.stride() + h*a.HeadDim
+	return head{
+		out: a.Out[first*a.width()+h*a.HeadDim:], lse: a.LSE[h*a.Rows+first:][:length],
+		q: a.QKV[q:], k: a.QKV[q+key:], v: a.QKV[q+value:],
+		width: a.width(), qStride: a.stride(), kvStride: a.stride(), headDim: a.HeadDim, queries: length,
+	}
+}
+
+// attentionScale is the factor on the scores, 1/√headDim.
+func attentionScale(headDim int) float32 {
+	return float32(1 / math.Sqrt(float64(headDim)))
 }
 
 // checkScratch panics unless scratch has the length that an AttentionScratch asked for.

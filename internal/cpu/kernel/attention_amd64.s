@@ -50,50 +50,47 @@ DATA key_minus_query_16_16<>+56(SB)/4, $0xfffffff1
 DATA key_minus_query_16_16<>+60(SB)/4, $0xfffffff0
 GLOBL key_minus_query_16_16<>(SB), RODATA|NOPTR, $64
 
-// func attentionBlock8AVX2(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
+// func attentionBlock8AVX2(out *float32, lse *float32, q *float32, k *float32, v *float32, first int, queries int, width int, qStride int, kvStride int, headDim int, scale float32, scratch *float32)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·attentionBlock8AVX2(SB), NOSPLIT, $0-96
-	MOVQ         stride+48(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         stride+48(FP), CX
+TEXT ·attentionBlock8AVX2(SB), NOSPLIT, $0-104
+	MOVQ         q+16(FP), AX
+	MOVQ         qStride+64(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+24(FP), CX
-	ADDQ         qkv+16(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
-	CMPQ         queries+32(FP), $+1
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
+	CMPQ         queries+48(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
-	CMPQ         queries+32(FP), $+2
+	LEAQ         (DX)(CX*1), SI
+	CMPQ         queries+48(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
-	CMPQ         queries+32(FP), $+3
+	LEAQ         (BX)(CX*1), DI
+	CMPQ         queries+48(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
-	CMPQ         queries+32(FP), $+4
+	LEAQ         (SI)(CX*1), R8
+	CMPQ         queries+48(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
-	CMPQ         queries+32(FP), $+5
+	LEAQ         (DI)(CX*1), R9
+	CMPQ         queries+48(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
-	CMPQ         queries+32(FP), $+6
+	LEAQ         (R8)(CX*1), R10
+	CMPQ         queries+48(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
-	CMPQ         queries+32(FP), $+7
-	CMOVQGT      AX, R10
-	MOVQ         scratch+88(FP), AX
-	MOVQ         headDim+72(FP), R11
+	LEAQ         (R9)(CX*1), CX
+	CMPQ         queries+48(FP), $+7
+	CMOVQGT      CX, R10
+	MOVQ         scratch+96(FP), CX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+80(FP), Y0
+	VBROADCASTSS scale+88(FP), Y0
 
 transpose1:
-	VMOVUPS    (CX)(R12*4), Y1
+	VMOVUPS    (AX)(R12*4), Y1
 	VMOVUPS    (DX)(R12*4), Y2
 	VMOVUPS    (BX)(R12*4), Y3
 	VMOVUPS    (SI)(R12*4), Y4
@@ -126,38 +123,36 @@ transpose1:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 64(AX)
+	VMOVUPS    Y6, 64(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 96(AX)
+	VMOVUPS    Y7, 96(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 128(AX)
+	VMOVUPS    Y4, 128(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 160(AX)
+	VMOVUPS    Y9, 160(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 192(AX)
+	VMOVUPS    Y3, 192(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 224(AX)
+	VMOVUPS    Y2, 224(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 256(AX)
+	VMOVUPS    Y8, 256(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 288(AX)
-	ADDQ       $+256, AX
+	VMOVUPS    Y1, 288(CX)
+	ADDQ       $+256, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose1
-	MOVQ       headDim+72(FP), AX
+	MOVQ       headDim+80(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+32, AX, AX
-	ADDQ       scratch+88(FP), AX
+	ADDQ       scratch+96(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       keys+56(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       qkv+16(FP), CX
-	MOVQ       stride+48(FP), DX
+	MOVQ       k+24(FP), CX
+	MOVQ       kvStride+72(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       first+24(FP), BX
-	ADDQ       queries+32(FP), BX
+	MOVQ       first+40(FP), BX
+	ADDQ       queries+48(FP), BX
 
 keys2:
 	MOVQ    CX, SI
@@ -176,12 +171,12 @@ keys2:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	MOVQ    scratch+88(FP), R9
+	MOVQ    scratch+96(FP), R9
 	XORQ    R10, R10
 
 whole3:
 	LEAQ         8(R10), R11
-	CMPQ         R11, headDim+72(FP)
+	CMPQ         R11, headDim+80(FP)
 	JG           rest4
 	VMOVUPS      64(R9), Y4
 	VBROADCASTSS (CX)(R10*4), Y5
@@ -268,27 +263,27 @@ rest4:
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
 	JG           keys2
-	MOVQ         headDim+72(FP), AX
+	MOVQ         headDim+80(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+88(FP), AX
+	ADDQ         scratch+96(FP), AX
 	ADDQ         $+64, AX
 	VMOVUPS      lanes_00000001<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VMOVUPS      lanes_40000000<>+0(SB), Y0
-	MOVQ         queries+32(FP), CX
+	MOVQ         queries+48(FP), CX
 	LEAQ         sliding_mask<>+0(SB), DX
 	NEGQ         CX
 	VMOVUPS      32(DX)(CX*4), Y3
 	VBLENDVPS    Y3, Y2, Y0, Y2
-	VPBROADCASTD first+24(FP), Y0
+	VPBROADCASTD first+40(FP), Y0
 	VPSUBD       Y0, Y2, Y0
 	VPADDD       key_minus_query_8_8<>+0(SB), Y0, Y0
 	VMOVUPS      lanes_ff800000<>+0(SB), Y2
 	VMOVUPS      lanes_ff800000<>+0(SB), Y3
-	MOVQ         first+24(FP), CX
-	ADDQ         queries+32(FP), CX
+	MOVQ         first+40(FP), CX
+	ADDQ         queries+48(FP), CX
 	XORQ         DX, DX
 	VMOVAPS      Y0, Y4
 
@@ -302,8 +297,8 @@ columns7:
 	JG        columns7
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
-	MOVQ      first+24(FP), CX
-	ADDQ      queries+32(FP), CX
+	MOVQ      first+40(FP), CX
+	ADDQ      queries+48(FP), CX
 	XORQ      DX, DX
 	VMOVAPS   Y0, Y0
 
@@ -343,7 +338,7 @@ columns8:
 	JG           columns8
 	VMOVUPS      lanes_3f800000<>+0(SB), Y0
 	VDIVPS       Y3, Y0, Y0
-	MOVQ         scratch+88(FP), AX
+	MOVQ         scratch+96(FP), AX
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      lanes_3f3504f3<>+0(SB), Y0
 	VPSUBD       Y0, Y3, Y1
@@ -369,28 +364,23 @@ columns8:
 	VFMADD231PS  Y0, Y3, Y4
 	VADDPS       Y2, Y4, Y4
 	MOVQ         lse+8(FP), AX
-	MOVQ         queries+32(FP), CX
+	MOVQ         queries+48(FP), CX
 	LEAQ         sliding_mask<>+0(SB), DX
 	NEGQ         CX
 	VMOVUPS      32(DX)(CX*4), Y0
 	VMASKMOVPS   Y4, Y0, (AX)
-	MOVQ         headDim+72(FP), AX
-	ADDQ         $+7, AX
-	ANDQ         $-8, AX
-	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+88(FP), AX
-	ADDQ         $+64, AX
-	MOVQ         values+64(FP), CX
-	SHLQ         $0x02, CX
-	ADDQ         qkv+16(FP), CX
-	MOVQ         scratch+88(FP), DX
-	MOVQ         stride+48(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         width+40(FP), SI
+	MOVQ         out+0(FP), AX
+	MOVQ         headDim+80(FP), CX
+	ADDQ         $+7, CX
+	ANDQ         $-8, CX
+	IMUL3Q       $+32, CX, CX
+	ADDQ         scratch+96(FP), CX
+	ADDQ         $+64, CX
+	MOVQ         v+32(FP), DX
+	MOVQ         scratch+96(FP), BX
+	MOVQ         kvStride+72(FP), SI
 	SHLQ         $0x02, SI
-	IMULQ        first+24(FP), SI
-	ADDQ         out+0(FP), SI
-	MOVQ         headDim+72(FP), DI
+	MOVQ         headDim+80(FP), DI
 
 chunk9:
 	VXORPS Y0, Y0, Y0
@@ -401,9 +391,9 @@ chunk9:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   AX, R8
-	MOVQ   CX, R9
-	MOVQ   first+24(FP), R10
+	MOVQ   CX, R8
+	MOVQ   DX, R9
+	MOVQ   first+40(FP), R10
 	TESTQ  R10, R10
 	JLE    repeated2
 
@@ -426,7 +416,7 @@ repeat1:
 	VBROADCASTSS 28(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
 	ADDQ         $+32, R8
-	ADDQ         BX, R9
+	ADDQ         SI, R9
 	DECQ         R10
 	JNZ          repeat1
 
@@ -448,8 +438,8 @@ repeated2:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 28(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+1
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+1
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 36(R8), Y9
@@ -466,8 +456,8 @@ repeated2:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 60(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+2
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+2
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 72(R8), Y9
@@ -482,8 +472,8 @@ repeated2:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 92(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+3
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+3
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 108(R8), Y9
@@ -496,8 +486,8 @@ repeated2:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 124(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+4
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+4
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 144(R8), Y9
@@ -508,8 +498,8 @@ repeated2:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 156(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+5
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+5
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 180(R8), Y9
@@ -518,76 +508,76 @@ repeated2:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 188(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+6
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+6
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 216(R8), Y9
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 220(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
-	CMPQ         queries+32(FP), $+7
+	ADDQ         SI, R9
+	CMPQ         queries+48(FP), $+7
 	JLE          block_done10
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS 252(R8), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         BX, R9
+	ADDQ         SI, R9
 
 block_done10:
-	MOVQ         SI, R8
-	MOVQ         width+40(FP), R9
+	MOVQ         AX, R8
+	MOVQ         width+56(FP), R9
 	SHLQ         $0x02, R9
-	VBROADCASTSS (DX), Y8
+	VBROADCASTSS (BX), Y8
 	VMULPS       Y8, Y0, Y0
 	VMOVUPS      Y0, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+1
+	CMPQ         queries+48(FP), $+1
 	JLE          block_done11
-	VBROADCASTSS 4(DX), Y0
+	VBROADCASTSS 4(BX), Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+2
+	CMPQ         queries+48(FP), $+2
 	JLE          block_done11
-	VBROADCASTSS 8(DX), Y0
+	VBROADCASTSS 8(BX), Y0
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+3
+	CMPQ         queries+48(FP), $+3
 	JLE          block_done11
-	VBROADCASTSS 12(DX), Y0
+	VBROADCASTSS 12(BX), Y0
 	VMULPS       Y0, Y3, Y3
 	VMOVUPS      Y3, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+4
+	CMPQ         queries+48(FP), $+4
 	JLE          block_done11
-	VBROADCASTSS 16(DX), Y0
+	VBROADCASTSS 16(BX), Y0
 	VMULPS       Y0, Y4, Y4
 	VMOVUPS      Y4, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+5
+	CMPQ         queries+48(FP), $+5
 	JLE          block_done11
-	VBROADCASTSS 20(DX), Y0
+	VBROADCASTSS 20(BX), Y0
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+6
+	CMPQ         queries+48(FP), $+6
 	JLE          block_done11
-	VBROADCASTSS 24(DX), Y0
+	VBROADCASTSS 24(BX), Y0
 	VMULPS       Y0, Y6, Y6
 	VMOVUPS      Y6, (R8)
 	ADDQ         R9, R8
-	CMPQ         queries+32(FP), $+7
+	CMPQ         queries+48(FP), $+7
 	JLE          block_done11
-	VBROADCASTSS 28(DX), Y0
+	VBROADCASTSS 28(BX), Y0
 	VMULPS       Y0, Y7, Y7
 	VMOVUPS      Y7, (R8)
 	ADDQ         R9, R8
 
 block_done11:
-	ADDQ $+32, SI
-	ADDQ $+32, CX
+	ADDQ $+32, AX
+	ADDQ $+32, DX
 	SUBQ $+8, DI
 	JG   chunk9
 	VZEROUPPER
@@ -816,45 +806,45 @@ GLOBL lanes_3f317218<>(SB), RODATA|NOPTR, $32
 TEXT ·attentionGradBlock8AVX2(SB), NOSPLIT, $0-112
 	MOVQ         stride+56(FP), AX
 	SHLQ         $0x02, AX
+	IMULQ        first+32(FP), AX
+	ADDQ         qkv+24(FP), AX
 	MOVQ         stride+56(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+32(FP), CX
-	ADDQ         qkv+24(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
+	LEAQ         (R9)(CX*1), CX
 	CMPQ         queries+40(FP), $+7
-	CMOVQGT      AX, R10
-	MOVQ         scratch+104(FP), AX
+	CMOVQGT      CX, R10
+	MOVQ         scratch+104(FP), CX
 	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
 	VBROADCASTSS scale+96(FP), Y0
 
 transpose12:
-	VMOVUPS    (CX)(R12*4), Y1
+	VMOVUPS    (AX)(R12*4), Y1
 	VMOVUPS    (DX)(R12*4), Y2
 	VMOVUPS    (BX)(R12*4), Y3
 	VMOVUPS    (SI)(R12*4), Y4
@@ -887,22 +877,22 @@ transpose12:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 64(AX)
+	VMOVUPS    Y6, 64(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 96(AX)
+	VMOVUPS    Y7, 96(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 128(AX)
+	VMOVUPS    Y4, 128(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 160(AX)
+	VMOVUPS    Y9, 160(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 192(AX)
+	VMOVUPS    Y3, 192(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 224(AX)
+	VMOVUPS    Y2, 224(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 256(AX)
+	VMOVUPS    Y8, 256(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 288(AX)
-	ADDQ       $+256, AX
+	VMOVUPS    Y1, 288(CX)
+	ADDQ       $+256, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose12
@@ -1031,45 +1021,45 @@ rest15:
 	JG           keys13
 	MOVQ         width+48(FP), AX
 	SHLQ         $0x02, AX
+	IMULQ        first+32(FP), AX
+	ADDQ         dout+8(FP), AX
 	MOVQ         width+48(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+32(FP), CX
-	ADDQ         dout+8(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
+	LEAQ         (R9)(CX*1), CX
 	CMPQ         queries+40(FP), $+7
-	CMOVQGT      AX, R10
-	MOVQ         scratch+104(FP), AX
+	CMOVQGT      CX, R10
+	MOVQ         scratch+104(FP), CX
 	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
 	VBROADCASTSS scale+96(FP), Y0
 
 transpose18:
-	VMOVUPS    (CX)(R12*4), Y1
+	VMOVUPS    (AX)(R12*4), Y1
 	VMOVUPS    (DX)(R12*4), Y2
 	VMOVUPS    (BX)(R12*4), Y3
 	VMOVUPS    (SI)(R12*4), Y4
@@ -1102,22 +1092,22 @@ transpose18:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 64(AX)
+	VMOVUPS    Y6, 64(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 96(AX)
+	VMOVUPS    Y7, 96(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 128(AX)
+	VMOVUPS    Y4, 128(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 160(AX)
+	VMOVUPS    Y9, 160(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 192(AX)
+	VMOVUPS    Y3, 192(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 224(AX)
+	VMOVUPS    Y2, 224(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 256(AX)
+	VMOVUPS    Y8, 256(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 288(AX)
-	ADDQ       $+256, AX
+	VMOVUPS    Y1, 288(CX)
+	ADDQ       $+256, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose18
@@ -1346,27 +1336,27 @@ columns25:
 	ADDQ    $+8, BX
 	SUBQ    $+1, DX
 	JG      columns25
-	MOVQ    first+32(FP), AX
-	ADDQ    queries+40(FP), AX
-	ADDQ    $+3, AX
-	ANDQ    $-4, AX
-	IMUL3Q  $+32, AX, AX
-	MOVQ    headDim+80(FP), CX
-	ADDQ    $+7, CX
-	ANDQ    $-8, CX
+	MOVQ    stride+56(FP), AX
+	SHLQ    $0x02, AX
+	IMULQ   first+32(FP), AX
+	ADDQ    dqkv+0(FP), AX
+	MOVQ    first+32(FP), CX
+	ADDQ    queries+40(FP), CX
+	ADDQ    $+3, CX
+	ANDQ    $-4, CX
 	IMUL3Q  $+32, CX, CX
-	ADDQ    scratch+104(FP), CX
-	ADDQ    $+64, CX
-	ADDQ    CX, AX
-	MOVQ    keys+64(FP), CX
-	SHLQ    $0x02, CX
-	ADDQ    qkv+24(FP), CX
-	MOVQ    stride+56(FP), DX
+	MOVQ    headDim+80(FP), DX
+	ADDQ    $+7, DX
+	ANDQ    $-8, DX
+	IMUL3Q  $+32, DX, DX
+	ADDQ    scratch+104(FP), DX
+	ADDQ    $+64, DX
+	ADDQ    DX, CX
+	MOVQ    keys+64(FP), DX
 	SHLQ    $0x02, DX
+	ADDQ    qkv+24(FP), DX
 	MOVQ    stride+56(FP), BX
 	SHLQ    $0x02, BX
-	IMULQ   first+32(FP), BX
-	ADDQ    dqkv+0(FP), BX
 	MOVQ    headDim+80(FP), SI
 
 chunk26:
@@ -1378,8 +1368,8 @@ chunk26:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   AX, DI
-	MOVQ   CX, R8
+	MOVQ   CX, DI
+	MOVQ   DX, R8
 	MOVQ   first+32(FP), R9
 	TESTQ  R9, R9
 	JLE    repeated4
@@ -1403,7 +1393,7 @@ repeat3:
 	VBROADCASTSS 28(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
 	ADDQ         $+32, DI
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          repeat3
 
@@ -1425,7 +1415,7 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 28(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+1
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
@@ -1443,7 +1433,7 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 60(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+2
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
@@ -1459,7 +1449,7 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 92(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+3
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
@@ -1473,7 +1463,7 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 124(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+4
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
@@ -1485,7 +1475,7 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 156(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+5
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
@@ -1495,7 +1485,7 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 188(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+6
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
@@ -1503,16 +1493,16 @@ repeated4:
 	VFMADD231PS  Y9, Y8, Y6
 	VBROADCASTSS 220(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 	CMPQ         queries+40(FP), $+7
 	JLE          block_done27
 	VMOVUPS      (R8), Y8
 	VBROADCASTSS 252(DI), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         DX, R8
+	ADDQ         BX, R8
 
 block_done27:
-	MOVQ    BX, DI
+	MOVQ    AX, DI
 	MOVQ    stride+56(FP), R8
 	SHLQ    $0x02, R8
 	VMOVUPS Y0, (DI)
@@ -1547,8 +1537,8 @@ block_done27:
 	ADDQ    R8, DI
 
 block_done28:
-	ADDQ   $+32, BX
-	ADDQ   $+32, CX
+	ADDQ   $+32, AX
+	ADDQ   $+32, DX
 	SUBQ   $+8, SI
 	JG     chunk26
 	MOVQ   keys+64(FP), AX
@@ -2084,47 +2074,44 @@ DATA lanes_80000000<>+24(SB)/4, $0x80000000
 DATA lanes_80000000<>+28(SB)/4, $0x80000000
 GLOBL lanes_80000000<>(SB), RODATA|NOPTR, $32
 
-// func attentionBlock8AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
+// func attentionBlock8AVX512(out *float32, lse *float32, q *float32, k *float32, v *float32, first int, queries int, width int, qStride int, kvStride int, headDim int, scale float32, scratch *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·attentionBlock8AVX512(SB), NOSPLIT, $0-96
-	MOVQ         stride+48(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         stride+48(FP), CX
+TEXT ·attentionBlock8AVX512(SB), NOSPLIT, $0-104
+	MOVQ         q+16(FP), AX
+	MOVQ         qStride+64(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+24(FP), CX
-	ADDQ         qkv+16(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
-	CMPQ         queries+32(FP), $+1
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
+	CMPQ         queries+48(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
-	CMPQ         queries+32(FP), $+2
+	LEAQ         (DX)(CX*1), SI
+	CMPQ         queries+48(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
-	CMPQ         queries+32(FP), $+3
+	LEAQ         (BX)(CX*1), DI
+	CMPQ         queries+48(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
-	CMPQ         queries+32(FP), $+4
+	LEAQ         (SI)(CX*1), R8
+	CMPQ         queries+48(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
-	CMPQ         queries+32(FP), $+5
+	LEAQ         (DI)(CX*1), R9
+	CMPQ         queries+48(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
-	CMPQ         queries+32(FP), $+6
+	LEAQ         (R8)(CX*1), R10
+	CMPQ         queries+48(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
-	CMPQ         queries+32(FP), $+7
-	CMOVQGT      AX, R10
-	MOVQ         scratch+88(FP), AX
-	MOVQ         headDim+72(FP), R11
+	LEAQ         (R9)(CX*1), CX
+	CMPQ         queries+48(FP), $+7
+	CMOVQGT      CX, R10
+	MOVQ         scratch+96(FP), CX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+80(FP), Y0
+	VBROADCASTSS scale+88(FP), Y0
 
 transpose49:
 	MOVQ       $+8, R13
@@ -2133,7 +2120,7 @@ transpose49:
 	MOVQ       $-1, R14
 	BZHIQ      R13, R14, R14
 	KMOVW      R14, K1
-	VMOVUPS.Z  (CX)(R12*4), K1, Y1
+	VMOVUPS.Z  (AX)(R12*4), K1, Y1
 	VMOVUPS.Z  (DX)(R12*4), K1, Y2
 	VMOVUPS.Z  (BX)(R12*4), K1, Y3
 	VMOVUPS.Z  (SI)(R12*4), K1, Y4
@@ -2166,38 +2153,36 @@ transpose49:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 64(AX)
+	VMOVUPS    Y6, 64(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 96(AX)
+	VMOVUPS    Y7, 96(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 128(AX)
+	VMOVUPS    Y4, 128(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 160(AX)
+	VMOVUPS    Y9, 160(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 192(AX)
+	VMOVUPS    Y3, 192(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 224(AX)
+	VMOVUPS    Y2, 224(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 256(AX)
+	VMOVUPS    Y8, 256(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 288(AX)
-	ADDQ       $+256, AX
+	VMOVUPS    Y1, 288(CX)
+	ADDQ       $+256, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose49
-	MOVQ       headDim+72(FP), AX
+	MOVQ       headDim+80(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+32, AX, AX
-	ADDQ       scratch+88(FP), AX
+	ADDQ       scratch+96(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       keys+56(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       qkv+16(FP), CX
-	MOVQ       stride+48(FP), DX
+	MOVQ       k+24(FP), CX
+	MOVQ       kvStride+72(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       first+24(FP), BX
-	ADDQ       queries+32(FP), BX
+	MOVQ       first+40(FP), BX
+	ADDQ       queries+48(FP), BX
 
 keys50:
 	MOVQ    CX, SI
@@ -2216,12 +2201,12 @@ keys50:
 	VPXORD  Y12, Y12, Y12
 	VPXORD  Y13, Y13, Y13
 	VPXORD  Y14, Y14, Y14
-	MOVQ    scratch+88(FP), R9
+	MOVQ    scratch+96(FP), R9
 	XORQ    R10, R10
 
 whole51:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+72(FP)
+	CMPQ             R11, headDim+80(FP)
 	JG               rest52
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y11
@@ -2269,7 +2254,7 @@ whole51:
 
 rest52:
 single53:
-	CMPQ             R10, headDim+72(FP)
+	CMPQ             R10, headDim+80(FP)
 	JGE              summed54
 	VMOVUPS          64(R9), Y0
 	VFMADD231PS.BCST (CX)(R10*4), Y0, Y11
@@ -2289,28 +2274,28 @@ summed54:
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
 	JG           keys50
-	MOVQ         headDim+72(FP), AX
+	MOVQ         headDim+80(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+88(FP), AX
+	ADDQ         scratch+96(FP), AX
 	ADDQ         $+64, AX
 	VBROADCASTSS lanes_00000002<>+0(SB), Z1
 	VXORPS       Z2, Z2, Z2
 	VBROADCASTSS lanes_40000000<>+0(SB), Z0
-	MOVQ         queries+32(FP), CX
+	MOVQ         queries+48(FP), CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VBLENDMPS    Z2, Z0, K1, Z2
 	VSHUFF64X2   $0x44, Z2, Z2, Z2
-	VPBROADCASTD first+24(FP), Z0
+	VPBROADCASTD first+40(FP), Z0
 	VPSUBD       Z0, Z2, Z0
 	VPADDD       key_minus_query_8_16<>+0(SB), Z0, Z0
 	VBROADCASTSS lanes_ff800000<>+0(SB), Z2
 	VBROADCASTSS lanes_ff800000<>+0(SB), Z3
-	MOVQ         first+24(FP), CX
-	ADDQ         queries+32(FP), CX
+	MOVQ         first+40(FP), CX
+	ADDQ         queries+48(FP), CX
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z4
 
@@ -2338,8 +2323,8 @@ columns55:
 	VBROADCASTSS lanes_3ab511a9<>+0(SB), Z13
 	VXORPS       Z14, Z14, Z14
 	VXORPS       Z15, Z15, Z15
-	MOVQ         first+24(FP), CX
-	ADDQ         queries+32(FP), CX
+	MOVQ         first+40(FP), CX
+	ADDQ         queries+48(FP), CX
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z0
 
@@ -2372,7 +2357,7 @@ columns56:
 	VADDPS       Z0, Z14, Z14
 	VBROADCASTSS lanes_3f800000<>+0(SB), Z0
 	VDIVPS       Z14, Z0, Z0
-	MOVQ         scratch+88(FP), AX
+	MOVQ         scratch+96(FP), AX
 	VMOVUPS      Z0, (AX)
 	VBROADCASTSS lanes_3f3504f3<>+0(SB), Z0
 	VPSUBD       Z0, Z14, Z1
@@ -2403,28 +2388,23 @@ columns56:
 	VFMADD231PS  Z0, Z14, Z3
 	VADDPS       Z2, Z3, Z3
 	MOVQ         lse+8(FP), AX
-	MOVQ         queries+32(FP), CX
+	MOVQ         queries+48(FP), CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VMOVUPS      Z3, K1, (AX)
-	MOVQ         headDim+72(FP), AX
-	ADDQ         $+7, AX
-	ANDQ         $-8, AX
-	IMUL3Q       $+32, AX, AX
-	ADDQ         scratch+88(FP), AX
-	ADDQ         $+64, AX
-	MOVQ         values+64(FP), CX
-	SHLQ         $0x02, CX
-	ADDQ         qkv+16(FP), CX
-	MOVQ         scratch+88(FP), DX
-	MOVQ         stride+48(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         width+40(FP), SI
+	MOVQ         out+0(FP), AX
+	MOVQ         headDim+80(FP), CX
+	ADDQ         $+7, CX
+	ANDQ         $-8, CX
+	IMUL3Q       $+32, CX, CX
+	ADDQ         scratch+96(FP), CX
+	ADDQ         $+64, CX
+	MOVQ         v+32(FP), DX
+	MOVQ         scratch+96(FP), BX
+	MOVQ         kvStride+72(FP), SI
 	SHLQ         $0x02, SI
-	IMULQ        first+24(FP), SI
-	ADDQ         out+0(FP), SI
-	MOVQ         headDim+72(FP), DI
+	MOVQ         headDim+80(FP), DI
 
 chunk57:
 	MOVQ    $+16, R8
@@ -2441,9 +2421,9 @@ chunk57:
 	VXORPS  Z5, Z5, Z5
 	VXORPS  Z6, Z6, Z6
 	VXORPS  Z7, Z7, Z7
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-	MOVQ    first+24(FP), R10
+	MOVQ    CX, R8
+	MOVQ    DX, R9
+	MOVQ    first+40(FP), R10
 	TESTQ   R10, R10
 	JLE     repeated10
 
@@ -2458,7 +2438,7 @@ repeat9:
 	VFMADD231PS.BCST 24(R8), Z8, Z6
 	VFMADD231PS.BCST 28(R8), Z8, Z7
 	ADDQ             $+32, R8
-	ADDQ             BX, R9
+	ADDQ             SI, R9
 	DECQ             R10
 	JNZ              repeat9
 
@@ -2472,8 +2452,8 @@ repeated10:
 	VFMADD231PS.BCST 20(R8), Z8, Z5
 	VFMADD231PS.BCST 24(R8), Z8, Z6
 	VFMADD231PS.BCST 28(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+1
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+1
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 36(R8), Z8, Z1
@@ -2483,8 +2463,8 @@ repeated10:
 	VFMADD231PS.BCST 52(R8), Z8, Z5
 	VFMADD231PS.BCST 56(R8), Z8, Z6
 	VFMADD231PS.BCST 60(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+2
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+2
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 72(R8), Z8, Z2
@@ -2493,8 +2473,8 @@ repeated10:
 	VFMADD231PS.BCST 84(R8), Z8, Z5
 	VFMADD231PS.BCST 88(R8), Z8, Z6
 	VFMADD231PS.BCST 92(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+3
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+3
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 108(R8), Z8, Z3
@@ -2502,80 +2482,80 @@ repeated10:
 	VFMADD231PS.BCST 116(R8), Z8, Z5
 	VFMADD231PS.BCST 120(R8), Z8, Z6
 	VFMADD231PS.BCST 124(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+4
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+4
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 144(R8), Z8, Z4
 	VFMADD231PS.BCST 148(R8), Z8, Z5
 	VFMADD231PS.BCST 152(R8), Z8, Z6
 	VFMADD231PS.BCST 156(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+5
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+5
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 180(R8), Z8, Z5
 	VFMADD231PS.BCST 184(R8), Z8, Z6
 	VFMADD231PS.BCST 188(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+6
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+6
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 216(R8), Z8, Z6
 	VFMADD231PS.BCST 220(R8), Z8, Z7
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+7
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+7
 	JLE              block_done58
 	VMOVUPS.Z        (R9), K1, Z8
 	VFMADD231PS.BCST 252(R8), Z8, Z7
-	ADDQ             BX, R9
+	ADDQ             SI, R9
 
 block_done58:
-	MOVQ        SI, R8
-	MOVQ        width+40(FP), R9
+	MOVQ        AX, R8
+	MOVQ        width+56(FP), R9
 	SHLQ        $0x02, R9
-	VMULPS.BCST (DX), Z0, Z0
+	VMULPS.BCST (BX), Z0, Z0
 	VMOVUPS     Z0, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+1
+	CMPQ        queries+48(FP), $+1
 	JLE         block_done59
-	VMULPS.BCST 4(DX), Z1, Z1
+	VMULPS.BCST 4(BX), Z1, Z1
 	VMOVUPS     Z1, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+2
+	CMPQ        queries+48(FP), $+2
 	JLE         block_done59
-	VMULPS.BCST 8(DX), Z2, Z2
+	VMULPS.BCST 8(BX), Z2, Z2
 	VMOVUPS     Z2, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+3
+	CMPQ        queries+48(FP), $+3
 	JLE         block_done59
-	VMULPS.BCST 12(DX), Z3, Z3
+	VMULPS.BCST 12(BX), Z3, Z3
 	VMOVUPS     Z3, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+4
+	CMPQ        queries+48(FP), $+4
 	JLE         block_done59
-	VMULPS.BCST 16(DX), Z4, Z4
+	VMULPS.BCST 16(BX), Z4, Z4
 	VMOVUPS     Z4, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+5
+	CMPQ        queries+48(FP), $+5
 	JLE         block_done59
-	VMULPS.BCST 20(DX), Z5, Z5
+	VMULPS.BCST 20(BX), Z5, Z5
 	VMOVUPS     Z5, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+6
+	CMPQ        queries+48(FP), $+6
 	JLE         block_done59
-	VMULPS.BCST 24(DX), Z6, Z6
+	VMULPS.BCST 24(BX), Z6, Z6
 	VMOVUPS     Z6, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+7
+	CMPQ        queries+48(FP), $+7
 	JLE         block_done59
-	VMULPS.BCST 28(DX), Z7, Z7
+	VMULPS.BCST 28(BX), Z7, Z7
 	VMOVUPS     Z7, K1, (R8)
 	ADDQ        R9, R8
 
 block_done59:
-	ADDQ $+64, SI
-	ADDQ $+64, CX
+	ADDQ $+64, AX
+	ADDQ $+64, DX
 	SUBQ $+16, DI
 	JG   chunk57
 	VZEROUPPER
@@ -2596,39 +2576,39 @@ GLOBL lanes_00000002<>(SB), RODATA|NOPTR, $32
 TEXT ·attentionGradBlock8AVX512(SB), NOSPLIT, $0-112
 	MOVQ         stride+56(FP), AX
 	SHLQ         $0x02, AX
+	IMULQ        first+32(FP), AX
+	ADDQ         qkv+24(FP), AX
 	MOVQ         stride+56(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+32(FP), CX
-	ADDQ         qkv+24(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
+	LEAQ         (R9)(CX*1), CX
 	CMPQ         queries+40(FP), $+7
-	CMOVQGT      AX, R10
-	MOVQ         scratch+104(FP), AX
+	CMOVQGT      CX, R10
+	MOVQ         scratch+104(FP), CX
 	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
 	VBROADCASTSS scale+96(FP), Y0
@@ -2640,7 +2620,7 @@ transpose60:
 	MOVQ       $-1, R14
 	BZHIQ      R13, R14, R14
 	KMOVW      R14, K1
-	VMOVUPS.Z  (CX)(R12*4), K1, Y1
+	VMOVUPS.Z  (AX)(R12*4), K1, Y1
 	VMOVUPS.Z  (DX)(R12*4), K1, Y2
 	VMOVUPS.Z  (BX)(R12*4), K1, Y3
 	VMOVUPS.Z  (SI)(R12*4), K1, Y4
@@ -2673,22 +2653,22 @@ transpose60:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 64(AX)
+	VMOVUPS    Y6, 64(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 96(AX)
+	VMOVUPS    Y7, 96(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 128(AX)
+	VMOVUPS    Y4, 128(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 160(AX)
+	VMOVUPS    Y9, 160(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 192(AX)
+	VMOVUPS    Y3, 192(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 224(AX)
+	VMOVUPS    Y2, 224(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 256(AX)
+	VMOVUPS    Y8, 256(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 288(AX)
-	ADDQ       $+256, AX
+	VMOVUPS    Y1, 288(CX)
+	ADDQ       $+256, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose60
@@ -2798,39 +2778,39 @@ summed65:
 	JG           keys61
 	MOVQ         width+48(FP), AX
 	SHLQ         $0x02, AX
+	IMULQ        first+32(FP), AX
+	ADDQ         dout+8(FP), AX
 	MOVQ         width+48(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+32(FP), CX
-	ADDQ         dout+8(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
+	LEAQ         (R9)(CX*1), CX
 	CMPQ         queries+40(FP), $+7
-	CMOVQGT      AX, R10
-	MOVQ         scratch+104(FP), AX
+	CMOVQGT      CX, R10
+	MOVQ         scratch+104(FP), CX
 	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
 	VBROADCASTSS scale+96(FP), Y0
@@ -2842,7 +2822,7 @@ transpose66:
 	MOVQ       $-1, R14
 	BZHIQ      R13, R14, R14
 	KMOVW      R14, K1
-	VMOVUPS.Z  (CX)(R12*4), K1, Y1
+	VMOVUPS.Z  (AX)(R12*4), K1, Y1
 	VMOVUPS.Z  (DX)(R12*4), K1, Y2
 	VMOVUPS.Z  (BX)(R12*4), K1, Y3
 	VMOVUPS.Z  (SI)(R12*4), K1, Y4
@@ -2875,22 +2855,22 @@ transpose66:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 64(AX)
+	VMOVUPS    Y6, 64(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 96(AX)
+	VMOVUPS    Y7, 96(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 128(AX)
+	VMOVUPS    Y4, 128(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 160(AX)
+	VMOVUPS    Y9, 160(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 192(AX)
+	VMOVUPS    Y3, 192(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 224(AX)
+	VMOVUPS    Y2, 224(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 256(AX)
+	VMOVUPS    Y8, 256(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 288(AX)
-	ADDQ       $+256, AX
+	VMOVUPS    Y1, 288(CX)
+	ADDQ       $+256, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose66
@@ -3108,27 +3088,27 @@ columns73:
 	ADDQ    $+16, BX
 	SUBQ    $+2, DX
 	JG      columns73
-	MOVQ    first+32(FP), AX
-	ADDQ    queries+40(FP), AX
-	ADDQ    $+3, AX
-	ANDQ    $-4, AX
-	IMUL3Q  $+32, AX, AX
-	MOVQ    headDim+80(FP), CX
-	ADDQ    $+7, CX
-	ANDQ    $-8, CX
+	MOVQ    stride+56(FP), AX
+	SHLQ    $0x02, AX
+	IMULQ   first+32(FP), AX
+	ADDQ    dqkv+0(FP), AX
+	MOVQ    first+32(FP), CX
+	ADDQ    queries+40(FP), CX
+	ADDQ    $+3, CX
+	ANDQ    $-4, CX
 	IMUL3Q  $+32, CX, CX
-	ADDQ    scratch+104(FP), CX
-	ADDQ    $+64, CX
-	ADDQ    CX, AX
-	MOVQ    keys+64(FP), CX
-	SHLQ    $0x02, CX
-	ADDQ    qkv+24(FP), CX
-	MOVQ    stride+56(FP), DX
+	MOVQ    headDim+80(FP), DX
+	ADDQ    $+7, DX
+	ANDQ    $-8, DX
+	IMUL3Q  $+32, DX, DX
+	ADDQ    scratch+104(FP), DX
+	ADDQ    $+64, DX
+	ADDQ    DX, CX
+	MOVQ    keys+64(FP), DX
 	SHLQ    $0x02, DX
+	ADDQ    qkv+24(FP), DX
 	MOVQ    stride+56(FP), BX
 	SHLQ    $0x02, BX
-	IMULQ   first+32(FP), BX
-	ADDQ    dqkv+0(FP), BX
 	MOVQ    headDim+80(FP), SI
 
 chunk74:
@@ -3146,8 +3126,8 @@ chunk74:
 	VXORPS  Z5, Z5, Z5
 	VXORPS  Z6, Z6, Z6
 	VXORPS  Z7, Z7, Z7
-	MOVQ    AX, DI
-	MOVQ    CX, R8
+	MOVQ    CX, DI
+	MOVQ    DX, R8
 	MOVQ    first+32(FP), R9
 	TESTQ   R9, R9
 	JLE     repeated12
@@ -3163,7 +3143,7 @@ repeat11:
 	VFMADD231PS.BCST 24(DI), Z8, Z6
 	VFMADD231PS.BCST 28(DI), Z8, Z7
 	ADDQ             $+32, DI
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	DECQ             R9
 	JNZ              repeat11
 
@@ -3177,7 +3157,7 @@ repeated12:
 	VFMADD231PS.BCST 20(DI), Z8, Z5
 	VFMADD231PS.BCST 24(DI), Z8, Z6
 	VFMADD231PS.BCST 28(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+1
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
@@ -3188,7 +3168,7 @@ repeated12:
 	VFMADD231PS.BCST 52(DI), Z8, Z5
 	VFMADD231PS.BCST 56(DI), Z8, Z6
 	VFMADD231PS.BCST 60(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+2
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
@@ -3198,7 +3178,7 @@ repeated12:
 	VFMADD231PS.BCST 84(DI), Z8, Z5
 	VFMADD231PS.BCST 88(DI), Z8, Z6
 	VFMADD231PS.BCST 92(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+3
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
@@ -3207,7 +3187,7 @@ repeated12:
 	VFMADD231PS.BCST 116(DI), Z8, Z5
 	VFMADD231PS.BCST 120(DI), Z8, Z6
 	VFMADD231PS.BCST 124(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+4
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
@@ -3215,28 +3195,28 @@ repeated12:
 	VFMADD231PS.BCST 148(DI), Z8, Z5
 	VFMADD231PS.BCST 152(DI), Z8, Z6
 	VFMADD231PS.BCST 156(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+5
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 180(DI), Z8, Z5
 	VFMADD231PS.BCST 184(DI), Z8, Z6
 	VFMADD231PS.BCST 188(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+6
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 216(DI), Z8, Z6
 	VFMADD231PS.BCST 220(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+7
 	JLE              block_done75
 	VMOVUPS.Z        (R8), K1, Z8
 	VFMADD231PS.BCST 252(DI), Z8, Z7
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 
 block_done75:
-	MOVQ    BX, DI
+	MOVQ    AX, DI
 	MOVQ    stride+56(FP), R8
 	SHLQ    $0x02, R8
 	VMOVUPS Z0, K1, (DI)
@@ -3271,8 +3251,8 @@ block_done75:
 	ADDQ    R8, DI
 
 block_done76:
-	ADDQ   $+64, BX
-	ADDQ   $+64, CX
+	ADDQ   $+64, AX
+	ADDQ   $+64, DX
 	SUBQ   $+16, SI
 	JG     chunk74
 	MOVQ   keys+64(FP), AX
@@ -3712,47 +3692,44 @@ block_done88:
 	VZEROUPPER
 	RET
 
-// func attentionBlock16AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
+// func attentionBlock16AVX512(out *float32, lse *float32, q *float32, k *float32, v *float32, first int, queries int, width int, qStride int, kvStride int, headDim int, scale float32, scratch *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
-TEXT ·attentionBlock16AVX512(SB), NOSPLIT, $0-96
-	MOVQ         stride+48(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         stride+48(FP), CX
+TEXT ·attentionBlock16AVX512(SB), NOSPLIT, $0-104
+	MOVQ         q+16(FP), AX
+	MOVQ         qStride+64(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+24(FP), CX
-	ADDQ         qkv+16(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
-	CMPQ         queries+32(FP), $+1
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
+	CMPQ         queries+48(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
-	CMPQ         queries+32(FP), $+2
+	LEAQ         (DX)(CX*1), SI
+	CMPQ         queries+48(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
-	CMPQ         queries+32(FP), $+3
+	LEAQ         (BX)(CX*1), DI
+	CMPQ         queries+48(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
-	CMPQ         queries+32(FP), $+4
+	LEAQ         (SI)(CX*1), R8
+	CMPQ         queries+48(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
-	CMPQ         queries+32(FP), $+5
+	LEAQ         (DI)(CX*1), R9
+	CMPQ         queries+48(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
-	CMPQ         queries+32(FP), $+6
+	LEAQ         (R8)(CX*1), R10
+	CMPQ         queries+48(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), R11
-	CMPQ         queries+32(FP), $+7
+	LEAQ         (R9)(CX*1), R11
+	CMPQ         queries+48(FP), $+7
 	CMOVQGT      R11, R10
-	MOVQ         scratch+88(FP), R11
-	MOVQ         headDim+72(FP), R12
+	MOVQ         scratch+96(FP), R11
+	MOVQ         headDim+80(FP), R12
 	XORQ         R13, R13
-	VBROADCASTSS scale+80(FP), Y0
+	VBROADCASTSS scale+88(FP), Y0
 
 transpose97:
 	MOVQ         $+8, R14
@@ -3761,7 +3738,7 @@ transpose97:
 	MOVQ         $-1, R15
 	BZHIQ        R14, R15, R15
 	KMOVW        R15, K1
-	VMOVUPS.Z    (CX)(R13*4), K1, Y1
+	VMOVUPS.Z    (AX)(R13*4), K1, Y1
 	VMOVUPS.Z    (DX)(R13*4), K1, Y2
 	VMOVUPS.Z    (BX)(R13*4), K1, Y3
 	VMOVUPS.Z    (SI)(R13*4), K1, Y4
@@ -3813,42 +3790,42 @@ transpose97:
 	ADDQ         $+8, R13
 	SUBQ         $+8, R12
 	JG           transpose97
-	MOVQ         R10, CX
-	LEAQ         (R10)(AX*1), DX
-	CMPQ         queries+32(FP), $+8
-	CMOVQGT      DX, CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
-	CMPQ         queries+32(FP), $+9
+	MOVQ         R10, AX
+	LEAQ         (R10)(CX*1), DX
+	CMPQ         queries+48(FP), $+8
+	CMOVQGT      DX, AX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
+	CMPQ         queries+48(FP), $+9
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
-	CMPQ         queries+32(FP), $+10
+	LEAQ         (DX)(CX*1), SI
+	CMPQ         queries+48(FP), $+10
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
-	CMPQ         queries+32(FP), $+11
+	LEAQ         (BX)(CX*1), DI
+	CMPQ         queries+48(FP), $+11
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
-	CMPQ         queries+32(FP), $+12
+	LEAQ         (SI)(CX*1), R8
+	CMPQ         queries+48(FP), $+12
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
-	CMPQ         queries+32(FP), $+13
+	LEAQ         (DI)(CX*1), R9
+	CMPQ         queries+48(FP), $+13
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
-	CMPQ         queries+32(FP), $+14
+	LEAQ         (R8)(CX*1), R10
+	CMPQ         queries+48(FP), $+14
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
-	CMPQ         queries+32(FP), $+15
-	CMOVQGT      AX, R10
-	MOVQ         scratch+88(FP), AX
-	MOVQ         headDim+72(FP), R11
+	LEAQ         (R9)(CX*1), CX
+	CMPQ         queries+48(FP), $+15
+	CMOVQGT      CX, R10
+	MOVQ         scratch+96(FP), CX
+	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
-	VBROADCASTSS scale+80(FP), Y0
+	VBROADCASTSS scale+88(FP), Y0
 
 transpose98:
 	MOVQ       $+8, R13
@@ -3857,7 +3834,7 @@ transpose98:
 	MOVQ       $-1, R14
 	BZHIQ      R13, R14, R14
 	KMOVW      R14, K1
-	VMOVUPS.Z  (CX)(R12*4), K1, Y1
+	VMOVUPS.Z  (AX)(R12*4), K1, Y1
 	VMOVUPS.Z  (DX)(R12*4), K1, Y2
 	VMOVUPS.Z  (BX)(R12*4), K1, Y3
 	VMOVUPS.Z  (SI)(R12*4), K1, Y4
@@ -3890,38 +3867,36 @@ transpose98:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 96(AX)
+	VMOVUPS    Y6, 96(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 160(AX)
+	VMOVUPS    Y7, 160(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 224(AX)
+	VMOVUPS    Y4, 224(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 288(AX)
+	VMOVUPS    Y9, 288(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 352(AX)
+	VMOVUPS    Y3, 352(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 416(AX)
+	VMOVUPS    Y2, 416(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 480(AX)
+	VMOVUPS    Y8, 480(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 544(AX)
-	ADDQ       $+512, AX
+	VMOVUPS    Y1, 544(CX)
+	ADDQ       $+512, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose98
-	MOVQ       headDim+72(FP), AX
+	MOVQ       headDim+80(FP), AX
 	ADDQ       $+7, AX
 	ANDQ       $-8, AX
 	IMUL3Q     $+64, AX, AX
-	ADDQ       scratch+88(FP), AX
+	ADDQ       scratch+96(FP), AX
 	ADDQ       $+64, AX
-	MOVQ       keys+56(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       qkv+16(FP), CX
-	MOVQ       stride+48(FP), DX
+	MOVQ       k+24(FP), CX
+	MOVQ       kvStride+72(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       first+24(FP), BX
-	ADDQ       queries+32(FP), BX
+	MOVQ       first+40(FP), BX
+	ADDQ       queries+48(FP), BX
 
 keys99:
 	MOVQ    CX, SI
@@ -3940,12 +3915,12 @@ keys99:
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
-	MOVQ    scratch+88(FP), R9
+	MOVQ    scratch+96(FP), R9
 	XORQ    R10, R10
 
 whole100:
 	LEAQ             8(R10), R11
-	CMPQ             R11, headDim+72(FP)
+	CMPQ             R11, headDim+80(FP)
 	JG               rest101
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z11
@@ -3993,7 +3968,7 @@ whole100:
 
 rest101:
 single102:
-	CMPQ             R10, headDim+72(FP)
+	CMPQ             R10, headDim+80(FP)
 	JGE              summed103
 	VMOVUPS          64(R9), Z0
 	VFMADD231PS.BCST (CX)(R10*4), Z0, Z11
@@ -4013,27 +3988,27 @@ summed103:
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $+4, BX
 	JG           keys99
-	MOVQ         headDim+72(FP), AX
+	MOVQ         headDim+80(FP), AX
 	ADDQ         $+7, AX
 	ANDQ         $-8, AX
 	IMUL3Q       $+64, AX, AX
-	ADDQ         scratch+88(FP), AX
+	ADDQ         scratch+96(FP), AX
 	ADDQ         $+64, AX
 	VBROADCASTSS lanes_00000001<>+0(SB), Z1
 	VXORPS       Z2, Z2, Z2
 	VBROADCASTSS lanes_40000000<>+0(SB), Z0
-	MOVQ         queries+32(FP), CX
+	MOVQ         queries+48(FP), CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VBLENDMPS    Z2, Z0, K1, Z2
-	VPBROADCASTD first+24(FP), Z0
+	VPBROADCASTD first+40(FP), Z0
 	VPSUBD       Z0, Z2, Z0
 	VPADDD       key_minus_query_16_16<>+0(SB), Z0, Z0
 	VBROADCASTSS lanes_ff800000<>+0(SB), Z2
 	VBROADCASTSS lanes_ff800000<>+0(SB), Z3
-	MOVQ         first+24(FP), CX
-	ADDQ         queries+32(FP), CX
+	MOVQ         first+40(FP), CX
+	ADDQ         queries+48(FP), CX
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z4
 
@@ -4059,8 +4034,8 @@ columns104:
 	VBROADCASTSS lanes_3ab511a9<>+0(SB), Z13
 	VXORPS       Z14, Z14, Z14
 	VXORPS       Z15, Z15, Z15
-	MOVQ         first+24(FP), CX
-	ADDQ         queries+32(FP), CX
+	MOVQ         first+40(FP), CX
+	ADDQ         queries+48(FP), CX
 	XORQ         DX, DX
 	VMOVAPS      Z0, Z0
 
@@ -4091,7 +4066,7 @@ columns105:
 	JG           columns105
 	VBROADCASTSS lanes_3f800000<>+0(SB), Z0
 	VDIVPS       Z14, Z0, Z0
-	MOVQ         scratch+88(FP), AX
+	MOVQ         scratch+96(FP), AX
 	VMOVUPS      Z0, (AX)
 	VBROADCASTSS lanes_3f3504f3<>+0(SB), Z0
 	VPSUBD       Z0, Z14, Z1
@@ -4122,28 +4097,23 @@ columns105:
 	VFMADD231PS  Z0, Z14, Z3
 	VADDPS       Z2, Z3, Z3
 	MOVQ         lse+8(FP), AX
-	MOVQ         queries+32(FP), CX
+	MOVQ         queries+48(FP), CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
 	VMOVUPS      Z3, K1, (AX)
-	MOVQ         headDim+72(FP), AX
-	ADDQ         $+7, AX
-	ANDQ         $-8, AX
-	IMUL3Q       $+64, AX, AX
-	ADDQ         scratch+88(FP), AX
-	ADDQ         $+64, AX
-	MOVQ         values+64(FP), CX
-	SHLQ         $0x02, CX
-	ADDQ         qkv+16(FP), CX
-	MOVQ         scratch+88(FP), DX
-	MOVQ         stride+48(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         width+40(FP), SI
+	MOVQ         out+0(FP), AX
+	MOVQ         headDim+80(FP), CX
+	ADDQ         $+7, CX
+	ANDQ         $-8, CX
+	IMUL3Q       $+64, CX, CX
+	ADDQ         scratch+96(FP), CX
+	ADDQ         $+64, CX
+	MOVQ         v+32(FP), DX
+	MOVQ         scratch+96(FP), BX
+	MOVQ         kvStride+72(FP), SI
 	SHLQ         $0x02, SI
-	IMULQ        first+24(FP), SI
-	ADDQ         out+0(FP), SI
-	MOVQ         headDim+72(FP), DI
+	MOVQ         headDim+80(FP), DI
 
 chunk106:
 	MOVQ    $+16, R8
@@ -4168,9 +4138,9 @@ chunk106:
 	VXORPS  Z13, Z13, Z13
 	VXORPS  Z14, Z14, Z14
 	VXORPS  Z15, Z15, Z15
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-	MOVQ    first+24(FP), R10
+	MOVQ    CX, R8
+	MOVQ    DX, R9
+	MOVQ    first+40(FP), R10
 	TESTQ   R10, R10
 	JLE     repeated18
 
@@ -4193,7 +4163,7 @@ repeat17:
 	VFMADD231PS.BCST 56(R8), Z16, Z14
 	VFMADD231PS.BCST 60(R8), Z16, Z15
 	ADDQ             $+64, R8
-	ADDQ             BX, R9
+	ADDQ             SI, R9
 	DECQ             R10
 	JNZ              repeat17
 
@@ -4215,8 +4185,8 @@ repeated18:
 	VFMADD231PS.BCST 52(R8), Z16, Z13
 	VFMADD231PS.BCST 56(R8), Z16, Z14
 	VFMADD231PS.BCST 60(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+1
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+1
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 68(R8), Z16, Z1
@@ -4234,8 +4204,8 @@ repeated18:
 	VFMADD231PS.BCST 116(R8), Z16, Z13
 	VFMADD231PS.BCST 120(R8), Z16, Z14
 	VFMADD231PS.BCST 124(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+2
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+2
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 136(R8), Z16, Z2
@@ -4252,8 +4222,8 @@ repeated18:
 	VFMADD231PS.BCST 180(R8), Z16, Z13
 	VFMADD231PS.BCST 184(R8), Z16, Z14
 	VFMADD231PS.BCST 188(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+3
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+3
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 204(R8), Z16, Z3
@@ -4269,8 +4239,8 @@ repeated18:
 	VFMADD231PS.BCST 244(R8), Z16, Z13
 	VFMADD231PS.BCST 248(R8), Z16, Z14
 	VFMADD231PS.BCST 252(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+4
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+4
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 272(R8), Z16, Z4
@@ -4285,8 +4255,8 @@ repeated18:
 	VFMADD231PS.BCST 308(R8), Z16, Z13
 	VFMADD231PS.BCST 312(R8), Z16, Z14
 	VFMADD231PS.BCST 316(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+5
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+5
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 340(R8), Z16, Z5
@@ -4300,8 +4270,8 @@ repeated18:
 	VFMADD231PS.BCST 372(R8), Z16, Z13
 	VFMADD231PS.BCST 376(R8), Z16, Z14
 	VFMADD231PS.BCST 380(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+6
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+6
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 408(R8), Z16, Z6
@@ -4314,8 +4284,8 @@ repeated18:
 	VFMADD231PS.BCST 436(R8), Z16, Z13
 	VFMADD231PS.BCST 440(R8), Z16, Z14
 	VFMADD231PS.BCST 444(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+7
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+7
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 476(R8), Z16, Z7
@@ -4327,8 +4297,8 @@ repeated18:
 	VFMADD231PS.BCST 500(R8), Z16, Z13
 	VFMADD231PS.BCST 504(R8), Z16, Z14
 	VFMADD231PS.BCST 508(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+8
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+8
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 544(R8), Z16, Z8
@@ -4339,8 +4309,8 @@ repeated18:
 	VFMADD231PS.BCST 564(R8), Z16, Z13
 	VFMADD231PS.BCST 568(R8), Z16, Z14
 	VFMADD231PS.BCST 572(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+9
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+9
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 612(R8), Z16, Z9
@@ -4350,8 +4320,8 @@ repeated18:
 	VFMADD231PS.BCST 628(R8), Z16, Z13
 	VFMADD231PS.BCST 632(R8), Z16, Z14
 	VFMADD231PS.BCST 636(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+10
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+10
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 680(R8), Z16, Z10
@@ -4360,8 +4330,8 @@ repeated18:
 	VFMADD231PS.BCST 692(R8), Z16, Z13
 	VFMADD231PS.BCST 696(R8), Z16, Z14
 	VFMADD231PS.BCST 700(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+11
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+11
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 748(R8), Z16, Z11
@@ -4369,120 +4339,120 @@ repeated18:
 	VFMADD231PS.BCST 756(R8), Z16, Z13
 	VFMADD231PS.BCST 760(R8), Z16, Z14
 	VFMADD231PS.BCST 764(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+12
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+12
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 816(R8), Z16, Z12
 	VFMADD231PS.BCST 820(R8), Z16, Z13
 	VFMADD231PS.BCST 824(R8), Z16, Z14
 	VFMADD231PS.BCST 828(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+13
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+13
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 884(R8), Z16, Z13
 	VFMADD231PS.BCST 888(R8), Z16, Z14
 	VFMADD231PS.BCST 892(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+14
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+14
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 952(R8), Z16, Z14
 	VFMADD231PS.BCST 956(R8), Z16, Z15
-	ADDQ             BX, R9
-	CMPQ             queries+32(FP), $+15
+	ADDQ             SI, R9
+	CMPQ             queries+48(FP), $+15
 	JLE              block_done107
 	VMOVUPS.Z        (R9), K1, Z16
 	VFMADD231PS.BCST 1020(R8), Z16, Z15
-	ADDQ             BX, R9
+	ADDQ             SI, R9
 
 block_done107:
-	MOVQ        SI, R8
-	MOVQ        width+40(FP), R9
+	MOVQ        AX, R8
+	MOVQ        width+56(FP), R9
 	SHLQ        $0x02, R9
-	VMULPS.BCST (DX), Z0, Z0
+	VMULPS.BCST (BX), Z0, Z0
 	VMOVUPS     Z0, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+1
+	CMPQ        queries+48(FP), $+1
 	JLE         block_done108
-	VMULPS.BCST 4(DX), Z1, Z1
+	VMULPS.BCST 4(BX), Z1, Z1
 	VMOVUPS     Z1, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+2
+	CMPQ        queries+48(FP), $+2
 	JLE         block_done108
-	VMULPS.BCST 8(DX), Z2, Z2
+	VMULPS.BCST 8(BX), Z2, Z2
 	VMOVUPS     Z2, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+3
+	CMPQ        queries+48(FP), $+3
 	JLE         block_done108
-	VMULPS.BCST 12(DX), Z3, Z3
+	VMULPS.BCST 12(BX), Z3, Z3
 	VMOVUPS     Z3, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+4
+	CMPQ        queries+48(FP), $+4
 	JLE         block_done108
-	VMULPS.BCST 16(DX), Z4, Z4
+	VMULPS.BCST 16(BX), Z4, Z4
 	VMOVUPS     Z4, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+5
+	CMPQ        queries+48(FP), $+5
 	JLE         block_done108
-	VMULPS.BCST 20(DX), Z5, Z5
+	VMULPS.BCST 20(BX), Z5, Z5
 	VMOVUPS     Z5, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+6
+	CMPQ        queries+48(FP), $+6
 	JLE         block_done108
-	VMULPS.BCST 24(DX), Z6, Z6
+	VMULPS.BCST 24(BX), Z6, Z6
 	VMOVUPS     Z6, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+7
+	CMPQ        queries+48(FP), $+7
 	JLE         block_done108
-	VMULPS.BCST 28(DX), Z7, Z7
+	VMULPS.BCST 28(BX), Z7, Z7
 	VMOVUPS     Z7, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+8
+	CMPQ        queries+48(FP), $+8
 	JLE         block_done108
-	VMULPS.BCST 32(DX), Z8, Z8
+	VMULPS.BCST 32(BX), Z8, Z8
 	VMOVUPS     Z8, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+9
+	CMPQ        queries+48(FP), $+9
 	JLE         block_done108
-	VMULPS.BCST 36(DX), Z9, Z9
+	VMULPS.BCST 36(BX), Z9, Z9
 	VMOVUPS     Z9, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+10
+	CMPQ        queries+48(FP), $+10
 	JLE         block_done108
-	VMULPS.BCST 40(DX), Z10, Z10
+	VMULPS.BCST 40(BX), Z10, Z10
 	VMOVUPS     Z10, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+11
+	CMPQ        queries+48(FP), $+11
 	JLE         block_done108
-	VMULPS.BCST 44(DX), Z11, Z11
+	VMULPS.BCST 44(BX), Z11, Z11
 	VMOVUPS     Z11, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+12
+	CMPQ        queries+48(FP), $+12
 	JLE         block_done108
-	VMULPS.BCST 48(DX), Z12, Z12
+	VMULPS.BCST 48(BX), Z12, Z12
 	VMOVUPS     Z12, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+13
+	CMPQ        queries+48(FP), $+13
 	JLE         block_done108
-	VMULPS.BCST 52(DX), Z13, Z13
+	VMULPS.BCST 52(BX), Z13, Z13
 	VMOVUPS     Z13, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+14
+	CMPQ        queries+48(FP), $+14
 	JLE         block_done108
-	VMULPS.BCST 56(DX), Z14, Z14
+	VMULPS.BCST 56(BX), Z14, Z14
 	VMOVUPS     Z14, K1, (R8)
 	ADDQ        R9, R8
-	CMPQ        queries+32(FP), $+15
+	CMPQ        queries+48(FP), $+15
 	JLE         block_done108
-	VMULPS.BCST 60(DX), Z15, Z15
+	VMULPS.BCST 60(BX), Z15, Z15
 	VMOVUPS     Z15, K1, (R8)
 	ADDQ        R9, R8
 
 block_done108:
-	ADDQ $+64, SI
-	ADDQ $+64, CX
+	ADDQ $+64, AX
+	ADDQ $+64, DX
 	SUBQ $+16, DI
 	JG   chunk106
 	VZEROUPPER
@@ -4493,36 +4463,36 @@ block_done108:
 TEXT ·attentionGradBlock16AVX512(SB), NOSPLIT, $0-112
 	MOVQ         stride+56(FP), AX
 	SHLQ         $0x02, AX
+	IMULQ        first+32(FP), AX
+	ADDQ         qkv+24(FP), AX
 	MOVQ         stride+56(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+32(FP), CX
-	ADDQ         qkv+24(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), R11
+	LEAQ         (R9)(CX*1), R11
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      R11, R10
 	MOVQ         scratch+104(FP), R11
@@ -4537,7 +4507,7 @@ transpose109:
 	MOVQ         $-1, R15
 	BZHIQ        R14, R15, R15
 	KMOVW        R15, K1
-	VMOVUPS.Z    (CX)(R13*4), K1, Y1
+	VMOVUPS.Z    (AX)(R13*4), K1, Y1
 	VMOVUPS.Z    (DX)(R13*4), K1, Y2
 	VMOVUPS.Z    (BX)(R13*4), K1, Y3
 	VMOVUPS.Z    (SI)(R13*4), K1, Y4
@@ -4589,39 +4559,39 @@ transpose109:
 	ADDQ         $+8, R13
 	SUBQ         $+8, R12
 	JG           transpose109
-	MOVQ         R10, CX
-	LEAQ         (R10)(AX*1), DX
+	MOVQ         R10, AX
+	LEAQ         (R10)(CX*1), DX
 	CMPQ         queries+40(FP), $+8
-	CMOVQGT      DX, CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	CMOVQGT      DX, AX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+9
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+10
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+11
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+12
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+13
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+14
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
+	LEAQ         (R9)(CX*1), CX
 	CMPQ         queries+40(FP), $+15
-	CMOVQGT      AX, R10
-	MOVQ         scratch+104(FP), AX
+	CMOVQGT      CX, R10
+	MOVQ         scratch+104(FP), CX
 	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
 	VBROADCASTSS scale+96(FP), Y0
@@ -4633,7 +4603,7 @@ transpose110:
 	MOVQ       $-1, R14
 	BZHIQ      R13, R14, R14
 	KMOVW      R14, K1
-	VMOVUPS.Z  (CX)(R12*4), K1, Y1
+	VMOVUPS.Z  (AX)(R12*4), K1, Y1
 	VMOVUPS.Z  (DX)(R12*4), K1, Y2
 	VMOVUPS.Z  (BX)(R12*4), K1, Y3
 	VMOVUPS.Z  (SI)(R12*4), K1, Y4
@@ -4666,22 +4636,22 @@ transpose110:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 96(AX)
+	VMOVUPS    Y6, 96(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 160(AX)
+	VMOVUPS    Y7, 160(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 224(AX)
+	VMOVUPS    Y4, 224(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 288(AX)
+	VMOVUPS    Y9, 288(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 352(AX)
+	VMOVUPS    Y3, 352(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 416(AX)
+	VMOVUPS    Y2, 416(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 480(AX)
+	VMOVUPS    Y8, 480(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 544(AX)
-	ADDQ       $+512, AX
+	VMOVUPS    Y1, 544(CX)
+	ADDQ       $+512, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose110
@@ -4791,36 +4761,36 @@ summed115:
 	JG           keys111
 	MOVQ         width+48(FP), AX
 	SHLQ         $0x02, AX
+	IMULQ        first+32(FP), AX
+	ADDQ         dout+8(FP), AX
 	MOVQ         width+48(FP), CX
 	SHLQ         $0x02, CX
-	IMULQ        first+32(FP), CX
-	ADDQ         dout+8(FP), CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+1
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+2
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+3
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+4
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+5
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+6
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), R11
+	LEAQ         (R9)(CX*1), R11
 	CMPQ         queries+40(FP), $+7
 	CMOVQGT      R11, R10
 	MOVQ         scratch+104(FP), R11
@@ -4835,7 +4805,7 @@ transpose116:
 	MOVQ         $-1, R15
 	BZHIQ        R14, R15, R15
 	KMOVW        R15, K1
-	VMOVUPS.Z    (CX)(R13*4), K1, Y1
+	VMOVUPS.Z    (AX)(R13*4), K1, Y1
 	VMOVUPS.Z    (DX)(R13*4), K1, Y2
 	VMOVUPS.Z    (BX)(R13*4), K1, Y3
 	VMOVUPS.Z    (SI)(R13*4), K1, Y4
@@ -4887,39 +4857,39 @@ transpose116:
 	ADDQ         $+8, R13
 	SUBQ         $+8, R12
 	JG           transpose116
-	MOVQ         R10, CX
-	LEAQ         (R10)(AX*1), DX
+	MOVQ         R10, AX
+	LEAQ         (R10)(CX*1), DX
 	CMPQ         queries+40(FP), $+8
-	CMOVQGT      DX, CX
-	MOVQ         CX, DX
-	LEAQ         (CX)(AX*1), BX
+	CMOVQGT      DX, AX
+	MOVQ         AX, DX
+	LEAQ         (AX)(CX*1), BX
 	CMPQ         queries+40(FP), $+9
 	CMOVQGT      BX, DX
 	MOVQ         DX, BX
-	LEAQ         (DX)(AX*1), SI
+	LEAQ         (DX)(CX*1), SI
 	CMPQ         queries+40(FP), $+10
 	CMOVQGT      SI, BX
 	MOVQ         BX, SI
-	LEAQ         (BX)(AX*1), DI
+	LEAQ         (BX)(CX*1), DI
 	CMPQ         queries+40(FP), $+11
 	CMOVQGT      DI, SI
 	MOVQ         SI, DI
-	LEAQ         (SI)(AX*1), R8
+	LEAQ         (SI)(CX*1), R8
 	CMPQ         queries+40(FP), $+12
 	CMOVQGT      R8, DI
 	MOVQ         DI, R8
-	LEAQ         (DI)(AX*1), R9
+	LEAQ         (DI)(CX*1), R9
 	CMPQ         queries+40(FP), $+13
 	CMOVQGT      R9, R8
 	MOVQ         R8, R9
-	LEAQ         (R8)(AX*1), R10
+	LEAQ         (R8)(CX*1), R10
 	CMPQ         queries+40(FP), $+14
 	CMOVQGT      R10, R9
 	MOVQ         R9, R10
-	LEAQ         (R9)(AX*1), AX
+	LEAQ         (R9)(CX*1), CX
 	CMPQ         queries+40(FP), $+15
-	CMOVQGT      AX, R10
-	MOVQ         scratch+104(FP), AX
+	CMOVQGT      CX, R10
+	MOVQ         scratch+104(FP), CX
 	MOVQ         headDim+80(FP), R11
 	XORQ         R12, R12
 	VBROADCASTSS scale+96(FP), Y0
@@ -4931,7 +4901,7 @@ transpose117:
 	MOVQ       $-1, R14
 	BZHIQ      R13, R14, R14
 	KMOVW      R14, K1
-	VMOVUPS.Z  (CX)(R12*4), K1, Y1
+	VMOVUPS.Z  (AX)(R12*4), K1, Y1
 	VMOVUPS.Z  (DX)(R12*4), K1, Y2
 	VMOVUPS.Z  (BX)(R12*4), K1, Y3
 	VMOVUPS.Z  (SI)(R12*4), K1, Y4
@@ -4964,22 +4934,22 @@ transpose117:
 	VPERM2F128 $0x20, Y5, Y1, Y9
 	VPERM2F128 $0x31, Y5, Y1, Y1
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    Y6, 96(AX)
+	VMOVUPS    Y6, 96(CX)
 	VMULPS     Y0, Y7, Y7
-	VMOVUPS    Y7, 160(AX)
+	VMOVUPS    Y7, 160(CX)
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    Y4, 224(AX)
+	VMOVUPS    Y4, 224(CX)
 	VMULPS     Y0, Y9, Y9
-	VMOVUPS    Y9, 288(AX)
+	VMOVUPS    Y9, 288(CX)
 	VMULPS     Y0, Y3, Y3
-	VMOVUPS    Y3, 352(AX)
+	VMOVUPS    Y3, 352(CX)
 	VMULPS     Y0, Y2, Y2
-	VMOVUPS    Y2, 416(AX)
+	VMOVUPS    Y2, 416(CX)
 	VMULPS     Y0, Y8, Y8
-	VMOVUPS    Y8, 480(AX)
+	VMOVUPS    Y8, 480(CX)
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, 544(AX)
-	ADDQ       $+512, AX
+	VMOVUPS    Y1, 544(CX)
+	ADDQ       $+512, CX
 	ADDQ       $+8, R12
 	SUBQ       $+8, R11
 	JG         transpose117
@@ -5191,27 +5161,27 @@ columns124:
 	ADDQ    $+16, BX
 	SUBQ    $+1, DX
 	JG      columns124
-	MOVQ    first+32(FP), AX
-	ADDQ    queries+40(FP), AX
-	ADDQ    $+3, AX
-	ANDQ    $-4, AX
-	IMUL3Q  $+64, AX, AX
-	MOVQ    headDim+80(FP), CX
-	ADDQ    $+7, CX
-	ANDQ    $-8, CX
+	MOVQ    stride+56(FP), AX
+	SHLQ    $0x02, AX
+	IMULQ   first+32(FP), AX
+	ADDQ    dqkv+0(FP), AX
+	MOVQ    first+32(FP), CX
+	ADDQ    queries+40(FP), CX
+	ADDQ    $+3, CX
+	ANDQ    $-4, CX
 	IMUL3Q  $+64, CX, CX
-	ADDQ    scratch+104(FP), CX
-	ADDQ    $+64, CX
-	ADDQ    CX, AX
-	MOVQ    keys+64(FP), CX
-	SHLQ    $0x02, CX
-	ADDQ    qkv+24(FP), CX
-	MOVQ    stride+56(FP), DX
+	MOVQ    headDim+80(FP), DX
+	ADDQ    $+7, DX
+	ANDQ    $-8, DX
+	IMUL3Q  $+64, DX, DX
+	ADDQ    scratch+104(FP), DX
+	ADDQ    $+64, DX
+	ADDQ    DX, CX
+	MOVQ    keys+64(FP), DX
 	SHLQ    $0x02, DX
+	ADDQ    qkv+24(FP), DX
 	MOVQ    stride+56(FP), BX
 	SHLQ    $0x02, BX
-	IMULQ   first+32(FP), BX
-	ADDQ    dqkv+0(FP), BX
 	MOVQ    headDim+80(FP), SI
 
 chunk125:
@@ -5237,8 +5207,8 @@ chunk125:
 	VXORPS  Z13, Z13, Z13
 	VXORPS  Z14, Z14, Z14
 	VXORPS  Z15, Z15, Z15
-	MOVQ    AX, DI
-	MOVQ    CX, R8
+	MOVQ    CX, DI
+	MOVQ    DX, R8
 	MOVQ    first+32(FP), R9
 	TESTQ   R9, R9
 	JLE     repeated20
@@ -5262,7 +5232,7 @@ repeat19:
 	VFMADD231PS.BCST 56(DI), Z16, Z14
 	VFMADD231PS.BCST 60(DI), Z16, Z15
 	ADDQ             $+64, DI
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	DECQ             R9
 	JNZ              repeat19
 
@@ -5284,7 +5254,7 @@ repeated20:
 	VFMADD231PS.BCST 52(DI), Z16, Z13
 	VFMADD231PS.BCST 56(DI), Z16, Z14
 	VFMADD231PS.BCST 60(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+1
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5303,7 +5273,7 @@ repeated20:
 	VFMADD231PS.BCST 116(DI), Z16, Z13
 	VFMADD231PS.BCST 120(DI), Z16, Z14
 	VFMADD231PS.BCST 124(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+2
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5321,7 +5291,7 @@ repeated20:
 	VFMADD231PS.BCST 180(DI), Z16, Z13
 	VFMADD231PS.BCST 184(DI), Z16, Z14
 	VFMADD231PS.BCST 188(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+3
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5338,7 +5308,7 @@ repeated20:
 	VFMADD231PS.BCST 244(DI), Z16, Z13
 	VFMADD231PS.BCST 248(DI), Z16, Z14
 	VFMADD231PS.BCST 252(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+4
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5354,7 +5324,7 @@ repeated20:
 	VFMADD231PS.BCST 308(DI), Z16, Z13
 	VFMADD231PS.BCST 312(DI), Z16, Z14
 	VFMADD231PS.BCST 316(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+5
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5369,7 +5339,7 @@ repeated20:
 	VFMADD231PS.BCST 372(DI), Z16, Z13
 	VFMADD231PS.BCST 376(DI), Z16, Z14
 	VFMADD231PS.BCST 380(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+6
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5383,7 +5353,7 @@ repeated20:
 	VFMADD231PS.BCST 436(DI), Z16, Z13
 	VFMADD231PS.BCST 440(DI), Z16, Z14
 	VFMADD231PS.BCST 444(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+7
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5396,7 +5366,7 @@ repeated20:
 	VFMADD231PS.BCST 500(DI), Z16, Z13
 	VFMADD231PS.BCST 504(DI), Z16, Z14
 	VFMADD231PS.BCST 508(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+8
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5408,7 +5378,7 @@ repeated20:
 	VFMADD231PS.BCST 564(DI), Z16, Z13
 	VFMADD231PS.BCST 568(DI), Z16, Z14
 	VFMADD231PS.BCST 572(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+9
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5419,7 +5389,7 @@ repeated20:
 	VFMADD231PS.BCST 628(DI), Z16, Z13
 	VFMADD231PS.BCST 632(DI), Z16, Z14
 	VFMADD231PS.BCST 636(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+10
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5429,7 +5399,7 @@ repeated20:
 	VFMADD231PS.BCST 692(DI), Z16, Z13
 	VFMADD231PS.BCST 696(DI), Z16, Z14
 	VFMADD231PS.BCST 700(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+11
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5438,7 +5408,7 @@ repeated20:
 	VFMADD231PS.BCST 756(DI), Z16, Z13
 	VFMADD231PS.BCST 760(DI), Z16, Z14
 	VFMADD231PS.BCST 764(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+12
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
@@ -5446,28 +5416,28 @@ repeated20:
 	VFMADD231PS.BCST 820(DI), Z16, Z13
 	VFMADD231PS.BCST 824(DI), Z16, Z14
 	VFMADD231PS.BCST 828(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+13
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 884(DI), Z16, Z13
 	VFMADD231PS.BCST 888(DI), Z16, Z14
 	VFMADD231PS.BCST 892(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+14
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 952(DI), Z16, Z14
 	VFMADD231PS.BCST 956(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 	CMPQ             queries+40(FP), $+15
 	JLE              block_done126
 	VMOVUPS.Z        (R8), K1, Z16
 	VFMADD231PS.BCST 1020(DI), Z16, Z15
-	ADDQ             DX, R8
+	ADDQ             BX, R8
 
 block_done126:
-	MOVQ    BX, DI
+	MOVQ    AX, DI
 	MOVQ    stride+56(FP), R8
 	SHLQ    $0x02, R8
 	VMOVUPS Z0, K1, (DI)
@@ -5534,8 +5504,8 @@ block_done126:
 	ADDQ    R8, DI
 
 block_done127:
-	ADDQ   $+64, BX
-	ADDQ   $+64, CX
+	ADDQ   $+64, AX
+	ADDQ   $+64, DX
 	SUBQ   $+16, SI
 	JG     chunk125
 	MOVQ   keys+64(FP), AX

@@ -9,34 +9,45 @@ func attentionScratchGo(length, headDim int) int { return length }
 func attentionGo(a *Attention, lo, hi int, scratch []float32) {
 	checkScratch(scratch, attentionScratchGo(a.check(lo, hi, a.Heads), a.HeadDim))
 	for p := lo; p < hi; p++ {
-		first, length, head := a.pair(p, a.Heads)
-		for i := range length {
-			a.attendGo(first, i, head, scratch[:i+1])
+		if first, length, h := a.pair(p, a.Heads); length > 0 {
+			attendGo(a.head(first, length, h), scratch)
 		}
 	}
 }
 
-// attendGo computes the output row of query i of the sequence that starts at row first; scores [i+1] is scratch.
-func (a *Attention) attendGo(first, i, head int, scores []float32) {
-	stride, scale := a.stride(), a.scale()
-	key, value := a.shared(head)
-	query := first*stride + head*a.HeadDim // of the sequence's first row
-	q := a.QKV[query+i*stride:][:a.HeadDim]
-	largest := float32(math.Inf(-1))
-	for j := range scores {
-		scores[j] = scale * dotRow(q, a.QKV[query+j*stride+key:])
-		largest = max(largest, scores[j])
+// cachedAttentionGo is ref.CachedAttention in float32.
+func cachedAttentionGo(a *CachedAttention, lo, hi int, scratch []float32) {
+	checkScratch(scratch, attentionScratchGo(a.check(lo, hi), a.HeadDim))
+	for p := lo; p < hi; p++ {
+		if h := a.head(p); h.queries > 0 {
+			attendGo(h, scratch)
+		}
 	}
-	var sum float32
-	for j, score := range scores {
-		scores[j] = float32(math.Exp(float64(score - largest)))
-		sum += scores[j]
-	}
-	a.LSE[head*a.Rows+first+i] = largest + float32(math.Log(float64(sum)))
-	out := a.Out[(first+i)*a.width()+head*a.HeadDim:][:a.HeadDim]
-	clear(out)
-	for j, weight := range scores {
-		addScaledRow(out, weight/sum, a.QKV[query+j*stride+value:])
+}
+
+// attendGo computes the rows of out, one after the other; scratch holds the scores of one query.
+func attendGo(h head, scratch []float32) {
+	scale := attentionScale(h.headDim)
+	for i := range h.queries {
+		scores, q := scratch[:h.first+i+1], h.q[i*h.qStride:][:h.headDim]
+		largest := float32(math.Inf(-1))
+		for j := range scores {
+			scores[j] = scale * dotRow(q, h.k[j*h.kvStride:])
+			largest = max(largest, scores[j])
+		}
+		var sum float32
+		for j, score := range scores {
+			scores[j] = float32(math.Exp(float64(score - largest)))
+			sum += scores[j]
+		}
+		if h.lse != nil {
+			h.lse[i] = largest + float32(math.Log(float64(sum)))
+		}
+		out := h.out[i*h.width:][:h.headDim]
+		clear(out)
+		for j, weight := range scores {
+			addScaledRow(out, weight/sum, h.v[j*h.kvStride:])
+		}
 	}
 }
 
@@ -53,7 +64,7 @@ func attentionGradGo(a *AttentionGrad, lo, hi int, _ []float32) {
 
 // backwardGo computes what flows through one head of queries; more is not 0 where an earlier head shares its keys and values.
 func (a *AttentionGrad) backwardGo(first, length, head, more int) {
-	width, stride, scale := a.width(), a.stride(), a.scale()
+	width, stride, scale := a.width(), a.stride(), attentionScale(a.HeadDim)
 	key, value := a.shared(head)
 	query := first*stride + head*a.HeadDim
 	for i := range length {

@@ -5,46 +5,49 @@
 package kernel
 
 // attentionBlock8AVX2 computes the outputs of up to 8 queries, from the one with index first in its sequence,
-// and their lse [queries]. out and qkv point to the head's columns in the first row of the sequence; rows of out are width floats
-// apart, those of qkv stride; the key of a token is keys floats behind its query, the value values.
+// and their lse [queries]. out and q point to the head's columns in the row of that query, k and v to those of the sequence's first
+// token; rows of out are width floats apart, those of q qStride, those of k and v kvStride.
 //
 //go:noescape
-func attentionBlock8AVX2(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
+func attentionBlock8AVX2(out *float32, lse *float32, q *float32, k *float32, v *float32, first int, queries int, width int, qStride int, kvStride int, headDim int, scale float32, scratch *float32)
 
 // attentionGradBlock8AVX2 computes the gradients that flow through up to 8 queries, from the one with index first in its
 // sequence. It adds to those of earlier keys and values. It writes those of the block's own rows, or adds to them, too, where more
-// is not 0, because another head has written them. lse is [queries]; the other pointers, width, stride, keys and values are those
-// of attentionBlock, dout being like out.
+// is not 0, because another head has written them. lse is [queries]; the other pointers are to the head's columns in the first row
+// of the sequence; rows of dout are width floats apart, those of qkv and dqkv stride; the key of a token is keys floats behind its
+// query, the value values.
 //
 //go:noescape
 func attentionGradBlock8AVX2(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, more int, scale float32, scratch *float32)
 
 // attentionBlock8AVX512 computes the outputs of up to 8 queries, from the one with index first in its sequence,
-// and their lse [queries]. out and qkv point to the head's columns in the first row of the sequence; rows of out are width floats
-// apart, those of qkv stride; the key of a token is keys floats behind its query, the value values.
+// and their lse [queries]. out and q point to the head's columns in the row of that query, k and v to those of the sequence's first
+// token; rows of out are width floats apart, those of q qStride, those of k and v kvStride.
 //
 //go:noescape
-func attentionBlock8AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
+func attentionBlock8AVX512(out *float32, lse *float32, q *float32, k *float32, v *float32, first int, queries int, width int, qStride int, kvStride int, headDim int, scale float32, scratch *float32)
 
 // attentionGradBlock8AVX512 computes the gradients that flow through up to 8 queries, from the one with index first in its
 // sequence. It adds to those of earlier keys and values. It writes those of the block's own rows, or adds to them, too, where more
-// is not 0, because another head has written them. lse is [queries]; the other pointers, width, stride, keys and values are those
-// of attentionBlock, dout being like out.
+// is not 0, because another head has written them. lse is [queries]; the other pointers are to the head's columns in the first row
+// of the sequence; rows of dout are width floats apart, those of qkv and dqkv stride; the key of a token is keys floats behind its
+// query, the value values.
 //
 //go:noescape
 func attentionGradBlock8AVX512(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, more int, scale float32, scratch *float32)
 
 // attentionBlock16AVX512 computes the outputs of up to 16 queries, from the one with index first in its sequence,
-// and their lse [queries]. out and qkv point to the head's columns in the first row of the sequence; rows of out are width floats
-// apart, those of qkv stride; the key of a token is keys floats behind its query, the value values.
+// and their lse [queries]. out and q point to the head's columns in the row of that query, k and v to those of the sequence's first
+// token; rows of out are width floats apart, those of q qStride, those of k and v kvStride.
 //
 //go:noescape
-func attentionBlock16AVX512(out *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, scale float32, scratch *float32)
+func attentionBlock16AVX512(out *float32, lse *float32, q *float32, k *float32, v *float32, first int, queries int, width int, qStride int, kvStride int, headDim int, scale float32, scratch *float32)
 
 // attentionGradBlock16AVX512 computes the gradients that flow through up to 16 queries, from the one with index first in its
 // sequence. It adds to those of earlier keys and values. It writes those of the block's own rows, or adds to them, too, where more
-// is not 0, because another head has written them. lse is [queries]; the other pointers, width, stride, keys and values are those
-// of attentionBlock, dout being like out.
+// is not 0, because another head has written them. lse is [queries]; the other pointers are to the head's columns in the first row
+// of the sequence; rows of dout are width floats apart, those of qkv and dqkv stride; the key of a token is keys floats behind its
+// query, the value values.
 //
 //go:noescape
 func attentionGradBlock16AVX512(dqkv *float32, dout *float32, lse *float32, qkv *float32, first int, queries int, width int, stride int, keys int, values int, headDim int, more int, scale float32, scratch *float32)

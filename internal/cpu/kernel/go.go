@@ -13,6 +13,7 @@ var goSet = Set{
 	Attention:        attentionGo,
 	AttentionGrad:    attentionGradGo,
 	AttentionScratch: attentionScratchGo,
+	CachedAttention:  cachedAttentionGo,
 	LayerNorm:        layerNormGo,
 	LayerNormGrad:    layerNormGradGo,
 	RMSNorm:          rmsNormGo,

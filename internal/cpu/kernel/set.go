@@ -44,6 +44,16 @@ type AttentionGrad struct {
 	DQKV []float32 // [Rows, (Heads + 2·KVHeads)·HeadDim]
 }
 
+// CachedAttention describes attention of the latest tokens of sequences with what they have in a cache, as ref.CachedAttention defines it.
+type CachedAttention struct {
+	Rows, Heads, KVHeads, HeadDim, Places int
+	QKV                                   []float32 // [Rows, (Heads + 2·KVHeads)·HeadDim]: the queries are read
+	Cache                                 []float32 // [2·KVHeads·Places, HeadDim]
+	Offsets                               []int32   // [sequences+1]
+	Starts, Lengths                       []int32   // [sequences]
+	Out                                   []float32 // [Rows, Heads·HeadDim]
+}
+
 // Set is one complete table of kernels. Slices that are read together have matching lengths; the caller checks. Where a
 // doc comment of package ref says that dst may be an operand, it may here too; other operands do not overlap.
 type Set struct {
@@ -65,6 +75,9 @@ type Set struct {
 	Attention        func(a *Attention, lo, hi int, scratch []float32)
 	AttentionGrad    func(a *AttentionGrad, lo, hi int, scratch []float32)
 	AttentionScratch func(length, headDim int) int
+	// CachedAttention computes the pairs lo ≤ h·sequences+s < hi: neighbouring pairs are of many sequences, which may differ a lot in work.
+	// Rows of no sequence are left as they are. The scratch is that of Attention for the longest sequence in the cache.
+	CachedAttention func(a *CachedAttention, lo, hi int, scratch []float32)
 
 	// LayerNormGrad, RMSNormGrad and SumRows add to dgamma, dbeta and dst, so that a caller can go on from other rows.
 	LayerNorm     func(dst, x, gamma, beta []float32, rows, c int, eps float32)

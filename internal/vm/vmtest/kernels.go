@@ -40,6 +40,7 @@ var cases = sync.OnceValue(func() []kernelCase {
 	c.rows()
 	c.lookups()
 	c.attention()
+	c.cachedAttention()
 	c.crossEntropy()
 	return c.cases
 })
@@ -338,6 +339,55 @@ func (c *caseList) attention() {
 				c.floats(rows, width), o)
 		}
 	}
+}
+
+// cachedAttention has sequences that begin, that go on by one token or by many, and that have no new token in this batch; places between
+// them belong to nobody and hold NaN.
+func (c *caseList) cachedAttention() {
+	type sequence struct{ before, rows int }
+	for _, head := range []struct{ queries, keys, dim int }{
+		{1, 1, 1}, {2, 2, 3}, {3, 3, 8}, {2, 2, 20}, {2, 2, 64}, {1, 1, 128}, {2, 1, 3}, {4, 2, 8}, {6, 2, 16}, {4, 1, 64},
+	} {
+		for _, s := range []struct {
+			sequences []sequence
+			padding   int
+		}{
+			{[]sequence{{0, 1}}, 0}, {[]sequence{{4, 1}}, 0}, {[]sequence{{3, 1}, {0, 2}}, 0}, {[]sequence{{0, 0}}, 2},
+			{[]sequence{{16, 1}, {1, 1}, {30, 1}, {0, 0}, {15, 1}}, 3}, {[]sequence{{5, 9}, {16, 17}, {0, 33}, {7, 0}, {2, 1}}, 1},
+			{[]sequence{{130, 1}, {257, 1}}, 0}, {[]sequence{{101, 70}, {0, 131}, {200, 1}}, 9},
+		} {
+			offsets, places, context := []int32{0}, 2, 1
+			starts, lengths := []int32{}, []int32{}
+			for _, q := range s.sequences {
+				offsets = append(offsets, offsets[len(offsets)-1]+int32(q.rows))
+				starts, lengths = append(starts, int32(places)), append(lengths, int32(q.before+q.rows))
+				places += q.before + q.rows + 3
+				context = max(context, q.before+q.rows)
+			}
+			rows := int(offsets[len(offsets)-1]) + s.padding
+			cache := c.floats(2*head.keys*places, head.dim)
+			for row := range 2 * head.keys * places {
+				if place := int32(row % places); !covered(starts, lengths, place) {
+					for i := range head.dim {
+						cache.Float32s()[row*head.dim+i] = float32(math.NaN())
+					}
+				}
+			}
+			k := op.CachedAttention{Heads: head.queries, KVHeads: head.keys, Context: context}
+			c.relative(32+8*math.Sqrt(float64(head.dim)), k, c.floats(rows, (head.queries+2*head.keys)*head.dim), cache,
+				dense(offsets, len(offsets)), dense(starts, len(starts)), dense(lengths, len(lengths)))
+		}
+	}
+}
+
+// covered says that a place is one of those that begin at starts.
+func covered(starts, lengths []int32, place int32) bool {
+	for s, start := range starts {
+		if start <= place && place < start+lengths[s] {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *caseList) crossEntropy() {

@@ -28,6 +28,7 @@ func (s suite) run(t *testing.T) {
 	t.Run("Repeatable", s.repeatable)
 	t.Run("Steps", s.steps)
 	t.Run("SharedWorkspace", s.sharedWorkspace)
+	t.Run("State", s.state)
 	t.Run("BoundInputs", s.boundInputs)
 	t.Run("BoundOutputs", s.boundOutputs)
 	t.Run("NoAllocation", s.noAllocation)

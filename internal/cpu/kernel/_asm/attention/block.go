@@ -56,14 +56,14 @@ const (
 // forward writes the kernel of Attention.
 func (b block) forward() {
 	b.Function(fmt.Sprintf("attentionBlock%d", b.queries),
-		"func(out, lse, qkv *float32, first, queries, width, stride, keys, values, headDim int, scale float32, scratch *float32)",
+		"func(out, lse, q, k, v *float32, first, queries, width, qStride, kvStride, headDim int, scale float32, scratch *float32)",
 		fmt.Sprintf("computes the outputs of up to %d queries, from the one with index first in its sequence,", b.queries),
-		"and their lse [queries]. out and qkv point to the head's columns in the first row of the sequence; rows of out are width floats",
-		"apart, those of qkv stride; the key of a token is keys floats behind its query, the value values.")
-	b.transpose("qkv", qkvRows)
-	b.dots(b.scores(), keySection.of("qkv"))
+		"and their lse [queries]. out and q point to the head's columns in the row of that query, k and v to those of the sequence's first",
+		"token; rows of out are width floats apart, those of q qStride, those of k and v kvStride.")
+	b.transpose(parameter("q"), queryRows)
+	b.dots(b.scores(), parameter("k"), keyRows)
 	b.softmax(b.scores())
-	b.toQueries("out", outRows, b.scores(), valueSection.of("qkv"), parameter("scratch"))
+	b.toQueries(parameter("out"), outRows, b.scores(), parameter("v"), keyRows, parameter("scratch"))
 	vec.Return()
 }
 
@@ -73,14 +73,15 @@ func (b block) backward() {
 		"func(dqkv, dout, lse, qkv *float32, first, queries, width, stride, keys, values, headDim, more int, scale float32, scratch *float32)",
 		fmt.Sprintf("computes the gradients that flow through up to %d queries, from the one with index first in its", b.queries),
 		"sequence. It adds to those of earlier keys and values. It writes those of the block's own rows, or adds to them, too, where more",
-		"is not 0, because another head has written them. lse is [queries]; the other pointers, width, stride, keys and values are those",
-		"of attentionBlock, dout being like out.")
-	b.transpose("qkv", qkvRows)
-	b.dots(b.scores(), keySection.of("qkv"))
-	b.transpose("dout", outRows)
-	b.dots(b.dscores(), valueSection.of("qkv"))
+		"is not 0, because another head has written them. lse is [queries]; the other pointers are to the head's columns in the first row",
+		"of the sequence; rows of dout are width floats apart, those of qkv and dqkv stride; the key of a token is keys floats behind its",
+		"query, the value values.")
+	b.transpose(qkvRows.ofBlock("qkv"), qkvRows)
+	b.dots(b.scores(), keySection.of("qkv"), qkvRows)
+	b.transpose(outRows.ofBlock("dout"), outRows)
+	b.dots(b.dscores(), valueSection.of("qkv"), qkvRows)
 	b.softmaxGrad(b.scores(), b.dscores())
-	b.toQueries("dqkv", qkvRows, b.dscores(), keySection.of("qkv"), nil)
+	b.toQueries(qkvRows.ofBlock("dqkv"), qkvRows, b.dscores(), keySection.of("qkv"), qkvRows, nil)
 	b.toKeys(keySection.of("dqkv"), b.dscores(), "qkv", qkvRows)
 	b.toKeys(valueSection.of("dqkv"), b.scores(), "dout", outRows)
 	vec.Return()

@@ -6,10 +6,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// dots writes the columns of all keys at dst: lane i of column j is the product of row j at x, one of the keys or values, with
+// dots writes the columns of all keys at dst: lane i of column j is the product of row j of those at x, the keys or values, with
 // transposed row i in scratch.
-func (b block) dots(dst, x reg.GPVirtual) {
-	stride, left := qkvRows.stride(), keys()
+func (b block) dots(dst, x reg.GPVirtual, r rows) {
+	stride, left := r.stride(), keys()
 
 	loop := label("keys")
 	build.Label(loop)

@@ -29,8 +29,10 @@ func parameter(name string) reg.GPVirtual {
 type rows string
 
 const (
-	qkvRows rows = "stride"
-	outRows rows = "width"
+	qkvRows   rows = "stride"
+	outRows   rows = "width"
+	queryRows rows = "qStride"
+	keyRows   rows = "kvStride"
 )
 
 // stride returns a new register with the distance of rows in bytes.

@@ -10,11 +10,10 @@ import (
 	"trainer/internal/cpu/kernel/_asm/vec"
 )
 
-// toQueries writes the block's rows of the matrix at the parameter of that name: row i is Σ_j tile[j][i]·x_j over the keys j that
-// query i sees, x being the keys or values. With a pointer to reciprocals it is multiplied by number i of them.
-func (b block) toQueries(name string, r rows, tile, x reg.GPVirtual, reciprocals reg.Register) {
-	stride := qkvRows.stride()
-	dst := r.ofBlock(name)
+// toQueries writes the block's rows, the first of them at dst: row i is Σ_j tile[j][i]·x_j over the keys j that query i sees, x being
+// the keys or values. With a pointer to reciprocals it is multiplied by number i of them.
+func (b block) toQueries(dst reg.GPVirtual, r rows, tile, x reg.GPVirtual, xr rows, reciprocals reg.Register) {
+	stride := xr.stride()
 	b.eachChunk(func(mask vec.Mask) {
 		sums := make([]reg.VecVirtual, b.queries)
 		for i := range sums {

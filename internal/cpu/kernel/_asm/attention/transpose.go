@@ -8,11 +8,10 @@ import (
 	"trainer/internal/cpu/kernel/_asm/vec"
 )
 
-// transpose writes the block's rows of the matrix at the parameter of that name, times scale, as columns into scratch. It works
-// on tiles of 8 rows by 8 columns; a tile that the head does not fill is filled with zeros.
-func (b block) transpose(name string, r rows) {
+// transpose writes the block's rows, the first of them at row, times scale, as columns into scratch. It works on tiles of 8 rows by
+// 8 columns; a tile that the head does not fill is filled with zeros.
+func (b block) transpose(row reg.GPVirtual, r rows) {
 	stride := r.stride()
-	row := r.ofBlock(name)
 	for group := 0; group < b.queries; group += tileColumns {
 		if group > 0 {
 			row = nextRow(row, stride, group, address("queries"))
