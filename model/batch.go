@@ -3,6 +3,8 @@ package model
 import (
 	"fmt"
 	"slices"
+
+	"trainer/internal/vm"
 )
 
 // Batch is a set of token sequences, packed end to end, and what is to be predicted in them. It keeps its memory from one use to
@@ -18,6 +20,9 @@ type Batch struct {
 	key                    []int32
 	number, stride         uint32
 	numbers, wantedNumbers []int32
+
+	at              []int32 // [N] places in the cache; empty without one
+	starts, lengths []int32 // [S]
 }
 
 // Reset empties the batch.
@@ -25,6 +30,7 @@ func (b *Batch) Reset() {
 	b.key, b.numbers = b.key[:0], b.numbers[:0]
 	b.tokens, b.positions, b.offsets = b.tokens[:0], b.positions[:0], append(b.offsets[:0], 0)
 	b.wanted, b.targets = b.wanted[:0], b.targets[:0]
+	b.at, b.starts, b.lengths = b.at[:0], b.starts[:0], b.lengths[:0]
 }
 
 // Drop has runs with Train set activations to 0, a share Config.Dropout of them. It comes ahead of the sequences. Which ones fall is a
@@ -52,13 +58,26 @@ func (b *Batch) Add(tokens, targets []int32) {
 			b.want(len(b.tokens)+i, target)
 		}
 	}
-	b.append(tokens)
+	b.append(tokens, 0)
 }
 
 // AddPrompt appends a sequence of at least one token whose next token is wanted and unknown.
 func (b *Batch) AddPrompt(tokens []int32) {
 	b.want(len(b.tokens)+len(tokens)-1, -1)
-	b.append(tokens)
+	b.append(tokens, 0)
+}
+
+// Extend appends the next tokens, at least one, of a sequence whose first `cached` tokens are in the Executor's cache from place `start` on;
+// these come behind. The token behind the last of them may be wanted. All sequences of such a batch are added by Extend.
+func (b *Batch) Extend(tokens []int32, start, cached int, wanted bool) {
+	if wanted {
+		b.want(len(b.tokens)+len(tokens)-1, -1)
+	}
+	for i := range tokens {
+		b.at = append(b.at, int32(start+cached+i))
+	}
+	b.starts, b.lengths = append(b.starts, int32(start)), append(b.lengths, int32(cached+len(tokens)))
+	b.append(tokens, cached)
 }
 
 func (b *Batch) want(row int, target int32) {
@@ -66,12 +85,12 @@ func (b *Batch) want(row int, target int32) {
 	b.targets = append(b.targets, target)
 }
 
-func (b *Batch) append(tokens []int32) {
+func (b *Batch) append(tokens []int32, position int) {
 	if len(b.offsets) == 0 {
 		b.offsets = append(b.offsets, 0)
 	}
 	for i := range tokens {
-		b.positions = append(b.positions, int32(i))
+		b.positions = append(b.positions, int32(position+i))
 		if b.drops() {
 			b.numbers = append(b.numbers, int32(b.number+uint32(i)))
 		}
@@ -85,9 +104,16 @@ func (b *Batch) append(tokens []int32) {
 func (b *Batch) Tokens() int      { return len(b.tokens) }
 func (b *Batch) Predictions() int { return len(b.wanted) }
 
+// cached says that the batch goes on from a cache.
+func (b *Batch) cached() bool { return len(b.starts) > 0 }
+
 // shape is the smallest of the shapes that programs are compiled for which holds the batch.
 func (b *Batch) shape() Shape {
-	s := Shape{Rows: roundUp(len(b.tokens)), Sequences: roundUp(len(b.offsets) - 1), Predictions: roundUp(len(b.wanted))}
+	round := roundUp
+	if b.cached() {
+		round = roundUpFew
+	}
+	s := Shape{Rows: round(len(b.tokens)), Sequences: round(len(b.offsets) - 1), Predictions: round(len(b.wanted))}
 	if len(b.wanted) == len(b.tokens) {
 		s.Predictions = 0
 	}
@@ -100,11 +126,31 @@ func roundUp(n int) int {
 	return (n + granule - 1) / granule * granule
 }
 
+// roundUpFew is roundUp where a row more is as much work as a row: the powers of 2 up to 16 come before.
+func roundUpFew(n int) int {
+	for few := 1; few < 16; few *= 2 {
+		if n <= few {
+			return few
+		}
+	}
+	return roundUp(n)
+}
+
 // check panics where a model of that configuration cannot read the batch: kernels look rows up by these numbers, and attention has room
-// for as many keys as the context.
-func (b *Batch) check(c Config) {
+// for as many keys as the context. places is the size of the cache.
+func (b *Batch) check(c Config, places int) {
+	if b.cached() && len(b.starts) != len(b.offsets)-1 {
+		panic(fmt.Sprintf("model: %d of the %d sequences of the batch go on from a cache: expected all or none", len(b.starts), len(b.offsets)-1))
+	}
 	for s := range max(0, len(b.offsets)-1) {
-		if n := b.offsets[s+1] - b.offsets[s]; int(n) > c.Context {
+		n := b.offsets[s+1] - b.offsets[s]
+		if b.cached() {
+			n = b.lengths[s]
+			if end := b.starts[s] + n; int(end) > places {
+				panic(fmt.Sprintf("model: sequence %d of the batch ends at place %d of a cache of %d", s, end, places))
+			}
+		}
+		if int(n) > c.Context {
 			panic(fmt.Sprintf("model: sequence %d of the batch has %d tokens, more than the context of %d", s, n, c.Context))
 		}
 	}
@@ -125,6 +171,18 @@ type inputs struct {
 	tokens, positions, offsets, wanted, targets []int32
 	weights                                     []float32
 	dropoutKey, dropoutRows, dropoutWanted      []int32 // of a shape with Dropout
+	at, starts, lengths                         []int32 // of a shape with Places
+}
+
+const inputCount = 12
+
+// data is the memory of the inputs, in the order of Graph.inputs.
+func (in inputs) data() [inputCount][]byte {
+	return [...][]byte{
+		vm.Bytes(in.tokens), vm.Bytes(in.positions), vm.Bytes(in.offsets), vm.Bytes(in.wanted), vm.Bytes(in.targets), vm.Bytes(in.weights),
+		vm.Bytes(in.dropoutKey), vm.Bytes(in.dropoutRows), vm.Bytes(in.dropoutWanted),
+		vm.Bytes(in.at), vm.Bytes(in.starts), vm.Bytes(in.lengths),
+	}
 }
 
 // pad returns the batch filled up to a shape, with the given weight of every prediction in the loss. It lies in the memory of the batch,
@@ -149,6 +207,9 @@ func (b *Batch) pad(s Shape, weight float32) inputs {
 		}
 		in.dropoutKey = b.key
 		in.dropoutRows, in.dropoutWanted = filled(&b.numbers, s.Rows, 0), filled(&b.wantedNumbers, s.predictions(), 0)
+	}
+	if s.Places > 0 {
+		in.at, in.starts, in.lengths = filled(&b.at, s.Rows, -1), filled(&b.starts, s.Sequences, 0), filled(&b.lengths, s.Sequences, 0)
 	}
 	return in
 }

@@ -38,6 +38,7 @@ type Executor struct {
 	backend   vm.Backend
 	workspace *vm.Workspace
 	programs  map[programKey]*program
+	cache     cache
 	runs      int // so far
 
 	last     *program    // that ran
@@ -59,12 +60,11 @@ type programKey struct {
 
 // program is a graph compiled for one shape and mode, and the memory of its inputs and outputs.
 type program struct {
-	graph                                                *Graph
-	vm                                                   *vm.VM
-	tokens, positions, offsets, wanted, targets, weights vm.Memory
-	dropoutKey, dropoutRows, dropoutWanted               vm.Memory
-	results                                              []int // values of the program that a Result is made of
-	used                                                 int   // the last run of the executor that asked for it
+	graph   *Graph
+	vm      *vm.VM
+	inputs  [inputCount]vm.Memory // in the order of Graph.inputs; nil where the program does not read them
+	results []int                 // values of the program that a Result is made of
+	used    int                   // the last run of the executor that asked for it
 }
 
 // pending is a run whose results are on their way.
@@ -91,7 +91,7 @@ func (e *Executor) Run(b *Batch, mode Mode, weight float32) (*Result, error) {
 
 // Start begins a Run, whose results Result returns. On a GPU it does not wait for them. See Ahead.
 func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
-	b.check(e.model.Config)
+	b.check(e.model.Config, e.cache.places)
 	if err := e.open(); err != nil {
 		return err
 	}
@@ -123,6 +123,9 @@ func (e *Executor) Start(b *Batch, mode Mode, weight float32) error {
 func (e *Executor) shape(b *Batch, mode Mode) Shape {
 	s := b.shape()
 	s.Dropout = mode == Train && b.drops() && e.model.Config.Dropout > 0
+	if b.cached() {
+		s.Places = e.cache.places
+	}
 	return s
 }
 
@@ -246,21 +249,14 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 	if mode == Train && e.Recompute {
 		code = vm.Recompute(code, g.Residual...)
 	}
-	machine, err := vm.New(code, e.workspace)
+	machine, err := vm.New(code, e.workspace, e.cache.states(g)...)
 	if err != nil {
 		return nil, err
 	}
 	p := &program{graph: g, vm: machine}
-	for _, in := range []struct {
-		memory *vm.Memory
-		node   *gorgonia.Node
-	}{
-		{&p.tokens, g.Tokens}, {&p.positions, g.Positions}, {&p.offsets, g.Offsets},
-		{&p.wanted, g.Wanted}, {&p.targets, g.Targets}, {&p.weights, g.Weights},
-		{&p.dropoutKey, g.DropoutKey}, {&p.dropoutRows, g.DropoutRows}, {&p.dropoutWanted, g.DropoutWanted},
-	} {
-		if in.node != nil && code.Index(in.node) >= 0 {
-			*in.memory = machine.Memory(in.node)
+	for i, n := range g.inputs() {
+		if n != nil && code.Index(n) >= 0 {
+			p.inputs[i] = machine.Memory(n)
 		}
 	}
 	for _, n := range results {
@@ -270,19 +266,12 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 }
 
 // write copies a batch into the inputs that the program reads.
-func (p *program) write(b inputs) error {
-	for _, in := range []struct {
-		memory vm.Memory
-		data   []byte
-	}{
-		{p.tokens, vm.Bytes(b.tokens)}, {p.positions, vm.Bytes(b.positions)}, {p.offsets, vm.Bytes(b.offsets)},
-		{p.wanted, vm.Bytes(b.wanted)}, {p.targets, vm.Bytes(b.targets)}, {p.weights, vm.Bytes(b.weights)},
-		{p.dropoutKey, vm.Bytes(b.dropoutKey)}, {p.dropoutRows, vm.Bytes(b.dropoutRows)}, {p.dropoutWanted, vm.Bytes(b.dropoutWanted)},
-	} {
-		if in.memory == nil {
+func (p *program) write(in inputs) error {
+	for i, data := range in.data() {
+		if p.inputs[i] == nil {
 			continue
 		}
-		if err := in.memory.Write(in.data); err != nil {
+		if err := p.inputs[i].Write(data); err != nil {
 			return err
 		}
 	}

@@ -2,22 +2,33 @@ package model
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"trainer/internal/fault"
 )
 
-// Generator continues token sequences.
+// Generator continues token sequences. The keys and values of what a sequence has so far are in the Executor's cache, so that a token costs
+// one row of the model's products, however long the text is; sequences go through the model together.
+//
+//	Stream -> waiting -> admit (places in the cache) -> step: Batch -> Executor -> sampler -> each token to its caller
+//
+// It serves calls of several goroutines at a time, whose sequences share batches.
 type Generator struct {
+	mutex    sync.Mutex // held for a step of the model
 	executor *Executor
 	batch    Batch
+	sampler  sampler
+	limit    int         // cacheLimit, or less in tests
+	places   places      // of the cache
+	waiting  []*sequence // for places, in the order in which they came
+	open     []*sequence // on their way
+	read     []*sequence // of these in the latest batch
 }
 
 // NewGenerator returns a generator of an executor's model. The executor may be used for other work between calls.
-func NewGenerator(e *Executor) *Generator { return &Generator{executor: e} }
+func NewGenerator(e *Executor) *Generator { return &Generator{executor: e, limit: cacheLimit} }
 
 // Request is a prompt that is to be continued, and how.
 type Request struct {
@@ -25,10 +36,6 @@ type Request struct {
 	Sampling
 	Top int // likeliest tokens to report for each chosen one
 }
-
-// promptsAtOnce is how many sequences go through the model together: enough to fill the tiles of the matrix products even when they are
-// short, and no more than a few thousand tokens when the context is long.
-func promptsAtOnce(context int) int { return max(1, min(128, 4096/context)) }
 
 // Generate continues each prompt until the end token, MaxTokens, or the context is full. It returns the chosen tokens, the end token
 // included, each with the `top` likeliest ones. The result for a prompt does not depend on the other prompts. A prompt that is empty or
@@ -49,22 +56,29 @@ func (g *Generator) Generate(prompts [][]int32, s Sampling, top int) ([][]Choice
 	return results, nil
 }
 
+// call is a Stream at work.
+type call struct {
+	ctx  context.Context
+	each func(request int, c Choice) bool
+	open int   // sequences that have not ended
+	err  error // that ends it
+}
+
+// stopped says that nobody waits for more tokens.
+func (c *call) stopped() bool { return c.err != nil || c.ctx.Err() != nil }
+
 // Stream is Generate for requests of their own sampling, which reports each token as soon as it is chosen: each is called with the number of
-// the request, and false ends that request there. The end of ctx ends all, with its error, before the next token.
+// the request, and false ends that request there. The end of ctx ends all, with its error, before the next token. Calls of several
+// goroutines go through the model together, and each is then called by any of these, one at a time.
 func (g *Generator) Stream(ctx context.Context, requests []Request, each func(request int, c Choice) bool) error {
 	for i, r := range requests {
 		if err := g.check(i, r.Prompt); err != nil {
 			return err
 		}
 	}
-	group := promptsAtOnce(g.executor.model.Config.Context)
-	for first := 0; first < len(requests); first += group {
-		end := min(first+group, len(requests))
-		if err := g.together(ctx, requests[first:end], func(i int, c Choice) bool { return each(first+i, c) }); err != nil {
-			return err
-		}
-	}
-	return nil
+	c := &call{ctx: ctx, each: each, open: len(requests)}
+	g.join(c, requests)
+	return g.finish(c)
 }
 
 // check returns an error for a prompt that the model cannot read.
@@ -75,54 +89,55 @@ func (g *Generator) check(i int, prompt []int32) error {
 	return nil
 }
 
-// sequence is a text on its way.
-type sequence struct {
-	Request
-	tokens []int32 // prompt and continuation
-	random *rand.Rand
-}
-
-// together continues prompts that go through the model together.
-func (g *Generator) together(ctx context.Context, requests []Request, each func(int, Choice) bool) error {
-	sequences, open := make([]sequence, len(requests)), make([]int, len(requests))
+// join queues the requests of a call.
+func (g *Generator) join(c *call, requests []Request) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
 	for i, r := range requests {
-		sequences[i], open[i] = sequence{r, slices.Clone(r.Prompt), rand.New(rand.NewPCG(r.Seed, 0))}, i
+		g.waiting = append(g.waiting, &sequence{
+			Request: r, call: c, index: i, tokens: slices.Clone(r.Prompt), random: rand.New(rand.NewPCG(r.Seed, 0)),
+		})
 	}
-	config := g.executor.model.Config
-	for len(open) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		g.batch.Reset()
-		for _, i := range open {
-			t := sequences[i].tokens
-			g.batch.AddPrompt(t[max(0, len(t)-config.Context):])
-		}
-		r, err := g.executor.Run(&g.batch, Predict, 0)
-		if err != nil {
-			return err
-		}
-		going := open[:0]
-		for row, i := range open {
-			s, logits := &sequences[i], r.Logits[row*config.VocabSize:(row+1)*config.VocabSize]
-			ranked, err := rankNumbers(logits)
-			if err != nil {
-				return err
-			}
-			c := Choice{Candidate: s.next(logits, ranked, s.tokens, s.random), Top: likeliest(ranked, s.Top)}
-			s.tokens = append(s.tokens, c.Token)
-			if each(i, c) && !s.ended(config) {
-				going = append(going, i)
-			}
-		}
-		open = going
-	}
-	return nil
 }
 
-// ended says that the sequence has its last token.
-func (s *sequence) ended(c Config) bool {
-	return int(s.tokens[len(s.tokens)-1]) == c.EOS || len(s.tokens)-len(s.Prompt) == s.MaxTokens || !s.Slide && len(s.tokens) > c.Context
+// finish takes steps until a call is done.
+func (g *Generator) finish(c *call) error {
+	defer g.leave(c)
+	for {
+		if done, err := g.advance(c); done {
+			return err
+		}
+	}
+}
+
+// leave takes out what is left of a call.
+func (g *Generator) leave(c *call) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	g.waiting = slices.DeleteFunc(g.waiting, func(s *sequence) bool { return s.call == c })
+	for _, s := range slices.Clone(g.open) {
+		if s.call == c {
+			g.close(s)
+		}
+	}
+}
+
+// advance takes a step for all calls at work, if that one is not done, and says whether it is. Another call's goroutine may have taken the
+// steps that it needed.
+func (g *Generator) advance(c *call) (done bool, err error) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	if c.open > 0 && !c.stopped() {
+		if err := g.step(); err != nil {
+			for _, s := range slices.Concat(g.waiting, g.open) {
+				s.call.err = err
+			}
+		}
+	}
+	if c.open == 0 || c.err != nil {
+		return true, c.err
+	}
+	return c.stopped(), c.ctx.Err()
 }
 
 // Score returns how likely the model finds each token of a text, of 1 to Context tokens, from the second on, with the `top` likeliest in its
@@ -134,6 +149,8 @@ func (g *Generator) Score(text []int32, top int) ([]Choice, error) {
 	if len(text) == 1 {
 		return nil, nil
 	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
 	g.batch.Reset()
 	g.batch.Add(text[:len(text)-1], text[1:])
 	r, err := g.executor.Run(&g.batch, Predict, 0)
@@ -142,25 +159,9 @@ func (g *Generator) Score(text []int32, top int) ([]Choice, error) {
 	}
 	choices, vocab := make([]Choice, len(text)-1), g.executor.model.Config.VocabSize
 	for i := range choices {
-		ranked, err := rankNumbers(r.Logits[i*vocab : (i+1)*vocab])
-		if err != nil {
+		if choices[i], err = g.sampler.score(r.Logits[i*vocab:(i+1)*vocab], text[i+1], top); err != nil {
 			return nil, err
 		}
-		choices[i] = Choice{find(ranked, text[i+1]), likeliest(ranked, top)}
 	}
 	return choices, nil
-}
-
-// rankNumbers is Rank with an error for logits of NaN.
-func rankNumbers(logits []float32) ([]Candidate, error) {
-	ranked := Rank(logits)
-	if math.IsNaN(ranked[0].Probability) {
-		return nil, fmt.Errorf("the model's logits are not numbers: its weights are broken")
-	}
-	return ranked, nil
-}
-
-// likeliest returns the first n of ranked candidates in memory of their own, so that the rest can be freed.
-func likeliest(ranked []Candidate, n int) []Candidate {
-	return slices.Clone(ranked[:min(n, len(ranked))])
 }

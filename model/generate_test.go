@@ -72,7 +72,7 @@ func TestPromptsTogetherAreAnsweredAsAlone(t *testing.T) {
 	for _, positions := range []Positions{Learned, Sinusoidal, Rotary} {
 		for name, s := range map[string]Sampling{"greedy": {TopP: 1}, "sampled": {Temperature: 1.5, TopP: 0.95, Seed: 3}} {
 			g := newTestGenerator(t, positions)
-			prompts := randomPrompts(2*promptsAtOnce(g.executor.model.Config.Context) + 1)
+			prompts := randomPrompts(2*maxSequences + 1)
 			together := generate(t, g, prompts, s, 3)
 			lengths := make(map[int]bool)
 			for i, p := range prompts {
@@ -91,14 +91,6 @@ func TestPromptsTogetherAreAnsweredAsAlone(t *testing.T) {
 			if len(lengths) < 4 {
 				t.Errorf("%s, %s: answers have the lengths %v only: the test needs prompts that end at different times", positions, name, lengths)
 			}
-		}
-	}
-}
-
-func TestPromptsOfALongContextGoThroughTheModelInSmallGroups(t *testing.T) {
-	for context, want := range map[int]int{12: 128, 32: 128, 1024: 4, 1 << 24: 1} {
-		if got := promptsAtOnce(context); got != want {
-			t.Errorf("%d prompts at once with a context of %d, want %d", got, context, want)
 		}
 	}
 }
@@ -265,8 +257,8 @@ func TestTheEndOfItsContextEndsAStream(t *testing.T) {
 		cancel()
 		return true
 	})
-	if group := promptsAtOnce(9); !errors.Is(err, context.Canceled) || got != group {
-		t.Errorf("%d tokens with error %v, want one for each of %d and %v", got, err, group, context.Canceled)
+	if !errors.Is(err, context.Canceled) || got != 1 {
+		t.Errorf("%d tokens with error %v, want 1 and %v", got, err, context.Canceled)
 	}
 }
 

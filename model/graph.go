@@ -17,6 +17,7 @@ type Shape struct {
 	Predictions int // R: rows that a prediction is wanted of; 0 means all rows
 
 	Dropout bool // activations fall, a share Config.Dropout of them
+	Places  int  // L: of the cache where the batch goes on from what is in it; 0 means that sequences are whole
 }
 
 // predictions is the number of rows of the logits.
@@ -44,6 +45,11 @@ type Graph struct {
 	DropoutRows   *gorgonia.Node // [N] int32 number of each row, 0 in rows of no sequence
 	DropoutWanted *gorgonia.Node // [R] int32 numbers of the rows that are wanted; nil where Wanted is
 
+	// The cache of keys and values; none when Shape.Places is 0.
+	Caches          gorgonia.Nodes // of each layer [2·KVHeads·L, D] its keys and values so far, see op.Append
+	At              *gorgonia.Node // [N] int32 place of each row's keys and values, -1 in unused rows
+	Starts, Lengths *gorgonia.Node // [S] int32 first place of each sequence, and how many of its tokens are in the cache behind this batch
+
 	Residual gorgonia.Nodes // [N, C] the residual stream ahead of the first block and behind each; behind the last [R, C]
 
 	Logits *gorgonia.Node // [R, V]
@@ -68,6 +74,7 @@ type builder struct {
 // x + MLP(norm(x)), a final norm, and an output layer. From the last attention on, only the rows that a prediction is wanted of are computed.
 // With Shape.Dropout activations fall where GPT-2 has it, behind the sum of the embeddings and on each branch ahead of its sum; weights of
 // attention do not fall.
+// With a cache the rows are the latest tokens of sequences, which attend to the keys and values of earlier runs, too.
 func (m *Model) Graph(s Shape) (*Graph, error) {
 	c := m.Config
 	e := gorgonia.NewGraph(gorgonia.WithGraphName("gpt"))
@@ -84,6 +91,13 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 		g.DropoutKey, g.DropoutRows = ints("dropout key", 2), ints("dropout rows", s.Rows)
 		if g.Wanted != nil {
 			g.DropoutWanted = ints("dropout wanted", s.Predictions)
+		}
+	}
+
+	if s.Places > 0 {
+		g.At, g.Starts, g.Lengths = ints("at", s.Rows), ints("starts", s.Sequences), ints("lengths", s.Sequences)
+		for l := range c.Layers {
+			g.Caches = append(g.Caches, valueNode(e, fmt.Sprintf("cache %d", l), []int{c.cacheRows(s.Places), c.HeadDim()}, nil))
 		}
 	}
 
@@ -107,7 +121,7 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	g.Residual = append(g.Residual, x)
 	for l := range c.Layers {
 		h := b.layerName(l)
-		a := b.attention(h, b.norm(h+b.attentionNorm, x), g)
+		a := b.attention(l, b.norm(h+b.attentionNorm, x), g)
 		if l == c.Layers-1 {
 			a, x = b.pick(a, g.Wanted), b.pick(x, g.Wanted)
 			if g.DropoutWanted != nil {
@@ -121,6 +135,12 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 	g.Logits = b.logits(b.norm(b.finalNorm, x))
 	b.loss(g)
 	return g, b.err
+}
+
+// inputs are the nodes that a batch fills, in the order of inputs.data; nil where the shape has no such.
+func (g *Graph) inputs() [inputCount]*gorgonia.Node {
+	return [...]*gorgonia.Node{g.Tokens, g.Positions, g.Offsets, g.Wanted, g.Targets, g.Weights,
+		g.DropoutKey, g.DropoutRows, g.DropoutWanted, g.At, g.Starts, g.Lengths}
 }
 
 // valueNode is a node bound to memory, or to none where a model is only sketched.
@@ -188,11 +208,15 @@ func (b *builder) product(x, weight, bias *gorgonia.Node, transposed bool) *gorg
 }
 
 // attention lets every token of x [N, C] look at itself and those before it in its sequence; the output projection comes later.
-func (b *builder) attention(h string, x *gorgonia.Node, g *Graph) *gorgonia.Node {
+func (b *builder) attention(layer int, x *gorgonia.Node, g *Graph) *gorgonia.Node {
 	c := b.model.Config
-	qkv := b.linear(h+b.qkv, x)
+	qkv := b.linear(b.layerName(layer)+b.qkv, x)
 	if c.Positions == Rotary {
 		qkv = b.apply(op.Rotary{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context, Base: c.RopeTheta}, qkv, g.Positions)
+	}
+	if g.Caches != nil {
+		cache := b.apply(op.Append{Heads: c.Heads, KVHeads: c.keyHeads()}, g.Caches[layer], qkv, g.At)
+		return b.apply(op.CachedAttention{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context}, qkv, cache, g.Offsets, g.Starts, g.Lengths)
 	}
 	if b.err != nil {
 		return nil

@@ -77,24 +77,11 @@ func Rank(logits []float32) []Candidate {
 	return ranked
 }
 
-// next chooses the token behind a text. ranked are the candidates by their logits.
-func (s Sampling) next(logits []float32, ranked []Candidate, text []int32, random *rand.Rand) Candidate {
-	if s.RepetitionPenalty == 0 || s.RepetitionPenalty == 1 {
-		return choose(ranked, s, random)
-	}
-	token := choose(Rank(penalize(logits, text, s.RepetitionPenalty)), s, random).Token
-	return find(ranked, token)
-}
-
-// find returns the candidate of a token, which must be there.
-func find(ranked []Candidate, token int32) Candidate {
-	return ranked[slices.IndexFunc(ranked, func(c Candidate) bool { return c.Token == token })]
-}
-
-// penalize returns the logits with that of each token which occurs in a text, once or often, divided by the penalty if it is positive, and
-// multiplied by it otherwise (Keskar et al. 2019, section 4.1; for logits below 0 as in Hugging Face's RepetitionPenaltyLogitsProcessor).
-func penalize(logits []float32, text []int32, penalty float64) []float32 {
-	changed := slices.Clone(logits)
+// penalize sets changed to the logits with that of each token which occurs in a text, once or often, divided by the penalty if it is
+// positive, and multiplied by it otherwise (Keskar et al. 2019, section 4.1; for logits below 0 as in Hugging Face's
+// RepetitionPenaltyLogitsProcessor).
+func penalize(changed, logits []float32, text []int32, penalty float64) {
+	copy(changed, logits)
 	for _, token := range text {
 		if v := logits[token]; v > 0 {
 			changed[token] = float32(float64(v) / penalty)
@@ -102,48 +89,64 @@ func penalize(logits []float32, text []int32, penalty float64) []float32 {
 			changed[token] = float32(float64(v) * penalty)
 		}
 	}
-	return changed
 }
 
-// choose samples one of the ranked candidates.
-func choose(ranked []Candidate, s Sampling, random *rand.Rand) Candidate {
-	if s.Temperature == 0 {
-		return ranked[0]
+// sampler chooses tokens. It keeps its memory from one to the next, and sorts no more of the vocabulary than it must.
+type sampler struct {
+	plain, penalized ranking
+	logits           []float32 // penalized
+}
+
+// next chooses the token behind a text by the model's logits [V], and reports the `top` likeliest by them. The error says that the logits
+// are not numbers.
+func (m *sampler) next(logits []float32, s Sampling, text []int32, random *rand.Rand, top int) (Choice, error) {
+	if err := m.plain.read(logits); err != nil {
+		return Choice{}, err
 	}
-	weights := s.weights(ranked)
-	var total float64
-	for _, w := range weights {
-		total += w
-	}
-	at := random.Float64() * total
-	for i, w := range weights {
-		if at -= w; at < 0 {
-			return ranked[i]
+	from := &m.plain
+	if s.RepetitionPenalty != 0 && s.RepetitionPenalty != 1 {
+		m.logits = slices.Grow(m.logits[:0], len(logits))[:len(logits)]
+		penalize(m.logits, logits, text, s.RepetitionPenalty)
+		from = &m.penalized
+		if err := from.read(m.logits); err != nil {
+			return Choice{}, err
 		}
 	}
-	return ranked[len(weights)-1]
+	token := from.likeliest
+	if s.Temperature > 0 {
+		token = from.draw(s, random)
+	}
+	return m.plain.choice(token, top), nil
 }
 
-// weights returns how likely those of the ranked candidates that can be drawn are, relative to the first: the temperature changes the
+// score is the choice of a token that is known, by the model's logits [V] in its place.
+func (m *sampler) score(logits []float32, token int32, top int) (Choice, error) {
+	if err := m.plain.read(logits); err != nil {
+		return Choice{}, err
+	}
+	return m.plain.choice(token, top), nil
+}
+
+// draw samples a token.
+func (r *ranking) draw(s Sampling, random *rand.Rand) int32 {
+	tokens, weights := r.drawable(s)
+	return tokens[r.reaches(tokens, weights, random.Float64()*sumOf(weights, tokens))-1]
+}
+
+// drawable returns the tokens that can be drawn, and by token how likely they are, relative to the likeliest: the temperature changes the
 // distribution, then top-k, top-p (Holtzman et al. 2020, section 3.1) and min-p (Nguyen et al. 2024, section 3) cut it off.
-func (s Sampling) weights(ranked []Candidate) []float64 {
-	if s.TopK > 0 {
-		ranked = ranked[:min(s.TopK, len(ranked))]
+func (r *ranking) drawable(s Sampling) (tokens []int32, weights []float64) {
+	tokens = r.everyToken()
+	if s.TopK > 0 && s.TopK < len(tokens) {
+		tokens = tokens[:r.first(tokens, s.TopK)]
 	}
-	weights := make([]float64, len(ranked))
-	var total float64
-	for i, c := range ranked {
-		weights[i] = math.Pow(c.Probability/ranked[0].Probability, 1/s.Temperature)
-		total += weights[i]
+	weights = r.tempered(tokens, s.Temperature)
+	total := sumOf(weights, tokens)
+	if s.MinP > 0 {
+		tokens = tokens[:r.atLeast(tokens, weights, s.MinP)]
 	}
-	kept := 0.0
-	for i, w := range weights {
-		if w < s.MinP {
-			return weights[:i]
-		}
-		if kept += w; s.TopP < 1 && kept >= s.TopP*total {
-			return weights[:i+1]
-		}
+	if s.TopP < 1 {
+		tokens = tokens[:r.reaches(tokens, weights, math.Nextafter(s.TopP*total, 0))]
 	}
-	return weights
+	return tokens, weights
 }

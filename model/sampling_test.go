@@ -3,7 +3,6 @@ package model
 import (
 	"math"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -36,8 +35,22 @@ func TestRankIsTheSoftmaxInOrder(t *testing.T) {
 	}
 }
 
-// ranked are candidates with some probabilities, the last of them impossible.
-var ranked = []Candidate{{7, 0.4}, {2, 0.3}, {5, 0.15}, {1, 0.1}, {9, 0.05}, {4, 0}}
+// probabilities are of some tokens, the likeliest first and the last of them impossible.
+var probabilities = []Candidate{{7, 0.4}, {2, 0.3}, {5, 0.15}, {1, 0.1}, {9, 0.05}, {4, 0}}
+
+// rankingOf is the ranking of these probabilities; other tokens are impossible.
+func rankingOf(t *testing.T, candidates []Candidate) *ranking {
+	t.Helper()
+	logits := slices.Repeat([]float32{float32(math.Inf(-1))}, 12)
+	for _, c := range candidates {
+		logits[c.Token] = float32(math.Log(c.Probability))
+	}
+	r := &ranking{}
+	if err := r.read(logits); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
 
 // TestSamplesHaveTheDistribution draws often and holds the frequencies against the probabilities by Pearson's χ². With 1 to 4 degrees of
 // freedom it exceeds 24 by chance less than once in 10,000 times, and the seed is fixed.
@@ -50,7 +63,7 @@ func TestSamplesHaveTheDistribution(t *testing.T) {
 		}
 		want := make(map[int32]float64)
 		for i, w := range weights {
-			want[ranked[i].Token] = w / sum
+			want[probabilities[i].Token] = w / sum
 		}
 		return want
 	}
@@ -74,10 +87,10 @@ func TestSamplesHaveTheDistribution(t *testing.T) {
 		{"min-p 0.3", Sampling{Temperature: 1, TopP: 1, MinP: 0.3}, normalize(0.4, 0.3, 0.15)},
 		{"top-k 2, then top-p 0.6", Sampling{Temperature: 1, TopP: 0.6, TopK: 2}, normalize(0.4, 0.3)},
 	} {
-		random := rand.New(rand.NewPCG(11, 0))
+		random, r := rand.New(rand.NewPCG(11, 0)), rankingOf(t, probabilities)
 		count := make(map[int32]int)
 		for range draws {
-			count[choose(ranked, c.s, random).Token]++
+			count[r.draw(c.s, random)]++
 		}
 		var chi2 float64
 		for token, n := range count {
@@ -94,33 +107,93 @@ func TestSamplesHaveTheDistribution(t *testing.T) {
 	}
 }
 
-func TestChooseLeavesTheCandidatesAsTheyAre(t *testing.T) {
-	before := slices.Clone(ranked)
-	random := rand.New(rand.NewPCG(1, 0))
-	got := make(map[Candidate]bool)
-	for range 1000 {
-		got[choose(ranked, Sampling{Temperature: 3, TopP: 0.9, TopK: 4}, random)] = true
-	}
-	for c := range got {
-		if !slices.Contains(before, c) {
-			t.Errorf("chosen was %v, which is no candidate: the probability is the model's", c)
-		}
-	}
-	if !reflect.DeepEqual(ranked, before) {
-		t.Errorf("candidates became %v", ranked)
-	}
-}
-
 func TestTemperature0AndTopK1AreGreedy(t *testing.T) {
+	var m sampler
 	random := rand.New(rand.NewPCG(1, 0))
 	for range 100 {
 		for _, s := range []Sampling{
 			{TopP: 1}, {Temperature: 100, TopK: 1, TopP: 1}, {Temperature: 1e-3, TopP: 1}, {Temperature: 1, TopP: math.SmallestNonzeroFloat64},
 		} {
-			if got := choose(ranked, s, random); got != ranked[0] {
-				t.Fatalf("%+v chose %v, want the likeliest", s, got)
+			if got, err := m.next([]float32{1, 4, 2, 3}, s, nil, random, 0); err != nil || got.Token != 1 {
+				t.Fatalf("%+v chose %v with error %v, want the likeliest", s, got, err)
 			}
 		}
+	}
+}
+
+// walk draws as one does who has sorted all tokens: it walks through them until their weights come to a share of all.
+func walk(ranked []Candidate, s Sampling, random *rand.Rand) int32 {
+	if s.TopK > 0 {
+		ranked = ranked[:min(s.TopK, len(ranked))]
+	}
+	weights, total := make([]float64, len(ranked)), 0.0
+	for i, c := range ranked {
+		weights[i] = math.Pow(c.Probability/ranked[0].Probability, 1/s.Temperature)
+		total += weights[i]
+	}
+	kept := 0.0
+	for i, w := range weights {
+		if w < s.MinP {
+			weights = weights[:i]
+			break
+		}
+		if kept += w; s.TopP < 1 && kept >= s.TopP*total {
+			weights = weights[:i+1]
+			break
+		}
+	}
+	total = 0
+	for _, w := range weights {
+		total += w
+	}
+	at := random.Float64() * total
+	for i, w := range weights {
+		if at -= w; at < 0 {
+			return ranked[i].Token
+		}
+	}
+	return ranked[len(weights)-1].Token
+}
+
+func TestDrawsAndTheLikeliestAreThoseOfASortedVocabulary(t *testing.T) {
+	random, seen := rand.New(rand.NewPCG(3, 7)), make(map[int32]bool)
+	var m sampler
+	for round := range 400 {
+		logits := make([]float32, 1+random.IntN(3000))
+		for i := range logits {
+			logits[i] = float32(random.NormFloat64() * 3)
+			if round%3 == 0 {
+				logits[i] = float32(math.Round(float64(logits[i]))) // many equals
+			}
+		}
+		s := Sampling{Temperature: 0.2 + 2*random.Float64(), TopP: 1}
+		if random.IntN(2) == 0 {
+			s.Temperature = 1
+		}
+		if random.IntN(3) == 0 {
+			s.TopK = 1 + random.IntN(300)
+		}
+		if random.IntN(3) == 0 {
+			s.TopP = 1 - random.Float64()
+		}
+		if random.IntN(3) == 0 {
+			s.MinP = random.Float64() / 2
+		}
+		top, seed := random.IntN(100), random.Uint64()
+		got, err := m.next(logits, s, nil, rand.New(rand.NewPCG(seed, 0)), top)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ranked := Rank(logits)
+		want := walk(ranked, s, rand.New(rand.NewPCG(seed, 0)))
+		at := slices.IndexFunc(ranked, func(c Candidate) bool { return c.Token == want })
+		if got.Candidate != ranked[at] || !slices.Equal(got.Top, ranked[:min(top, len(ranked))]) {
+			t.Fatalf("round %d, %+v: drawn was %v of %v, want %v of %v", round, s, got.Candidate, got.Top, ranked[at], ranked[:min(top, len(ranked))])
+		}
+		seen[want] = true
+	}
+	if len(seen) < 200 {
+		t.Errorf("only %d tokens were drawn: the test needs more", len(seen))
 	}
 }
 
@@ -157,6 +230,7 @@ func TestSamplingNamesTheFlagThatIsImpossible(t *testing.T) {
 func TestTheFiltersAreTheirDefinitions(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	sizes := make(map[int]bool)
+	var r ranking
 	for range 3000 {
 		logits := make([]float32, 1+random.IntN(12))
 		for i := range logits {
@@ -166,7 +240,6 @@ func TestTheFiltersAreTheirDefinitions(t *testing.T) {
 		if random.IntN(3) == 0 {
 			s.TopP, s.MinP = 1, 0
 		}
-		ranked := Rank(logits)
 
 		// p is softmax(logits/T) among the K likeliest.
 		p, sum := make(map[int32]float64), 0.0
@@ -201,22 +274,22 @@ func TestTheFiltersAreTheirDefinitions(t *testing.T) {
 			}
 		}
 
-		weights := s.weights(ranked)
-		sum = 0
-		for _, w := range weights {
-			sum += w
+		if err := r.read(logits); err != nil {
+			t.Fatal(err)
 		}
-		for i, w := range weights {
-			if got := w / sum; math.Abs(got-want[ranked[i].Token]/total) > 1e-6 {
-				t.Fatalf("%v of %+v: token %d is drawn with probability %g, want %g", logits, s, ranked[i].Token, got, want[ranked[i].Token]/total)
+		tokens, weights := r.drawable(s)
+		sum = sumOf(weights, tokens)
+		for _, token := range tokens {
+			if got := weights[token] / sum; math.Abs(got-want[token]/total) > 1e-6 {
+				t.Fatalf("%v of %+v: token %d is drawn with probability %g, want %g", logits, s, token, got, want[token]/total)
 			}
 		}
-		for _, c := range ranked[len(weights):] {
-			if want[c.Token] > 1e-9 { // less is lost to rounding
-				t.Fatalf("%v of %+v: %d tokens can be drawn, want %v", logits, s, len(weights), want)
+		for token, p := range want {
+			if p > 1e-9 && !slices.Contains(tokens, token) { // less is lost to rounding
+				t.Fatalf("%v of %+v: %v can be drawn, want %v", logits, s, tokens, want)
 			}
 		}
-		sizes[len(weights)] = true
+		sizes[len(tokens)] = true
 	}
 	if len(sizes) < 10 {
 		t.Errorf("sets of %v tokens only were drawn from", sizes)
@@ -227,7 +300,8 @@ func TestTheRepetitionPenaltyIsThatOfHuggingFace(t *testing.T) {
 	logits := []float32{2, -1, 0, 3, -4}
 	before := slices.Clone(logits)
 	// A token that occurs twice is penalized once.
-	got := penalize(logits, []int32{0, 1, 0, 2, 1}, 1.25)
+	got := make([]float32, len(logits))
+	penalize(got, logits, []int32{0, 1, 0, 2, 1}, 1.25)
 	if want := []float32{1.6, -1.25, 0, 3, -4}; !slices.Equal(got, want) || !slices.Equal(logits, before) {
 		t.Errorf("penalized logits are %v, want %v; the logits became %v", got, want, logits)
 	}
