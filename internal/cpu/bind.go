@@ -115,7 +115,7 @@ func (c *binding) phases() ([]team.Phase, error) {
 	case op.CrossEntropyGrad:
 		return c.crossEntropyGrad(), nil
 	}
-	return nil, fmt.Errorf("%w on the CPU for %#v", vm.ErrNoKernel, c.Kernel)
+	return nil, fmt.Errorf("the CPU backend has no kernel for %#v", c.Kernel)
 }
 
 // elements divides n independent elements by cache lines.

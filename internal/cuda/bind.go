@@ -93,6 +93,19 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 		return c.attention(k)
 	case op.AttentionGrad:
 		return c.attentionGrad(k)
+	case op.Append:
+		s, err := c.cached(k.Heads, k.KVHeads, 1, 0)
+		if err != nil {
+			return nil, err
+		}
+		return one(kernels.Append(c.out(0), c.inFloats(1), c.in(2), s))
+	case op.CachedAttention:
+		s, err := c.cached(k.Heads, k.KVHeads, 0, 1)
+		if err != nil {
+			return nil, err
+		}
+		s.Count = c.value(3).Columns()
+		return one(kernels.CachedAttention(c.outFloats(0), c.inFloats(0), c.in(1), c.in(2), c.in(3), c.in(4), s))
 	case op.CrossEntropy:
 		return one(kernels.CrossEntropy(c.out(0), c.out(1), c.out(2), c.inFloats(0), c.in(1), rows, columns))
 	case op.CrossEntropyGrad:
@@ -102,7 +115,7 @@ func (c *binding) launches() ([]kernels.Launch, error) {
 	case toBF16:
 		return one(kernels.ToBF16(c.out(0), c.in(0), rows, columns))
 	}
-	return nil, fmt.Errorf("%w on CUDA", vm.ErrNoKernel)
+	return nil, fmt.Errorf("the CUDA backend has no kernel for it")
 }
 
 func one(l kernels.Launch) ([]kernels.Launch, error) { return []kernels.Launch{l}, nil }
@@ -170,15 +183,29 @@ func (c *binding) attentionGrad(k op.AttentionGrad) ([]kernels.Launch, error) {
 	return grad(c.out(0), c.in(0), c.in(1), c.in(2), c.in(3), c.scratch(), c.in(4), s), nil
 }
 
+// cached is the shape of a cache, one operand, and of what meets it, another.
+func (c *binding) cached(heads, kvHeads, qkv, cache int) (kernels.Cached, error) {
+	table := c.value(cache)
+	s := kernels.Cached{
+		Rows: c.value(qkv).Rows(), Heads: heads, KVHeads: kvHeads, HeadDim: table.Columns(), Places: op.Places(table.Shape, kvHeads),
+	}
+	return s, checkHeadDim(s.HeadDim)
+}
+
 // sequences is the shape of an attention whose input 0 is qkv and whose input `offsets` says where sequences begin.
 func (c *binding) sequences(k op.Attention, offsets int) (kernels.Sequences, error) {
 	qkv := c.value(0)
 	s := kernels.Sequences{
 		Rows: qkv.Rows(), Count: c.value(offsets).Columns() - 1, Heads: k.Heads, KVHeads: k.KVHeads, HeadDim: k.HeadDim(qkv.Columns()),
 	}
-	if s.HeadDim > kernels.MaxHeadDim {
-		return s, fmt.Errorf("heads of %d columns (width / heads): the CUDA kernels of attention take at most %d: "+
-			"choose more heads, or -device=cpu", s.HeadDim, kernels.MaxHeadDim)
+	return s, checkHeadDim(s.HeadDim)
+}
+
+// checkHeadDim returns an error for heads that are too large for the kernels.
+func checkHeadDim(columns int) error {
+	if columns > kernels.MaxHeadDim {
+		return fmt.Errorf("heads of %d columns (width / heads): the CUDA kernels of attention take at most %d: "+
+			"choose more heads, or -device=cpu", columns, kernels.MaxHeadDim)
 	}
-	return s, nil
+	return nil
 }

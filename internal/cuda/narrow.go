@@ -173,9 +173,11 @@ func operandTypes(in *vm.Instruction) []operandType {
 		mark(either, 0, result)
 	case op.LayerNorm, op.RMSNorm:
 		mark(either, result)
+	case op.Append:
+		mark(either, 1)
 	case normGrad:
 		mark(either, 2)
-	case op.Rotary, op.Attention, op.SwiGLU, op.CrossEntropyGrad, crossEntropyWithGrad:
+	case op.Rotary, op.Attention, op.CachedAttention, op.SwiGLU, op.CrossEntropyGrad, crossEntropyWithGrad:
 		mark(alike, 0, result)
 	case op.SwiGLUGrad:
 		mark(alike, 0, 1, result)

@@ -1,10 +1,5 @@
 package vm
 
-import "errors"
-
-// ErrNoKernel is what the error of a Bind wraps where the backend has no code for an instruction.
-var ErrNoKernel = errors.New("the backend has no kernel")
-
 // Backend is a device that runs programs. It may work by itself while the host goes on: what it is given to do is done in order, and only
 // Memory.Read and Executable.Step wait. An error of work that was queued comes up in a later call, at the latest in a Read.
 type Backend interface {
@@ -15,7 +10,7 @@ type Backend interface {
 	// Adopt returns the device's memory for host memory that outlives it: the host memory itself where the device addresses it, else a copy.
 	// There is one copy of the same host memory, or of a part of what was adopted before, which the backend keeps until Close.
 	Adopt(host []byte) (Memory, error)
-	// Bind prepares a program whose value i lives in memory[i]. The error wraps ErrNoKernel where the backend cannot run an instruction.
+	// Bind prepares a program whose value i lives in memory[i].
 	Bind(p *Program, memory []Memory) (Executable, error)
 	// Close gives back what the backend holds.
 	Close() error

@@ -4,7 +4,7 @@
 
 constexpr int none = 0x7fffffff; // where the keys of a row without a sequence begin
 
-struct Sequence { int begin, end; };
+struct Sequence { int begin, end, number; };
 
 // sequence_of finds the sequence of a row that has one.
 __device__ inline Sequence sequence_of(int row, const int *offsets, int sequences) {
@@ -14,7 +14,7 @@ __device__ inline Sequence sequence_of(int row, const int *offsets, int sequence
         if (offsets[middle] <= row) low = middle;
         else high = middle;
     }
-    return {offsets[low], offsets[high]};
+    return {offsets[low], offsets[high], low};
 }
 
 // Range is the rows first to last, without last.
