@@ -313,27 +313,75 @@ func begin(t testing.TB, url, body string) (close func()) {
 	return func() { cancel(); answer.Body.Close() }
 }
 
-func TestAClientThatGoesAwayMakesRoomForTheNext(t *testing.T) {
-	s := serve(t, testModel(t, 4096), "")
+// A long answer leaves the model to others while it comes, and for good when its client goes away.
+func TestRequestsAreAnsweredTogether(t *testing.T) {
+	m := testModel(t, 4096)
+	s := serve(t, m, "")
+	const short = `{"prompt": "ab", "max_tokens": 20, "temperature": 0}`
+	_, alone := post(t, s.URL, short)
 	end := begin(t, s.URL, slow)
-	next := make(chan int)
-	go func() {
-		status, _ := post(t, s.URL, `{"prompt": "ab", "max_tokens": 1}`)
-		next <- status
-	}()
-	select {
-	case <-next:
-		t.Fatal("two requests were at work at once")
-	case <-time.After(50 * time.Millisecond):
+	status, together := post(t, s.URL, short)
+	if text := choiceOf(t, alone); status != 200 || choiceOf(t, together) != text || text == "" {
+		t.Errorf("beside another request the answer is %d %s, alone %s", status, together, alone)
 	}
 	end()
+	gone := make(chan error)
+	go func() {
+		_, err := m.Generator.Generate([][]int32{{97}}, model.Sampling{TopP: 1, MaxTokens: 2000}, 0)
+		gone <- err
+	}()
 	select {
-	case status := <-next:
-		if status != 200 {
-			t.Errorf("status of the next is %d", status)
+	case err := <-gone:
+		if err != nil {
+			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("the next request waits for a client that has gone")
+	case <-time.After(10 * time.Second):
+		t.Fatal("the model still works for a client that has gone")
+	}
+}
+
+// choiceOf is the text of an answer's first choice.
+func choiceOf(t testing.TB, answer string) string {
+	t.Helper()
+	var a struct{ Choices []struct{ Text string } }
+	if err := json.Unmarshal([]byte(answer), &a); err != nil || len(a.Choices) == 0 {
+		t.Fatalf("answer is %s, error %v", answer, err)
+	}
+	return a.Choices[0].Text
+}
+
+// stuck is a client that takes nothing of an answer until it is told to.
+type stuck struct {
+	*httptest.ResponseRecorder
+	read chan struct{}
+}
+
+func (s stuck) Write(data []byte) (int, error) {
+	<-s.read
+	return s.ResponseRecorder.Write(data)
+}
+
+func TestAClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
+	m := testModel(t, 4096)
+	h := &handler{model: m, created: 1, places: make(chan struct{}, atWork)}
+	w, ended := stuck{httptest.NewRecorder(), make(chan struct{})}, make(chan struct{})
+	go func() {
+		h.complete(w, httptest.NewRequest("POST", "/v1/completions", strings.NewReader(slow)))
+		close(ended)
+	}()
+	for range 3 {
+		if _, err := m.Generator.Generate([][]int32{{97}}, model.Sampling{TopP: 1, MaxTokens: 50}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(w.read)
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the request of a client that did not read goes on")
+	}
+	if body := w.Body.String(); !strings.Contains(body, errSlow.Error()) {
+		t.Errorf("the answer ends with %q, want %q in it", body[max(0, len(body)-200):], errSlow)
 	}
 }
 
@@ -359,8 +407,8 @@ func TestALongAnswerOutlivesTheTimeForReadingItsRequest(t *testing.T) {
 	}
 }
 
-func TestRequestsBeyondTheQueueAreRefused(t *testing.T) {
-	h := &handler{model: testModel(t, 16), places: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+func TestRequestsBeyondThoseAtWorkAreRefused(t *testing.T) {
+	h := &handler{model: testModel(t, 16), places: make(chan struct{}, 1)}
 	h.places <- struct{}{}
 	w := httptest.NewRecorder()
 	h.complete(w, httptest.NewRequest("POST", "/v1/completions", strings.NewReader(`{"prompt": "a"}`)))

@@ -1,13 +1,15 @@
 // Package completions serves a model as OpenAI's API does for texts: POST /v1/completions continues prompts, at once or as a stream of
 // server-sent events, and GET /v1/models names the model. Clients for that API work with it.
 //
-//	request.go: body → request → handler.go: its turn → generate.go: tokens → text → answer.go: JSON or events
+//	request.go: body → request → handler.go → generate.go: tokens → text → answer.go: JSON or events
 //
-// The model works on one request at a time; a limited number waits. Who may ask is in guard.go, the server and its limits in serve.go.
+// Requests that are at work at the same time go through the model together, up to a number of them. Who may ask is in guard.go, the server
+// and its limits in serve.go.
 // Start at New.
 package completions
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -29,21 +31,26 @@ type Model struct {
 // maxBody is how long the body of a request can be, in bytes.
 const maxBody = 1 << 20
 
-// waiting is how many requests can wait for their turn besides the one at work.
-const waiting = 32
+// atWork is how many requests are answered at a time. Each has its sequences in the model's batches, or waits for a place there.
+const atWork = 32
+
+// backlog is how many pieces of an answer can wait for a client that is slower than the model.
+const backlog = 1024
+
+// errSlow ends a request whose client does not keep up, so that the others need not wait for it.
+var errSlow = errors.New("the answer is not read as fast as it is made")
 
 // handler answers requests.
 type handler struct {
 	model   Model
 	created int64
-	places  chan struct{} // of requests at work and waiting
-	turn    chan struct{} // of the one at work
+	places  chan struct{} // of requests at work
 }
 
 // New returns the handler of the API for a model. Unless token is empty, requests need it as "Authorization: Bearer TOKEN"; without one,
 // only those to this machine by its own name are answered.
 func New(m Model, token web.Token) http.Handler {
-	h := &handler{model: m, created: time.Now().Unix(), places: make(chan struct{}, 1+waiting), turn: make(chan struct{}, 1)}
+	h := &handler{model: m, created: time.Now().Unix(), places: make(chan struct{}, atWork)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/completions", h.complete)
 	mux.HandleFunc("GET /v1/models", h.models)
@@ -106,21 +113,49 @@ func (h *handler) complete(w http.ResponseWriter, r *http.Request) {
 	case h.places <- struct{}{}:
 		defer func() { <-h.places }()
 	default:
-		fail(w, refuse(http.StatusTooManyRequests, "rate_limit_error", "", "%d requests are waiting already: ask again later", waiting))
+		fail(w, refuse(http.StatusTooManyRequests, "rate_limit_error", "", "%d requests are at work already: ask again later", atWork))
 		return
 	}
-	select {
-	case h.turn <- struct{}{}:
-		defer func() { <-h.turn }()
-	case <-r.Context().Done():
-		return
+	h.answer(r.Context(), newAnswer(w, &h.model, q), q, tokens)
+}
+
+// answer writes the pieces of an answer while the model goes on, for other requests, too.
+func (h *handler) answer(ctx context.Context, out *answer, q *request, prompts [][]int32) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type numbered struct {
+		choice int
+		piece
 	}
-	out := newAnswer(w, &h.model, q)
-	usage, err := h.generate(r.Context(), q, tokens, out.add)
-	if err == nil {
-		err = out.finish(usage)
+	var used usage
+	var failed error
+	pieces := make(chan numbered, backlog)
+	go func() {
+		defer close(pieces)
+		used, failed = h.generate(ctx, q, prompts, func(choice int, p piece) error {
+			select {
+			case pieces <- numbered{choice, p}:
+				return nil
+			default:
+				return errSlow
+			}
+		})
+	}()
+	var unwritten error
+	for p := range pieces {
+		if unwritten == nil {
+			if unwritten = out.add(p.choice, p.piece); unwritten != nil {
+				cancel()
+			}
+		}
 	}
-	if err != nil && r.Context().Err() == nil {
-		out.fail(err)
+	if unwritten != nil {
+		return // the client has gone
+	}
+	if failed == nil {
+		failed = out.finish(used)
+	}
+	if failed != nil && ctx.Err() == nil {
+		out.fail(failed)
 	}
 }
