@@ -75,10 +75,10 @@ __device__ void attend(T *out, const T *qkv, const float *cache, const int *offs
 #pragma unroll 1
     for (int j0 = warp * at_once; j0 < seen; j0 += warps * at_once) {
         float score[at_once], before = largest;
-        size_t at[at_once];
+        unsigned at[at_once];
 #pragma unroll
         for (int i = 0; i < at_once; i++) {
-            at[i] = (size_t)min(j0 + i, seen - 1) * head_dim;
+            at[i] = (unsigned)min(j0 + i, seen - 1) * head_dim;
             score[i] = 0;
             for (int c = 0; c < columns; c++)
                 if (exists<D>(c, lane, head_dim)) score[i] += q[c] * k[at[i] + warp_size * c];
@@ -93,7 +93,7 @@ __device__ void attend(T *out, const T *qkv, const float *cache, const int *offs
         for (int c = 0; c < columns; c++) o[c] *= shrink;
 #pragma unroll
         for (int i = 0; i < at_once; i++) {
-            float p = j0 + i < seen ? exp2f(score[i] - largest) : 0;
+            float p = i == 0 || j0 + i < seen ? exp2f(score[i] - largest) : 0; // a group has a first key
             sum += p;
             for (int c = 0; c < columns; c++)
                 if (exists<D>(c, lane, head_dim)) o[c] += p * v[at[i] + warp_size * c];
