@@ -15365,7 +15365,7 @@ rows1block:
 
 	// The rows of a block, or what is left.
 	MOVQ    CX, SI
-	MOVQ    $0x00000040, DI
+	MOVQ    $0x00000080, DI
 	CMPQ    SI, DI
 	CMOVQGT DI, SI
 	SUBQ    SI, CX
@@ -15434,7 +15434,7 @@ rows2block:
 
 	// The rows of a block, or what is left.
 	MOVQ    DX, DI
-	MOVQ    $0x00000040, R8
+	MOVQ    $0x00000080, R8
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
 	SUBQ    DI, DX
@@ -15521,7 +15521,7 @@ rows3block:
 
 	// The rows of a block, or what is left.
 	MOVQ    DX, DI
-	MOVQ    $0x00000040, R8
+	MOVQ    $0x00000080, R8
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
 	SUBQ    DI, DX
@@ -15627,7 +15627,7 @@ rows4block:
 
 	// The rows of a block, or what is left.
 	MOVQ    BX, R8
-	MOVQ    $0x00000040, R9
+	MOVQ    $0x00000080, R9
 	CMPQ    R8, R9
 	CMOVQGT R9, R8
 	SUBQ    R8, BX
@@ -15731,7 +15731,7 @@ rowblock:
 
 	// The rows of a block, or what is left.
 	MOVQ    DX, DI
-	MOVQ    $0x00000040, R8
+	MOVQ    $0x00000080, R8
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
 	SUBQ    DI, DX
@@ -15930,7 +15930,7 @@ TEXT ·gemmInt8TileAVX2(SB), NOSPLIT, $0-64
 rows1block:
 	// The rows of a block, or what is left.
 	MOVQ    CX, SI
-	MOVQ    $0x00000040, DI
+	MOVQ    $0x00000080, DI
 	CMPQ    SI, DI
 	CMOVQGT DI, SI
 	SUBQ    SI, CX
@@ -15994,7 +15994,7 @@ rows2:
 rows2block:
 	// The rows of a block, or what is left.
 	MOVQ    DX, DI
-	MOVQ    $0x00000040, R8
+	MOVQ    $0x00000080, R8
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
 	SUBQ    DI, DX
@@ -16065,7 +16065,7 @@ TEXT ·gemmWidenInt8AVX2(SB), NOSPLIT, $0-40
 rowblock:
 	// The rows of a block, or what is left.
 	MOVQ    DX, DI
-	MOVQ    $0x00000040, R8
+	MOVQ    $0x00000080, R8
 	CMPQ    DI, R8
 	CMOVQGT R8, DI
 	SUBQ    DI, DX

@@ -12,9 +12,9 @@ import (
 // half of one.
 
 const (
-	panelColumns  = 64 // of a panel of packed weights
-	weightVectors = 4  // in a row
-	scaleBlock    = 64 // weights of a column of integers that share a scale
+	panelColumns  = 64  // of a panel of packed weights
+	weightVectors = 4   // in a row
+	scaleBlock    = 128 // weights of a column of integers that share a scale
 )
 
 // weightRows is the number of rows of the tallest tile: as many as have their sums, and what widening takes, in registers.
