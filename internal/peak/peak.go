@@ -1,6 +1,6 @@
 // Package peak measures what a processor can do at best, for programs that say how near to it they are.
 //
-// Start at GEMM.
+// Start at GEMM, for arithmetic, and Read, for memory.
 package peak
 
 import (
