@@ -7,6 +7,8 @@
 //	command.go   cmd/train as a process: first step, memory, the whole default run
 //	report.go    the table and the JSON
 //	tokenizer.go encoding and learning beside tiktoken and Hugging Face tokenizers; tokenizer_peer.py, tokenizer_report.go
+//	generate.go  answers of GPT-2 beside llama.cpp's and transformers'; generate_files.go, generate_side.go, generate_peer.go and .py,
+//	             generate_report.go
 //	gpt.go       the models on random tokens, and the two sides in turns; side.go is ours in a process of its own; gpt_report.go; llmc.go
 //
 // Start at run. Times are medians; the rounds of both sides alternate, so that a busy machine is unfair to neither.
@@ -42,27 +44,30 @@ type arguments struct {
 const (
 	calculator     = "calculator"
 	tokenizerModel = "tokenizer"
+	generateModel  = "generate"
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == sideArgument {
-		if err := serveSide(os.Args[2]); err != nil {
+	serve := map[string]func(settings string) error{sideArgument: serveSide, generatorArgument: serveGenerator, filesArgument: writeFiles}
+	if len(os.Args) == 3 && serve[os.Args[1]] != nil {
+		if err := serve[os.Args[1]](os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(fault.ExitCode(err))
 		}
 		return
 	}
 	a := &arguments{rounds: 9, threads: runtime.NumCPU(), model: calculator}
-	f := cli.New("bench", "Times a model's training step beside PyTorch's, in turns on the same batches.",
+	f := cli.New("bench", "Times a model's training step, or what it answers, beside others that do the same, in turns.",
 		"go run ./scripts/bench                 a step at three batch sizes",
 		"go run ./scripts/bench -full           the whole default run as well",
 		"go run ./scripts/bench -model gpt2     GPT-2 of 124 million weights on random tokens",
 		"go run ./scripts/bench -model tokenizer -text book.txt",
+		"TRAINER_LLAMA_PYTHON=venv/bin/python3 go run ./scripts/bench -model generate",
 		"TRAINER_PYTHON=venv/bin/python3 go run ./scripts/bench",
 	)
 	g := f.Group("What is measured")
 	g.String(&a.model, "model", "calculator; gpt2 (124 million weights) or char (4 layers, width 128, 65 letters) on random tokens; "+
-		"tokenizer (learning and encoding)")
+		"tokenizer (learning and encoding); generate (GPT-2 that is asked, with weights of 32, 16 and 8 bits)")
 	g.Int(&a.length, "length", "with gpt2 and char: tokens in a sequence; 0 is every length that has a target")
 	g.String(&a.precision, "precision", "with gpt2: f32 or bf16; empty is both")
 	g.Int(&a.rounds, "rounds", "turns of each side in each line of the table")
@@ -91,10 +96,12 @@ func run(ctx context.Context, a *arguments) error {
 		return runCalculator(ctx, dir, a)
 	case tokenizerModel:
 		return runTokenizer(ctx, dir, a)
+	case generateModel:
+		return runGenerate(ctx, dir, a)
 	}
 	g, ok := gpts[a.model]
 	if !ok {
-		return fault.Usagef("-model %q: expected %s, gpt2, char or %s", a.model, calculator, tokenizerModel)
+		return fault.Usagef("-model %q: expected %s, gpt2, char, %s or %s", a.model, calculator, tokenizerModel, generateModel)
 	}
 	return runGPT(ctx, dir, &g, a)
 }
