@@ -59,7 +59,7 @@ export function explain(place, t, run) {
     case "loss": {
       const guess = Math.log(run.config.vocab_size);
       if (!t.target || t.loss === null || t.probability === null) return "What is right here is not known, so there is no loss: it is −log of the right word's probability.";
-      return `Right is ${quote(t.target.text)}, to which the model gave p = ${probabilityText(t.probability, t.loss)}: the loss is −log p = ${lossText(t.loss)}. `
+      return `Right is ${quote(t.target.text)}, to which the model gave p = ${probabilityText(t.loss)}: the loss is −log p = ${lossText(t.loss)}. `
         + `Sure and right would be 0, a guess among all words ${lossText(guess)}.`;
     }
     case "blame": {

@@ -1,8 +1,8 @@
 // The first tab: one example on its way through the machines and back, as training meets it, or stage by stage.
 
-import { byId, html, mayMove, set, svg } from "./dom.js";
+import { byId, html, set, svg } from "./dom.js";
 import { explain, explainLoop } from "./explain.js";
-import { capital, figure, thousands } from "./format.js";
+import { capital, thousands } from "./format.js";
 import { headDetail } from "./heads.js";
 import { tallLine, wideLine } from "./layout.js";
 import { riverOf } from "./river.js";
@@ -15,8 +15,10 @@ import { updateMachine } from "./update.js";
 /** @typedef {import("./layout.js").Line} Line */
 /** @typedef {{step: number, trace: Trace}} Shown */
 
-const fewestRows = 8;
+const fewestRows = { wide: 8, tall: 5 };
 const autoSeconds = 4;
+const narrowest = 200;
+const wideFrom = 760;
 
 /**
  * @param {Source} source @param {Run} run
@@ -36,7 +38,7 @@ export function openFloor(source, run) {
   let place = -1; // of stages; -1 shows the whole loop
   let held = false; // the example stays, though training goes on
   let asked = ""; // a question, while one is shown in place of the training's examples
-  let rows = fewestRows;
+  let rows = 0;
   let failure = "";
   let drawnAs = "";
   /** @type {ReturnType<typeof drawScene> | null} */
@@ -73,7 +75,7 @@ export function openFloor(source, run) {
 
   /** Builds the drawing anew where its shape has changed, and tells it the values. */
   function draw() {
-    if (byId("floor").hidden) return;
+    if (byId("floor").hidden || width() < narrowest) return; // a window that is being opened
     sayControls();
     if (!trace) {
       drawing = null;
@@ -85,7 +87,11 @@ export function openFloor(source, run) {
     const both = byId("compare") instanceof HTMLInputElement && /** @type {HTMLInputElement} */ (byId("compare")).checked && untrained;
     rows = Math.max(rows, Math.min(64, words(trace).length));
     const open = place >= 0 ? stages[place].layer : run.config.layers - 1;
-    const shape = { width: width(), height: Math.max(436, scene.clientHeight - 8), rows, open, both: Boolean(both) };
+    const wide = width() >= wideFrom;
+    const shape = {
+      wide, width: width(), height: wide ? Math.max(436, scene.clientHeight - 8) : 0, open, both: Boolean(both),
+      rows: Math.max(rows, wide ? fewestRows.wide : fewestRows.tall),
+    };
     const wanted = JSON.stringify(shape);
     if (wanted !== drawnAs) {
       const focused = document.activeElement?.getAttribute("data-stage");
@@ -234,13 +240,12 @@ export function openFloor(source, run) {
 }
 
 /**
- * @param {Run} run @param {{width: number, height: number, rows: number, open: number, both: boolean}} shape
+ * @param {Run} run @param {{wide: boolean, width: number, height: number, rows: number, open: number, both: boolean}} shape
  * @param {(key: string) => void} choose
  */
 function drawScene(run, shape, choose) {
-  const wide = shape.width >= 760;
   const needs = { run, rows: shape.rows, open: shape.open, choose };
-  return shape.both ? drawPair(needs, shape, wide) : wide ? drawWide(needs, shape) : drawTall(needs, shape);
+  return shape.both ? drawPair(needs, shape, shape.wide) : shape.wide ? drawWide(needs, shape) : drawTall(needs, shape);
 }
 
 /** @typedef {import("./layout.js").Needs} Needs */
@@ -262,9 +267,7 @@ function drawWide(needs, size) {
     mouths: [...line.mouths].reverse().map(([key, x]) => ({ key, along: turn - x, tip: bed - lineHeight - 6, label: x - (previousMouth(line, key) ?? -99) > 40 })),
   });
   const first = Math.min(...line.mouths.values());
-  const caption = svg("text", { class: "note blame-note", x: turn + 70, y: bed - riverWidth / 2 - 10 }, "");
-  const words = ["blame flows back:", "each stage’s share of", "the squared gradient"].map((s, i) => svg("tspan", { x: turn + riverWidth + 14, dy: i ? 14 : 0 }, s));
-  caption.append(...words);
+  const caption = svg("text", { class: "note", x: first + 14, y: bed + 17 }, "blame flows back: each stage’s share of the squared gradient");
   river.node.append(caption);
   const update = updateMachine({ x: line.machines[1].box.x, y: height - updateHeight + 4, width: width - line.machines[1].box.x, height: updateHeight - 8 }, needs.choose);
   const x = 40;

@@ -36,12 +36,13 @@ export function lossText(loss) {
 }
 
 /**
- * A probability with just so many digits that whoever takes -log of what is printed gets the loss that is printed.
- * @param {number} p @param {number} loss -log p
+ * The probability of a loss, with just so many digits that whoever takes -log of what is printed gets the loss that is printed.
+ * @param {number} loss -log p
  */
-export function probabilityText(p, loss) {
+export function probabilityText(loss) {
   const wanted = lossText(loss);
-  for (let digits = 4; digits < 16; digits++) {
+  const p = Math.exp(-loss);
+  for (let digits = 4; digits < 18; digits++) {
     const text = p.toFixed(digits);
     if (Number(text) > 0 && lossText(Math.abs(Math.log(Number(text)))) === wanted) return text;
   }

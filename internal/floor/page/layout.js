@@ -32,9 +32,9 @@ export function wideLine(n, box) {
   const closed = layers - open.length;
   const slim = Math.min(22, Math.max(5, (box.width * 0.28) / Math.max(1, closed) - 4));
 
-  const tokens = 92 * large;
+  const tokens = 86 * large;
   const output = 138 * large;
-  const loss = 150 * large;
+  const loss = 142 * large;
   const mlp = 44 * large;
   const lanes = box.height - head - foot;
   const strips = 1 + (addsPositions(n.run) ? 1 : 0) + open.length;
@@ -43,7 +43,7 @@ export function wideLine(n, box) {
   const left = box.width - tokens - output - loss - positionsFixed - open.length * mlp - closed * (slim + 4) - (columns - 1) * gap;
   const { columns: across } = gridOf(heads, lanes, lanes, 8);
   const down = Math.ceil(heads / across);
-  const square = Math.min(((lanes - 8 * (down - 1)) / down) * across + 8 * (across - 1), (left * 0.58) / open.length);
+  const square = Math.min(((lanes - 8 * (down - 1)) / down) * across + 8 * (across - 1), (left * 0.52) / open.length);
   const strip = (left - square * open.length) / strips;
 
   const pitch = Math.min(44, lanes / n.rows);
@@ -81,7 +81,8 @@ export function wideLine(n, box) {
   const lines = Array.from({ length: n.rows }, (_, i) => svg("line", {
     class: "lane", x1: begin, x2: end, y1: box.y + head + (i + 0.5) * pitch, y2: box.y + head + (i + 0.5) * pitch,
   }));
-  const node = svg("g", {}, svg("g", { class: "lanes" }, ...lines), ...machines.map((m) => m.node));
+  const tip = svg("path", { class: "loop-head", d: "M0 0l-10 -5v10z" });
+  const node = svg("g", {}, svg("g", { class: "lanes" }, ...lines, tip), ...machines.map((m) => m.node));
   return {
     node, machines, mouths, box,
     update(t) {
@@ -90,6 +91,7 @@ export function wideLine(n, box) {
         line.classList.toggle("none", i >= has);
         line.classList.toggle("main", i === predictedFrom(t));
       });
+      tip.setAttribute("transform", `translate(${end + 2} ${box.y + head + (predictedFrom(t) + 0.5) * pitch})`);
       machines.forEach((m) => m.update(t));
     },
   };

@@ -381,7 +381,7 @@ export function lossMachine(s, box) {
       const known = t.loss !== null && t.probability !== null;
       dot.classList.toggle("none", !known);
       value.textContent = known ? lossText(Number(t.loss)) : "–";
-      sum.textContent = known ? `= −log ${probabilityText(Number(t.probability), Number(t.loss))}` : "no right word is known";
+      sum.textContent = known ? `= −log ${probabilityText(Number(t.loss))}` : "no right word is known";
       if (known) dot.style.transform = `translate(${x(Number(t.probability))}px, ${y(Number(t.loss))}px)`;
     },
   };

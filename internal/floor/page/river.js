@@ -28,8 +28,8 @@ export function riverOf(course) {
     return { mouth, path, label };
   });
   node.append(...arms.map((a) => a.label));
-  /** @type {number[]} */
-  let drawn = arms.map(() => 0);
+  /** @type {number[] | null} */
+  let drawn = null;
   let frame = 0;
 
   /** @param {number[]} shares by mouth */
@@ -57,8 +57,8 @@ export function riverOf(course) {
         a.label.textContent = a.mouth.label && blame.length ? percent(next[i], 1) : "";
       });
       cancelAnimationFrame(frame);
-      if (!mayMove()) return draw(next);
       const from = drawn;
+      if (!from || !mayMove()) return draw(next);
       const begin = performance.now();
       const move = (/** @type {number} */ now) => {
         const t = Math.min(1, Math.max(0, now - begin) / 400);

@@ -22,6 +22,7 @@ export interface Run {
   sample_questions: string[] | null;
   data: string;
   runs: string[] | null;
+  open?: string;
 }
 
 export type State = "training" | "paused" | "ended" | "interrupted";
@@ -111,7 +112,7 @@ export interface Events {
   evaluation(e: Evaluation): void;
   sample(s: Sample): void;
   checkpoint(c: Checkpoint): void;
-  state(s: { state: State; step: number }): void;
+  state(s: { state: State; step: number; open?: string }): void;
   connection(up: boolean): void;
 }
 

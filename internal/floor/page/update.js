@@ -36,10 +36,11 @@ export function updateMachine(box, choose) {
       svg("text", { class: "note", x: narrow ? x : x + (i ? 18 : 0), y: narrow ? y : y + 16 }, label));
     return value;
   });
-  const gradient = svg("text", { class: "note", y: narrow ? 152 : 84 });
-  node.append(gradient);
+  const gradient = svg("text", { class: "note", y: narrow ? 150 : 84 });
+  const optimizer = svg("text", { class: "note", y: narrow ? 165 : 84 });
+  node.append(gradient, optimizer);
 
-  const line = narrow ? { x: 8, y: 182, width: box.width - 16 } : { x: 4 * column + 30, y: 44, width: box.width - 4 * column - 38 };
+  const line = narrow ? { x: 8, y: 190, width: box.width - 16 } : { x: 4 * column + 30, y: 44, width: box.width - 4 * column - 38 };
   const middle = line.x + line.width / 2;
   const before = svg("circle", { class: "old", r: 4, cy: line.y });
   const after = svg("circle", { class: "new", r: 4, cy: line.y });
@@ -60,7 +61,7 @@ export function updateMachine(box, choose) {
           f.textContent = texts[i];
           f.classList.add("empty");
         });
-        gradient.textContent = "";
+        gradient.textContent = optimizer.textContent = "";
         return;
       }
       fields.forEach((f) => f.classList.remove("empty"));
@@ -70,7 +71,9 @@ export function updateMachine(box, choose) {
       fields[2].textContent = figure(w.learning_rate, 3);
       fields[3].textContent = withSign(w.direction);
       const clipped = w.clipped_gradient === w.gradient ? "" : `, ${withSign(w.clipped_gradient, 5)} after clipping`;
-      gradient.textContent = `gradient ${withSign(w.gradient, 5)}${clipped}; ${w.optimizer} makes the direction of it`;
+      gradient.textContent = `gradient ${withSign(w.gradient, 5)}${clipped}`;
+      optimizer.textContent = `${w.optimizer} makes the direction of it`;
+      if (!narrow) optimizer.setAttribute("x", String(gradient.getComputedTextLength() + 10));
       const step = w.new - w.old;
       const reach = step === 0 ? 0 : Math.sign(step) * line.width * 0.3;
       const from = middle - reach / 2;
