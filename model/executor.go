@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -34,6 +35,8 @@ type Executor struct {
 	// memory and about a fifth more work. It is to be set ahead of the first run.
 	Recompute bool
 
+	stretches []Stretch // that final is called for
+	final     func(i int, gradient []float32)
 	model     *Model
 	backend   vm.Backend
 	workspace *vm.Workspace
@@ -180,16 +183,49 @@ func (e *Executor) Gradients() ([]float32, error) {
 		}
 	}
 	g := vm.Float32s(data)[:len(e.model.Weights)]
-	for i := range e.model.Parameters {
-		p := &e.model.Parameters[i]
-		clear(g[p.Begin+p.Size() : p.end()]) // programs of other shapes use that memory
-	}
+	e.clearGaps(g, Stretch{0, len(g)})
 	return g, nil
 }
 
 // Gradient returns where the last run with Train left its gradients, in the layout of Model.Weights, whatever the gaps hold, and its loss.
 func (e *Executor) Gradient() (gradients, loss vm.Memory) {
 	return e.last.vm.Outputs(), e.last.vm.Value(e.last.results[0])
+}
+
+// Stretch is a part of the vector of all weights: the elements from Begin, and before End.
+type Stretch struct{ Begin, End int }
+
+// Watch has final called in each run with Train, as soon as stretch i of the vector that Gradients will return, gaps included, is what it will
+// be. The run goes on when final returns. It is to be asked for ahead of the first run. Devices other than the CPU fail at that.
+func (e *Executor) Watch(stretches []Stretch, final func(i int, gradient []float32)) {
+	e.stretches, e.final = stretches, final
+}
+
+// watch has a program tell of the stretches.
+func (e *Executor) watch(machine *vm.VM) error {
+	writers := machine.Program().Writers() // of the gradients, in the order of the parameters, and of other outputs
+	after := make([]int, len(e.stretches))
+	for i, s := range e.stretches {
+		for j := range e.model.Parameters {
+			if p := &e.model.Parameters[j]; p.Begin < s.End && s.Begin < p.end() {
+				after[i] = max(after[i], writers[j])
+			}
+		}
+	}
+	return machine.Watch(after, func(i int) {
+		gradient := vm.Float32s(machine.Outputs().Host())[:len(e.model.Weights)]
+		e.clearGaps(gradient, e.stretches[i])
+		e.final(i, gradient)
+	})
+}
+
+// clearGaps clears what is between parameters in a stretch of a gradient: programs of other shapes use that memory.
+func (e *Executor) clearGaps(gradient []float32, s Stretch) {
+	for i := range e.model.Parameters {
+		if p := &e.model.Parameters[i]; p.end() > s.Begin && p.end() <= s.End {
+			clear(gradient[p.Begin+p.Size() : p.end()])
+		}
+	}
 }
 
 // program returns the compiled program of a shape and mode. A new one takes the place of the one that has not run for the longest time.
@@ -252,6 +288,11 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 	machine, err := vm.New(code, e.workspace, e.cache.states(g)...)
 	if err != nil {
 		return nil, err
+	}
+	if mode == Train && e.final != nil {
+		if err := e.watch(machine); err != nil {
+			return nil, errors.Join(err, machine.Close())
+		}
 	}
 	p := &program{graph: g, vm: machine}
 	for i, n := range g.inputs() {

@@ -12,7 +12,7 @@ func TestBfloat16OnTheCPULearnsNearlyAsFloat32(t *testing.T) {
 	learn := func(kernels *kernel.Set) (losses []float64, weights []float32) {
 		trainer, _ := newRun(t, mixed(40), nil, o)
 		trainer.engine.close()
-		trainer.engine = newHostEngine(trainer.Model, trainer.optimizer, o.Clip, 2, kernels)
+		trainer.engine = newHostEngine(trainer.Model, trainer.partition, trainer.optimizer, Options{Clip: o.Clip, Threads: 2}.withDefaults(), kernels)
 		for _, m := range steps(t, trainer, o.Steps) {
 			losses = append(losses, m.Loss)
 		}

@@ -15,9 +15,11 @@ import (
 	"strings"
 
 	"trainer/internal/atomicfile"
+	"trainer/internal/collective"
 	"trainer/internal/fault"
 	"trainer/internal/lockfile"
 	"trainer/internal/safetensors"
+	"trainer/internal/vm"
 	"trainer/model"
 )
 
@@ -193,12 +195,16 @@ func (f *Folder) write(s *snapshot, keep Keep) error {
 	return f.retain(keep, kept{s.state.Step, s.state.HeldOut}, g.Commit)
 }
 
-// Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps and of threads may differ from
-// those of the run so far, nothing else; with other threads the result differs in the last bits.
+// Resume puts the trainer, made of the folder's model and data, where the state says. The number of steps, of threads and of processes that
+// train together may differ from those of the run so far, nothing else; with other threads or processes the result differs in the last bits.
+// In a group every process calls it with the same state, and the folder is that of rank 0, nil on the others.
 func (f *Folder) Resume(t *Trainer, s *State) error {
+	path := StateFile
+	if f != nil {
+		path = f.Path(StateFile)
+	}
 	if now := t.fingerprint(); now != s.Data {
-		return fault.Dataf("%s: the training data is not that of the run: expected the data with fingerprint %s, got %s",
-			f.Path(StateFile), s.Data, now)
+		return fault.Dataf("%s: the training data is not that of the run: expected the data with fingerprint %s, got %s", path, s.Data, now)
 	}
 	if err := sameOptions(s.Options, t.Options); err != nil {
 		return err
@@ -206,24 +212,10 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	size, dealt := t.sampler.size, s.Step*len(t.batch)
 	if s.Next > size || s.Epoch*size+s.Next != dealt {
 		return fault.Dataf("%s: position %d of epoch %d: expected where %d sequences dealt from epochs of %d lead, after %d steps",
-			f.Path(StateFile), s.Next, s.Epoch, dealt, size, s.Step)
+			path, s.Next, s.Epoch, dealt, size, s.Step)
 	}
-	file, err := safetensors.Open(f.Path(StateFile))
-	if err != nil {
+	if err := t.readMoments(path); err != nil {
 		return err
-	}
-	defer file.Close()
-	for _, v := range t.optimizer.State() {
-		for i := range t.Model.Parameters {
-			p := &t.Model.Parameters[i]
-			name, value := v.Name+"."+p.Name, v.Value[p.Begin:p.Begin+p.Size()]
-			if err := safetensors.Read(file, name, value, p.Shape...); err != nil {
-				return err
-			}
-			if at := model.IndexNonFinite(value); at >= 0 {
-				return fault.Dataf("%s: element %d of %s is %g: expected finite numbers", f.Path(StateFile), at, name, value[at])
-			}
-		}
 	}
 	t.optimizer.SetSteps(s.Step)
 	t.step = s.Step
@@ -231,10 +223,47 @@ func (f *Folder) Resume(t *Trainer, s *State) error {
 	return t.engine.updater.push(s.Step)
 }
 
+// readMoments reads the optimizer's state. In a group rank 0 has the file, and each takes of every tensor what it owns.
+func (t *Trainer) readMoments(path string) error {
+	group := t.engine.group
+	var file *safetensors.File
+	_, err := collective.Lead(group, func() (_ []byte, err error) {
+		file, err = safetensors.Open(path)
+		return nil, err
+	})
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		defer file.Close()
+	}
+	for _, v := range t.optimizer.State() {
+		for i := range t.Model.Parameters {
+			p := &t.Model.Parameters[i]
+			value, err := collective.Lead(group, func() ([]byte, error) {
+				value, name := make([]float32, p.Size()), v.Name+"."+p.Name
+				if err := safetensors.Read(file, name, value, p.Shape...); err != nil {
+					return nil, err
+				}
+				if at := model.IndexNonFinite(value); at >= 0 {
+					return nil, fault.Dataf("%s: element %d of %s is %g: expected finite numbers", path, at, name, value[at])
+				}
+				return vm.Bytes(value), nil
+			})
+			if err != nil {
+				return err
+			}
+			t.partition.take(v.Value, vm.Float32s(value), p.Begin)
+		}
+	}
+	return nil
+}
+
 // sameOptions returns a usage error that names the first option which a resumed run may not change.
 func sameOptions(saved, now Options) error {
 	saved, now = saved.withDefaults(), now.withDefaults()
 	now.Steps, now.Threads, now.Device, now.GEMM, now.Recompute = saved.Steps, saved.Threads, saved.Device, saved.GEMM, saved.Recompute
+	now.Group = saved.Group
 	if len(saved.Repeats)+len(now.Repeats) == 0 {
 		now.Repeats = saved.Repeats // JSON tells an empty map from none
 	}

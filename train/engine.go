@@ -2,10 +2,12 @@ package train
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
 
+	"trainer/internal/collective"
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/device"
@@ -18,6 +20,8 @@ import (
 // shard of the batch and its own gradient, which are added in a fixed order. A large model has one worker whose backend divides every
 // instruction among the threads, since a gradient a worker would cost too much memory; and a GPU is one worker.
 //
+// Where several processes train together, each has an engine for its part of every batch, and their updaters bring the gradients together.
+//
 // A step is begun by start and ended by finish. On a GPU the next one can be begun before the last one is finished, so that the GPU never
 // waits for the host.
 type engine struct {
@@ -26,8 +30,10 @@ type engine struct {
 	workers []*worker
 	team    *team.Team // runs the workers; nil where there is one
 	updater updater
+	group   collective.Communicator
 	data    Data
-	stop    func() bool // says between micro-batches whether to give the step up; nil is never
+	stop    func() bool // says between micro-batches whether to give the step up; nil is never. It is not asked in a group.
+	wish    func() wish // what this process of a group wants all to do behind the step; nil is nothing
 	started []*job      // and not finished, oldest first
 	spare   []*job      // finished, the last one at the end
 	forward []team.Phase
@@ -59,8 +65,17 @@ type job struct {
 	move    bool    // take the step; without, the gradient is only measured
 	dropout uint64  // key of the step's dropout; 0 is none
 	weight  float32 // of each prediction in the loss
-	tallies []tally // by worker
+	tallies []tally // by worker; behind the update of a group, one of all ranks
+	wish    wish    // of this process; behind the update of a group, of any of them
 }
+
+// wish is what a process of a group wants all to do behind a step.
+type wish int
+
+const (
+	toStop wish = 1 << iota
+	toRest      // for the interlude
+)
 
 // tally is what a worker found in its shards of a job.
 type tally struct {
@@ -70,11 +85,11 @@ type tally struct {
 	tokens int // read
 }
 
-// loss is the mean loss of the batch, once the shards are collected.
-func (j *job) loss() float64 {
-	var sum float64
-	for i := range j.tallies {
-		sum += j.tallies[i].loss
+// total is the tally of the job, once the shards are collected. Its loss is the mean of the batch, or this rank's share of that.
+func (j *job) total() tally {
+	var sum tally
+	for _, t := range j.tallies {
+		sum.loss, sum.right, sum.of, sum.tokens = sum.loss+t.loss, sum.right+t.right, sum.of+t.of, sum.tokens+t.tokens
 	}
 	return sum
 }
@@ -83,22 +98,32 @@ func (j *job) loss() float64 {
 // 8 bytes of traffic a weight, little beside a step as long as they fit the second-level cache.
 const shardLimit = 4 << 20
 
-// newHostEngine returns an engine on the CPU.
-func newHostEngine(m *model.Model, o Optimizer, clip float64, threads int, kernels *kernel.Set) *engine {
-	workers, inner := threads, 1
+// newHostEngine returns an engine on the CPU, with options that have their defaults.
+func newHostEngine(m *model.Model, p *partition, optimizer Optimizer, o Options, kernels *kernel.Set) *engine {
+	workers, inner := o.Threads, 1
 	if len(m.Weights) > shardLimit {
-		workers, inner = 1, threads
+		workers, inner = 1, o.Threads
 	}
 	backends := make([]vm.Backend, workers)
 	for i := range backends {
 		backends[i] = cpu.New(inner, kernels)
 	}
-	t := team.New(threads)
-	return newEngine(m, cpu.Describe(kernels, threads), backends, t, newHostUpdater(m, o, clip, t, workers, kernels))
+	t := team.New(o.Threads)
+	host, description := newHostUpdater(m, p, optimizer, o.Clip, t, workers, kernels), cpu.Describe(kernels, o.Threads)
+	if o.Group.Size() == 1 {
+		return newEngine(m, description, backends, t, host)
+	}
+	u := newGroupUpdater(host, o.Group)
+	e := newEngine(m, fmt.Sprintf("%s, in each of %d processes", description, o.Group.Size()), backends, t, u)
+	e.group = o.Group
+	for w, worker := range e.workers {
+		u.watch(w, worker.executor)
+	}
+	return e
 }
 
 // engineOf returns the engine of the options' device.
-func engineOf(m *model.Model, optimizer Optimizer, o Options) (*engine, error) {
+func engineOf(m *model.Model, p *partition, optimizer Optimizer, o Options) (*engine, error) {
 	var e *engine
 	if device.IsGPU(o.Device) {
 		var err error
@@ -106,7 +131,7 @@ func engineOf(m *model.Model, optimizer Optimizer, o Options) (*engine, error) {
 			return nil, err
 		}
 	} else {
-		e = newHostEngine(m, optimizer, o.Clip, o.Threads, device.Kernels(o.Precision))
+		e = newHostEngine(m, p, optimizer, o, device.Kernels(o.Precision))
 	}
 	for _, w := range e.workers {
 		w.executor.Recompute = o.Recompute
@@ -116,7 +141,7 @@ func engineOf(m *model.Model, optimizer Optimizer, o Options) (*engine, error) {
 
 // newEngine returns an engine with a worker for each backend; it closes them.
 func newEngine(m *model.Model, device string, backends []vm.Backend, t *team.Team, u updater) *engine {
-	e := &engine{model: m, device: device, team: t, updater: u}
+	e := &engine{model: m, device: device, team: t, updater: u, group: collective.Alone{}}
 	for i, b := range backends {
 		e.workers = append(e.workers, &worker{index: i, backend: b, executor: model.NewExecutor(m, b)})
 	}
@@ -130,6 +155,7 @@ type outcome struct {
 	accuracy   float64   // share of the answers that were right in full, or of the tokens of text, before the update
 	tokens     int       // read
 	blame      []float64 // by stage: its share of the squared norm of the gradient
+	wish       wish      // of a process of the group
 }
 
 // finite says that the step's loss and gradient are numbers.
@@ -153,6 +179,9 @@ func (e *engine) start(d Data, j job) error {
 		predictions += d.wanted(at, j.all)
 	}
 	j.weight = 1 / float32(predictions)
+	if e.together() && e.wish != nil {
+		j.wish = e.wish()
+	}
 	*next = j
 	e.data, e.started = d, append(e.started, next)
 	if err := e.everyWorker(e.forward); err != nil {
@@ -197,16 +226,12 @@ func (e *engine) finish(blame []float64) (outcome, error) {
 	if err := e.updater.squares(blame); err != nil {
 		return outcome{}, err
 	}
-	o := outcome{loss: j.loss(), blame: blame}
-	right, of := 0, 0
-	for i := range j.tallies {
-		t := &j.tallies[i]
-		right, of, o.tokens = right+t.right, of+t.of, o.tokens+t.tokens
-	}
-	o.accuracy = share(right, of)
-	o.norm = normalise(blame)
-	return o, nil
+	t := j.total()
+	return outcome{loss: t.loss, norm: normalise(blame), accuracy: share(t.right, t.of), tokens: t.tokens, blame: blame, wish: j.wish}, nil
 }
+
+// together says that other processes train too.
+func (e *engine) together() bool { return e.group.Size() > 1 }
 
 // normalise turns squared norms of parts into their shares of the whole, all 0 where the whole is, and returns the norm of the whole.
 func normalise(squares []float64) float64 {
@@ -247,12 +272,15 @@ func (e *engine) everyWorker(phases []team.Phase) error {
 	return err
 }
 
-// shards yields a worker's part of each micro-batch, where it has one: the places of sequences, and where in the batch the first of them is.
-func (j *job) shards(w, workers int) iter.Seq2[int, []int] {
+// shards yields a worker's part of each micro-batch, where it has one, of this rank's part: the places of sequences, and where in the batch the
+// first of them is.
+func (e *engine) shards(j *job, w int) iter.Seq2[int, []int] {
 	return func(yield func(int, []int) bool) {
 		for at := 0; at < len(j.batch); at += j.micro {
-			lo, hi := part(min(j.micro, len(j.batch)-at), w, workers)
-			if lo < hi && !yield(at+lo, j.batch[at+lo:at+hi]) {
+			begin, end := part(min(j.micro, len(j.batch)-at), e.group.Rank(), e.group.Size())
+			lo, hi := part(end-begin, w, len(e.workers))
+			first := at + begin + lo
+			if lo < hi && !yield(first, j.batch[first:at+begin+hi]) {
 				return
 			}
 		}
@@ -266,17 +294,22 @@ func part(n, w, workers int) (lo, hi int) {
 }
 
 // forwardBackward is a worker's part of the job that was started last.
-func (e *engine) forwardBackward(w, workers int) {
+func (e *engine) forwardBackward(w, _ int) {
 	j, me := e.started[len(e.started)-1], e.workers[w]
 	me.err = nil
+	of := 0
+	for range e.shards(j, w) {
+		of++
+	}
 	shards := 0
-	for first, places := range j.shards(w, workers) {
-		if shards > 0 && e.stop != nil && e.stop() {
+	for first, places := range e.shards(j, w) {
+		if shards > 0 && !e.together() && e.stop != nil && e.stop() {
 			me.err = errStopped
 			return
 		}
 		e.fillShard(me, j, first, places)
 		j.tallies[w].tokens += me.batch.Tokens()
+		e.updater.expect(w, me.executor, shards == 0, shards == of-1)
 		if me.err = me.executor.Start(&me.batch, model.Train, j.weight); me.err != nil {
 			return
 		}
@@ -286,12 +319,13 @@ func (e *engine) forwardBackward(w, workers int) {
 				return
 			}
 		}
-		if me.err = e.updater.keep(w, me.executor, shards == 0, len(j.batch) <= j.micro); me.err != nil {
+		if me.err = e.updater.keep(w, me.executor, shards == 0, of == 1); me.err != nil {
 			return
 		}
 		shards++
 	}
-	if shards == 0 {
+	if of == 0 {
+		e.updater.expect(w, nil, true, true)
 		me.err = e.updater.keep(w, nil, true, true)
 	}
 }
@@ -338,15 +372,17 @@ func (e *engine) collect(me *worker) error {
 // firstNonFinite finds where in the batch that was finished last, whose outcome is not finite, a number stopped being so. Where every number
 // of a batch is finite, it is the sum or the square of gradients that is not: of the stage with the largest.
 func (e *engine) firstNonFinite(o outcome) (*model.NonFinite, error) {
-	j := e.last()
-	for w, me := range e.workers {
-		for first, places := range j.shards(w, len(e.workers)) {
-			e.fillShard(me, j, first, places)
-			found, err := me.executor.FirstNonFinite(&me.batch, j.weight)
-			if found != nil || err != nil {
-				return found, err
-			}
+	found, err := e.firstOfShards(e.last())
+	if err != nil {
+		return nil, err
+	}
+	if e.together() {
+		if found, err = firstOfRanks(e.group, found); err != nil {
+			return nil, err
 		}
+	}
+	if found != nil {
+		return found, nil
 	}
 	steepest := 0
 	for stage, share := range o.blame {
@@ -355,6 +391,20 @@ func (e *engine) firstNonFinite(o outcome) (*model.NonFinite, error) {
 		}
 	}
 	return &model.NonFinite{Stage: steepest, Backward: true}, nil
+}
+
+// firstOfShards looks through this rank's shards of a job.
+func (e *engine) firstOfShards(j *job) (*model.NonFinite, error) {
+	for w, me := range e.workers {
+		for first, places := range e.shards(j, w) {
+			e.fillShard(me, j, first, places)
+			found, err := me.executor.FirstNonFinite(&me.batch, j.weight)
+			if found != nil || err != nil {
+				return found, err
+			}
+		}
+	}
+	return nil, nil
 }
 
 // close ends the threads.

@@ -2,9 +2,11 @@ package train
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"slices"
 
+	"trainer/internal/collective"
 	"trainer/internal/team"
 	"trainer/model"
 )
@@ -79,21 +81,58 @@ func (e *engine) evaluate(d Data) (*Evaluation, error) {
 	if err := e.everyWorker([]team.Phase{run}); err != nil {
 		return nil, err
 	}
+	if e.together() {
+		if err := e.shareResults(nll, right); err != nil {
+			return nil, err
+		}
+	}
 	result := &Evaluation{}
 	d.summarize(result, nll, right)
 	return result, nil
 }
 
-// evaluateShare evaluates every workers-th batch of sequences.
+// evaluations yields the batches of an evaluation, by their first sequence and the one behind their last, that a worker of a rank has.
+func (e *engine) evaluations(rank, w, workers int) iter.Seq2[int, int] {
+	ranks := e.group.Size()
+	return func(yield func(int, int) bool) {
+		for number, first := 0, 0; first < e.data.Len(); number++ {
+			begin, end := first, evaluationEnd(e.data, first)
+			first = end
+			if number%ranks == rank && number/ranks%workers == w && !yield(begin, end) {
+				return
+			}
+		}
+	}
+}
+
+// shareResults fills in what other ranks have evaluated.
+func (e *engine) shareResults(nll []float64, right []int) error {
+	var mine packed
+	for begin, end := range e.evaluations(e.group.Rank(), 0, 1) {
+		for i := begin; i < end; i++ {
+			mine.add(nll[i], right[i])
+		}
+	}
+	all, err := collective.Exchange(e.group, mine)
+	if err != nil {
+		return err
+	}
+	for rank := range all {
+		theirs := packed(all[rank])
+		for begin, end := range e.evaluations(rank, 0, 1) {
+			for i := begin; i < end; i++ {
+				nll[i], right[i] = theirs.take()
+			}
+		}
+	}
+	return nil
+}
+
+// evaluateShare evaluates a worker's share of the batches.
 func (e *engine) evaluateShare(w, workers int, nll []float64, right []int) error {
 	me := e.workers[w]
 	var places []int
-	for number, first := 0, 0; first < e.data.Len(); number++ {
-		begin, end := first, evaluationEnd(e.data, first)
-		first = end
-		if number%workers != w {
-			continue
-		}
+	for begin, end := range e.evaluations(e.group.Rank(), w, workers) {
 		places = places[:0]
 		for i := begin; i < end; i++ {
 			places = append(places, e.data.place(i))

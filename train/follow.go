@@ -100,7 +100,9 @@ func (t *Trainer) FollowStep(example int) (*Followed, error) {
 		if p.IsMatrix() {
 			w.Decay = a.WeightDecay
 		}
-		w.Mean, w.Size = a.moments(at)
+		if w.Mean, w.Size, err = t.moments(a, at); err != nil {
+			return nil, err
+		}
 		w.Direction = w.Mean/w.Size + w.Decay*w.Before
 	}
 	f.Step = f.Metrics.Step

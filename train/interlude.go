@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"time"
+
+	"trainer/internal/collective"
 )
 
 // Interlude comes between two steps of a run, while no step is under way and the weights are those of a step: to look into the model, to
@@ -18,15 +20,34 @@ type Interlude interface {
 	Followed(f *Followed)
 }
 
-// rest lets the interlude come, if it is due.
+// rest lets the interlude come, if it is due. In a group, rank 0 has said so in its last step, and tells the others what comes of it.
 func (r *run) rest() (err error) {
+	if r.engine.together() {
+		if r.wish&toRest == 0 {
+			return nil
+		}
+		follow, err := collective.Lead(r.engine.group, func() ([]byte, error) {
+			if follow, err := r.between(); !follow {
+				return nil, err
+			}
+			return []byte{1}, nil
+		})
+		r.follow = len(follow) > 0
+		return err
+	}
 	if r.Interlude == nil || len(r.begun) > 0 || !r.Interlude.Due() {
 		return nil
 	}
-	begun := time.Now()
-	r.follow, err = r.Interlude.Between(r.ctx)
-	r.AddSeconds(-time.Since(begun).Seconds())
+	r.follow, err = r.between()
 	return err
+}
+
+// between is the interlude.
+func (r *run) between() (follow bool, err error) {
+	begun := time.Now()
+	follow, err = r.Interlude.Between(r.ctx)
+	r.AddSeconds(-time.Since(begun).Seconds())
+	return follow, err
 }
 
 // followNext is Step with the story that the interlude has asked for.
@@ -35,6 +56,8 @@ func (r *run) followNext() (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Interlude.Followed(f)
+	if r.Interlude != nil { // of rank 0
+		r.Interlude.Followed(f)
+	}
 	return f.Metrics, nil
 }

@@ -32,8 +32,8 @@ type matrixOptimizer interface {
 	Optimizer
 	// serve says how many threads updateMatrix may be called on at the same time.
 	serve(threads int)
-	// updateMatrix takes the step on a parameter [rows, columns] whose weights begin at an element of the vector of all weights.
-	updateMatrix(thread, begin int, weights, gradients []float32, rows, columns int)
+	// updateMatrix takes the step on a parameter [rows, columns] whose state begins at an element of the optimizer's.
+	updateMatrix(thread, place int, weights, gradients []float32, rows, columns int)
 }
 
 // isHidden says that a parameter is a matrix of a block.
@@ -54,9 +54,9 @@ func (m *Muon) Step(model []gorgonia.ValueGrad) error {
 	return solve(m, model, m.LearningRate, m.Clip, m.Kernels)
 }
 
-func (m *Muon) updateMatrix(thread, begin int, weights, gradients []float32, rows, columns int) {
+func (m *Muon) updateMatrix(thread, place int, weights, gradients []float32, rows, columns int) {
 	n, momentum := rows*columns, float32(m.Momentum)
-	moving := m.first[begin : begin+n]
+	moving := m.first[place : place+n]
 	o := m.threads[thread]
 	o.reserve(n, min(rows, columns))
 	direction := o.x[:n]

@@ -18,9 +18,9 @@ type Optimizer interface {
 
 	// Begin starts the next step. Gradients are multiplied by scale first, which is how they are clipped.
 	Begin(learningRate, scale float64)
-	// Update takes the step on the weights that begin at element `begin` of the vector of all weights. Weights of matrices decay.
+	// Update takes the step on weights whose state begins at an element of the optimizer's. Weights of matrices decay.
 	// Blocks that do not overlap can be updated at the same time.
-	Update(begin int, weights, gradients []float32, matrix bool)
+	Update(place int, weights, gradients []float32, matrix bool)
 
 	// State returns what the optimizer remembers from step to step, to be saved and filled in again.
 	State() []StateVector
@@ -28,7 +28,8 @@ type Optimizer interface {
 	SetSteps(n int)
 }
 
-// StateVector is one number of an optimizer's state for every weight, in the layout of the vector of all weights.
+// StateVector is one number of an optimizer's state for each of the weights that it moves, in order: all of them, with the gaps of their vector,
+// or where several processes train together what this one owns.
 type StateVector struct {
 	Name  string
 	Value []float32
@@ -73,20 +74,20 @@ func (a *AdamW) Begin(learningRate, scale float64) {
 }
 
 // Update implements Optimizer.
-func (a *AdamW) Update(begin int, weights, gradients []float32, matrix bool) {
+func (a *AdamW) Update(place int, weights, gradients []float32, matrix bool) {
 	step := &a.vector
 	if matrix {
 		step = &a.matrix
 	}
-	end := begin + len(weights)
-	a.Kernels.AdamW(step, weights, a.first[begin:end], a.second[begin:end], gradients)
+	end := place + len(weights)
+	a.Kernels.AdamW(step, weights, a.first[place:end], a.second[place:end], gradients)
 }
 
-// moments returns, behind a step, the mean of the gradient of an element and its size, as the step divided them: both corrected for their
+// moments returns, behind a step, the mean of the gradient of a weight and its size, as the step divided them: both corrected for their
 // start at 0, and the size, the root of the mean square, with epsilon added.
-func (a *AdamW) moments(at int) (mean, size float64) {
-	size = math.Sqrt(float64(a.second[at])/float64(a.vector.Correction2)) + a.Epsilon
-	return float64(a.first[at]) / float64(a.vector.Correction1), size
+func (a *AdamW) moments(place int) (mean, size float64) {
+	size = math.Sqrt(float64(a.second[place])/float64(a.vector.Correction2)) + a.Epsilon
+	return float64(a.first[place]) / float64(a.vector.Correction1), size
 }
 
 // State returns the moments under the names that PyTorch gives them.

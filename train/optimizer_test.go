@@ -289,7 +289,7 @@ func TestBlockSumsDoNotDependOnThreads(t *testing.T) {
 	var want float64
 	var squares []float64
 	for threads := 1; threads <= 5; threads++ {
-		e := newHostEngine(m, NewSGD(1), 0, threads, kernel.Best())
+		e := newHostEngine(m, newPartition(m, 0, 1, false), NewSGD(1), Options{Threads: threads}.withDefaults(), kernel.Best())
 		u := e.updater.(*hostUpdater)
 		u.gradients[0] = slices.Clone(planted)
 		if err := u.update(&job{}); err != nil {
@@ -317,7 +317,7 @@ func TestBlocksCoverEveryWeightOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for threads := 1; threads <= 7; threads++ {
-		e := newHostEngine(m, NewSGD(1), 0, threads, kernel.Go())
+		e := newHostEngine(m, newPartition(m, 0, 1, false), NewSGD(1), Options{Threads: threads}.withDefaults(), kernel.Go())
 		covered := make([]int, len(m.Weights))
 		for _, list := range e.updater.(*hostUpdater).blocks {
 			for _, b := range list {

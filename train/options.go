@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"trainer/internal/collective"
 	"trainer/internal/device"
 	"trainer/internal/fault"
 )
@@ -44,11 +45,17 @@ type Options struct {
 
 	// Whether activations are computed again rather than kept, which changes no result and may change on the way too. See model.Executor.
 	Recompute bool `json:"-"`
+
+	// The processes that train together; nil is this one alone. The batch is that of all: each takes its part, and the result is the same for
+	// any number of them, but for the rounding of sums. Of a group everything above but Threads must be the same on each.
+	Group collective.Communicator `json:"-"`
 }
+
+const muonName = "muon"
 
 // OptimizerNames and LossNames are the values of Options.Optimizer and Options.Loss.
 var (
-	OptimizerNames = []string{"adamw", "sgd", "muon"}
+	OptimizerNames = []string{"adamw", "sgd", muonName}
 	LossNames      = []string{"answer", "all"}
 )
 
@@ -77,6 +84,9 @@ func (o Options) withDefaults() Options {
 		o.DecayShare = 0.2
 	}
 	o.Precision, o.GEMM, o.Device = cmp.Or(o.Precision, device.Precisions[0]), cmp.Or(o.GEMM, device.GEMMs[0]), cmp.Or(o.Device, device.CPU)
+	if o.Group == nil {
+		o.Group = collective.Alone{}
+	}
 	return o
 }
 
@@ -125,6 +135,15 @@ func (o Options) Validate() error {
 	if !slices.Contains(LossNames, o.Loss) {
 		return fault.Optionf("%s %q: expected %s", fault.Option("loss"), o.Loss, strings.Join(LossNames, " or "))
 	}
+	if n := o.Group.Size(); n > 1 {
+		if device.IsGPU(o.Device) {
+			return fault.Optionf("%s %q: expected cpu where %d processes train together", fault.Option("device"), o.Device, n)
+		}
+		if o.Batch < n {
+			return fault.Optionf("%s %d: expected at least %d, a sequence for each of the processes that train together",
+				fault.Option("batch"), o.Batch, n)
+		}
+	}
 	for operation, n := range o.Repeats {
 		if n < 1 || n > 1000 {
 			return fault.Optionf("%s of %q %d: expected 1 to 1000", fault.Option("repeats"), operation, n)
@@ -137,12 +156,12 @@ func (o Options) schedule() Schedule {
 	return Schedule{Kind: o.Schedule, Peak: o.LearningRate, Floor: o.FinalLearningRate, WarmUp: o.WarmUp, Horizon: o.Steps, Decay: o.DecayShare}
 }
 
-// optimizer returns the optimizer of the options for a vector of n weights.
+// optimizer returns the optimizer of the options, with a state for n weights.
 func (o Options) optimizer(n int) Optimizer {
 	switch o.Optimizer {
 	case "sgd":
 		return NewSGD(o.LearningRate)
-	case "muon":
+	case muonName:
 		m := NewMuon(n, o.LearningRate, o.WeightDecay)
 		m.Beta1, m.Beta2 = o.Beta1, o.Beta2
 		return m

@@ -10,14 +10,14 @@ import (
 
 // Plan says how a run goes on besides its steps.
 type Plan struct {
-	Folder         *Folder           // where it is kept; its metrics are open
+	Folder         *Folder           // where it is kept; its metrics are open. Nil on the ranks of a group behind 0.
 	Arguments      map[string]string // kept with each checkpoint
 	EvaluateEvery  int               // steps between evaluations of the held-out examples; 0 is never
 	SaveEvery      int               // steps between checkpoints; 0 is at the end only
 	Keep           Keep              // which of them are kept; one behind each evaluation that is the best so far, if the best is to be
 	TargetAccuracy float64           // stop when the held-out accuracy is this high; 0 is never
 	StopAfter      int               // stop at this step, as if interrupted; 0 is never
-	Interlude      Interlude         // nil is none
+	Interlude      Interlude         // nil is none; of a group, on rank 0
 }
 
 // Observer is told what happens in a run, between steps. What it is given is only valid during the call.
@@ -29,12 +29,15 @@ type Observer interface {
 }
 
 // Run trains until the last step, the target accuracy or the end of ctx, and saves. A step of several micro-batches in which ctx ends is given
-// up. Ended early by ctx or StopAfter, it returns
-// fault.ErrInterrupted after the save. After any other error the last checkpoint stands.
+// up. Ended early by ctx or StopAfter, it returns fault.ErrInterrupted after the save. After any other error the last checkpoint stands.
+//
+// In a group all processes run with the same plan. The end of ctx on any of them ends the run on all, behind the step that is under way. A
+// *NonFiniteError and fault.ErrInterrupted are returned by all; any other error is that of this process alone, which the others do not know
+// of: Group.Abort is then what ends them.
 func (t *Trainer) Run(ctx context.Context, plan Plan, o Observer) error {
 	r := &run{Trainer: t, Plan: plan, Observer: o, ctx: ctx, saver: saver{saved: -1}, example: -1}
-	t.engine.stop = func() bool { return ctx.Err() != nil }
-	defer func() { t.engine.stop = nil }()
+	t.engine.stop, t.engine.wish = func() bool { return ctx.Err() != nil }, r.wishes
+	defer func() { t.engine.stop, t.engine.wish = nil, nil }()
 	err := r.steps()
 	if failed := r.settle(); failed != nil { // only behind an error: all other ways out save last
 		err = fmt.Errorf("%w; %w", err, failed)
@@ -59,7 +62,7 @@ func (r *run) steps() (err error) {
 	if r.step == 0 {
 		err = r.save(false)
 	} else {
-		r.heldOut, r.best, err = r.Folder.standing(r.step, r.Keep.Best)
+		r.heldOut, r.best, err = r.standing()
 	}
 	if err != nil {
 		return err
@@ -100,8 +103,10 @@ func (r *run) next() (reached bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := r.Folder.Log(m); err != nil {
-		return false, err
+	if r.leads() {
+		if err := r.Folder.Log(m); err != nil {
+			return false, err
+		}
 	}
 	r.Stepped(m)
 	last, improved := r.step == r.Options.Steps, false
@@ -111,8 +116,10 @@ func (r *run) next() (reached bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if err := r.Folder.LogEvaluation(r.step, e); err != nil {
-			return false, err
+		if r.leads() {
+			if err := r.Folder.LogEvaluation(r.step, e); err != nil {
+				return false, err
+			}
 		}
 		r.Evaluated(r.step, e)
 		r.heldOut = e.heldOut()
@@ -164,9 +171,43 @@ func (r *run) stepAhead() (*Metrics, error) {
 	return r.end()
 }
 
-// interrupted says that the run is to stop where it is.
+// leads says that this process keeps the run.
+func (r *run) leads() bool { return r.engine.group.Rank() == 0 }
+
+// standing is how the checkpoint that the run goes on from did, and the best of all.
+func (r *run) standing() (heldOut, best *HeldOut, err error) {
+	var found [2]*HeldOut
+	if r.leads() {
+		if found[0], found[1], err = r.Folder.standing(r.step, r.Keep.Best); err != nil {
+			return nil, nil, err
+		}
+	}
+	list, err := tell(r.engine.group, found)
+	if err != nil {
+		return nil, nil, err
+	}
+	return list[0][0], list[0][1], nil
+}
+
+// wishes are what this process of a group wants.
+func (r *run) wishes() wish {
+	var w wish
+	if r.ctx.Err() != nil {
+		w |= toStop
+	}
+	if r.Interlude != nil && r.Interlude.Due() {
+		w |= toRest
+	}
+	return w
+}
+
+// interrupted says that the run is to stop where it is. A group has agreed on it in its last step.
 func (r *run) interrupted() bool {
-	return r.ctx.Err() != nil || r.StopAfter > 0 && r.step+len(r.begun) >= r.StopAfter
+	stop := r.ctx.Err() != nil
+	if r.engine.together() {
+		stop = r.wish&toStop != 0
+	}
+	return stop || r.StopAfter > 0 && r.step+len(r.begun) >= r.StopAfter
 }
 
 // pausesAfter says that something else comes behind a step than the next one: an evaluation, a checkpoint, an interlude, the step that is

@@ -31,7 +31,7 @@ type written struct {
 }
 
 // save writes a checkpoint, once a step, and returns when it is on the disk; with meanwhile it may return before, and leave the rest to report
-// and settle.
+// and settle. In a group rank 0 writes, of what all bring it.
 func (r *run) save(meanwhile bool) error {
 	s := &r.saver
 	begun := time.Now()
@@ -40,6 +40,9 @@ func (r *run) save(meanwhile bool) error {
 	}
 	s.saved, s.begun = r.step, begun
 	held, err := r.snapshot(r.Arguments)
+	if err == nil && !r.leads() {
+		return nil
+	}
 	if err == nil {
 		held.state.HeldOut = r.heldOut
 		err = r.Folder.flush()

@@ -19,13 +19,18 @@ type snapshot struct {
 	state     State
 }
 
-// snapshot brings weights and moments to the host and refers to them. The arguments are those of the program.
+// snapshot brings weights and moments to the host and refers to them: in a group to rank 0, and that of other ranks has no moments. The
+// arguments are those of the program.
 func (t *Trainer) snapshot(arguments map[string]string) (*snapshot, error) {
 	if err := t.engine.updater.fetch(); err != nil {
 		return nil, err
 	}
+	moments, err := t.gather()
+	if err != nil {
+		return nil, err
+	}
 	return &snapshot{
-		model: t.Model, tokenizer: t.Tokenizer, moments: t.optimizer.State(),
+		model: t.Model, tokenizer: t.Tokenizer, moments: moments,
 		state: State{Step: t.step, Epoch: t.sampler.epoch, Next: t.sampler.next, Options: t.Options, Data: t.fingerprint(), Arguments: arguments},
 	}, nil
 }

@@ -5,6 +5,9 @@
 // A Trainer owns one run: Step is the training loop's body, Run the loop around it with evaluations, checkpoints and a clean end, and an
 // Observer is told what happens. A Folder keeps the run on disk. Nothing here prints.
 //
+// Several processes train one model together where Options.Group connects them. Each has a Trainer, all of which take the same calls in the
+// same order: rank 0 has the Folder, the others a nil one, and what they return is the same on all.
+//
 // Start at Trainer.Step, then engine.go for how a step is divided among threads, checkpoint.go for what survives a kill.
 package train
 
@@ -21,7 +24,7 @@ import (
 	"trainer/tokenizer"
 )
 
-// Trainer is one training run. It is for one goroutine.
+// Trainer is one training run, or one process of it. It is for one goroutine.
 type Trainer struct {
 	Model     *model.Model
 	Tokenizer tokenizer.Tokenizer
@@ -30,7 +33,9 @@ type Trainer struct {
 	Options   Options
 
 	engine    *engine
+	partition *partition
 	optimizer Optimizer
+	whole     []StateVector // memory of gather
 	schedule  Schedule
 	sampler   *sampler
 	data      string  // fingerprint of Train, empty before the first checkpoint
@@ -39,6 +44,7 @@ type Trainer struct {
 	batch     []int   // memory of a batch
 	metrics   Metrics
 	ended     time.Time // when the last step was
+	wish      wish      // of a process of a group, as of the last step
 	seconds   float64   // spent by earlier processes of this run
 	started   time.Time
 }
@@ -65,14 +71,16 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut Data, o Options) 
 		return nil, fault.Usagef("%w: choose a smaller model", err)
 	}
 	m.Config.Dropout = o.Dropout
-	optimizer := o.optimizer(len(m.Weights))
-	e, err := engineOf(m, optimizer, o)
+	p := newPartition(m, o.Group.Rank(), o.Group.Size(), o.Optimizer == muonName)
+	optimizer := o.optimizer(p.size)
+	e, err := engineOf(m, p, optimizer, o)
 	if err != nil {
 		return nil, err
 	}
 	return &Trainer{
 		Model: m, Tokenizer: t, Train: train, HeldOut: heldOut, Options: o,
 		engine:    e,
+		partition: p,
 		optimizer: optimizer,
 		schedule:  o.schedule(),
 		sampler:   newSampler(train, &o),
@@ -155,6 +163,7 @@ func (t *Trainer) end() (*Metrics, error) {
 	}
 	t.begun = append(t.begun[:0], t.begun[1:]...)
 	t.step++
+	t.wish = out.wish
 	m.Step, m.Loss, m.GradientNorm, m.LearningRate, m.Epoch = t.step, out.loss, out.norm, s.rate, s.epoch
 	m.Accuracy = out.accuracy
 	m.Tokens = out.tokens

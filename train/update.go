@@ -13,6 +13,8 @@ import (
 
 // updater is the end of a training step: it adds up the gradients of the workers, measures the sum and moves the weights.
 type updater interface {
+	// expect says that worker w is about to run a shard of a step, the first or the last one or neither; without an executor it has none.
+	expect(w int, x *model.Executor, first, last bool)
 	// keep takes the gradient that worker w's executor computed last, as the first of a step or added to those before it. alone says that none
 	// follows in this step. Without an executor the worker has none.
 	keep(w int, x *model.Executor, first, alone bool) error
@@ -32,6 +34,7 @@ type updater interface {
 // hostUpdater updates weights on the CPU, block by block on a team of threads.
 type hostUpdater struct {
 	model     *model.Model
+	partition *partition
 	optimizer Optimizer
 	clip      float64
 	team      *team.Team
@@ -45,23 +48,11 @@ type hostUpdater struct {
 	movement  []team.Phase
 }
 
-// block is a piece of a parameter: what one thread sums and updates at a time. Its size does not depend on the number of threads, and
-// neither do the sums over blocks.
-type block struct {
-	index, begin, end int
-	stage             int
-	matrix            bool
-	whole             bool // is updated with the rest of its matrix
-}
-
-// blockSize is about the half of a first-level cache in weights, gradients and moments.
-const blockSize = 2048
-
-// newHostUpdater returns an updater for a number of workers; it closes the team.
-func newHostUpdater(m *model.Model, o Optimizer, clip float64, t *team.Team, workers int, kernels *kernel.Set) *hostUpdater {
-	u := &hostUpdater{model: m, optimizer: o, clip: clip, team: t, kernels: kernels,
+// newHostUpdater returns an updater of the weights that this rank owns, for a number of workers; it closes the team.
+func newHostUpdater(m *model.Model, p *partition, o Optimizer, clip float64, t *team.Team, workers int, kernels *kernel.Set) *hostUpdater {
+	u := &hostUpdater{model: m, partition: p, optimizer: o, clip: clip, team: t, kernels: kernels,
 		gradients: make([][]float32, workers), sums: make([][]float32, workers)}
-	u.divide(t.Size())
+	u.deal(t.Size())
 	if whole, ok := o.(matrixOptimizer); ok {
 		u.assign(whole)
 	}
@@ -69,29 +60,31 @@ func newHostUpdater(m *model.Model, o Optimizer, clip float64, t *team.Team, wor
 	return u
 }
 
-// divide cuts the parameters into blocks and gives every thread about the same number of weights.
-func (u *hostUpdater) divide(threads int) {
-	total := u.model.Config.NumParameters()
-	u.blocks = make([][]block, threads)
-	index, done := 0, 0
-	for i := range u.model.Parameters {
-		p := &u.model.Parameters[i]
-		for at := 0; at < p.Size(); at += blockSize {
-			size := min(blockSize, p.Size()-at)
-			t := min(threads-1, done*threads/total)
-			begin := p.Begin + at
-			u.blocks[t] = append(u.blocks[t], block{index: index, begin: begin, end: begin + size, stage: p.Stage, matrix: p.IsMatrix()})
-			index, done = index+1, done+size
+// deal gives every thread about the same number of the rank's weights.
+func (u *hostUpdater) deal(threads int) {
+	var own []block
+	total := 0
+	for _, b := range u.partition.blocks {
+		if b.owner == u.partition.rank {
+			own, total = append(own, b), total+b.end-b.begin
 		}
 	}
-	u.blockSums = make([]float64, index)
+	u.blocks = make([][]block, threads)
+	done := 0
+	for _, b := range own {
+		t := min(threads-1, done*threads/total)
+		u.blocks[t] = append(u.blocks[t], b)
+		done += b.end - b.begin
+	}
+	u.blockSums = make([]float64, len(u.partition.blocks))
 }
 
-// assign deals the matrices that are updated whole to the threads, the largest first, each to the one that has least to do.
+// assign deals the rank's matrices that are updated whole to the threads, the largest first, each to the one that has least to do.
 func (u *hostUpdater) assign(o matrixOptimizer) {
 	var list []*model.Parameter
 	for i := range u.model.Parameters {
-		if p := &u.model.Parameters[i]; isHidden(p, u.model.Stages) {
+		p := &u.model.Parameters[i]
+		if owner, _ := u.partition.find(p.Begin); owner == u.partition.rank && isHidden(p, u.model.Stages) {
 			list = append(list, p)
 		}
 	}
@@ -103,15 +96,10 @@ func (u *hostUpdater) assign(o matrixOptimizer) {
 		u.matrices[least] = append(u.matrices[least], p)
 		load[least] += p.Size()
 	}
-	for _, blocks := range u.blocks {
-		for i := range blocks {
-			for _, p := range list {
-				blocks[i].whole = blocks[i].whole || p.Begin <= blocks[i].begin && blocks[i].begin < p.Begin+p.Size()
-			}
-		}
-	}
 	o.serve(u.team.Size())
 }
+
+func (u *hostUpdater) expect(int, *model.Executor, bool, bool) {}
 
 func (u *hostUpdater) keep(w int, x *model.Executor, first, alone bool) error {
 	if x == nil {
@@ -138,27 +126,39 @@ func (u *hostUpdater) keep(w int, x *model.Executor, first, alone bool) error {
 
 func (u *hostUpdater) update(j *job) error {
 	u.team.Run(u.reduction)
+	u.advance(j)
+	return nil
+}
+
+// advance moves the rank's weights, where the job is to and all squares are finite.
+func (u *hostUpdater) advance(j *job) (moved bool) {
 	var squares float64
 	for _, s := range u.blockSums {
 		squares += s
 	}
-	if j.move && finite(squares+j.loss()) {
-		u.optimizer.Begin(j.rate, clipScale(math.Sqrt(squares), u.clip))
-		u.team.Run(u.movement)
+	if !j.move || !finite(squares+j.total().loss) {
+		return false
 	}
-	return nil
+	u.optimizer.Begin(j.rate, clipScale(math.Sqrt(squares), u.clip))
+	u.team.Run(u.movement)
+	return true
 }
 
 // reduce adds the workers' gradients into that of worker 0, and squares the sum.
 func (u *hostUpdater) reduce(thread, _ int) {
-	sum := u.gradients[0]
 	for _, b := range u.blocks[thread] {
-		for _, g := range u.gradients[1:] {
-			if g != nil {
-				u.kernels.Add(sum[b.begin:b.end], sum[b.begin:b.end], g[b.begin:b.end])
-			}
+		u.addWorkers(b.begin, b.end)
+		u.blockSums[b.index] = u.kernels.SumSquares(u.gradients[0][b.begin:b.end])
+	}
+}
+
+// addWorkers adds the workers' gradients of a stretch into that of worker 0.
+func (u *hostUpdater) addWorkers(begin, end int) {
+	sum := u.gradients[0][begin:end]
+	for _, g := range u.gradients[1:] {
+		if g != nil {
+			u.kernels.Add(sum, sum, g[begin:end])
 		}
-		u.blockSums[b.index] = u.kernels.SumSquares(sum[b.begin:b.end])
 	}
 }
 
@@ -166,23 +166,22 @@ func (u *hostUpdater) reduce(thread, _ int) {
 func (u *hostUpdater) move(thread, _ int) {
 	for _, b := range u.blocks[thread] {
 		if !b.whole {
-			u.optimizer.Update(b.begin, u.model.Weights[b.begin:b.end], u.gradients[0][b.begin:b.end], b.matrix)
+			u.optimizer.Update(b.place, u.model.Weights[b.begin:b.end], u.gradients[0][b.begin:b.end], b.matrix)
 		}
 	}
 	if u.matrices == nil {
 		return
 	}
 	for _, p := range u.matrices[thread] {
-		u.optimizer.(matrixOptimizer).updateMatrix(thread, p.Begin, u.model.Weights[p.Begin:], u.gradients[0][p.Begin:], p.Shape[0], p.Shape[1])
+		_, place := u.partition.find(p.Begin)
+		u.optimizer.(matrixOptimizer).updateMatrix(thread, place, u.model.Weights[p.Begin:], u.gradients[0][p.Begin:], p.Shape[0], p.Shape[1])
 	}
 }
 
 func (u *hostUpdater) squares(stages []float64) error {
 	clear(stages)
-	for _, list := range u.blocks {
-		for _, b := range list {
-			stages[b.stage] += u.blockSums[b.index]
-		}
+	for i := range u.partition.blocks {
+		stages[u.partition.blocks[i].stage] += u.blockSums[i]
 	}
 	return nil
 }

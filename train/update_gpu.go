@@ -63,6 +63,8 @@ func (u *gpuUpdater) open(o Options) error {
 	return nil
 }
 
+func (u *gpuUpdater) expect(int, *model.Executor, bool, bool) {}
+
 func (u *gpuUpdater) keep(_ int, x *model.Executor, first, alone bool) error {
 	gradients, loss := x.Gradient()
 	return u.optimizer.Add(gradients, loss, first, alone)

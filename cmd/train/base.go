@@ -5,6 +5,8 @@ import (
 
 	"trainer/internal/cli"
 	"trainer/internal/fault"
+	"trainer/model"
+	"trainer/tokenizer"
 	"trainer/train"
 )
 
@@ -32,7 +34,7 @@ func (s *session) loadBase() error {
 		dir = s.initFrom
 	}
 	var err error
-	if s.base, s.tokenizer, err = train.LoadModel(dir); err != nil {
+	if s.base, s.tokenizer, err = s.loadModel(func() (*model.Model, tokenizer.Tokenizer, error) { return train.LoadModel(dir) }); err != nil {
 		return err
 	}
 	context := s.base.Config.Context

@@ -37,6 +37,7 @@ type arguments struct {
 	evaluateEvery int
 
 	device                    string
+	rankTimeout               int // seconds
 	out                       string
 	resume, overwrite         bool
 	saveEvery, stopAfter      int
@@ -45,6 +46,7 @@ type arguments struct {
 	http                      string
 	quiet, json               bool
 	onlyEstimate              bool
+	processes                 int // that train together
 	cpuProfile, memoryProfile string
 }
 
@@ -54,7 +56,7 @@ func defaults() *arguments {
 		task: taskAuto, tokenizer: autoTokenizer, heldOut: 0.1, splitSeed: 7, evaluateTokens: 1 << 17,
 		config: model.Calculator(0), architecture: string(model.GPT2), positions: string(model.Learned),
 		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
-		device: "auto", out: defaultOut,
+		processes: 1, device: "auto", rankTimeout: 60, out: defaultOut,
 	}
 }
 
@@ -121,7 +123,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
 	g.Bool(&o.Recompute, "recompute", "compute activations again for the gradients rather than keep them: the same results, less memory, more time")
 	o.Threads = defaultThreads(o.Batch * c.Context)
-	g.Int(&o.Threads, "threads", "threads of the CPU")
+	g.Int(&o.Threads, "threads", "threads of the CPU; started by mpirun, of each process")
+	g.Int(&a.rankTimeout, "rank-timeout", "started by mpirun: `seconds` that a process may not be heard of before all end")
 
 	g = f.Group("Run folder")
 	g.String(&a.out, "out", "`folder` of the run; with -data, by default, runs/<name of the file>")
@@ -148,11 +151,14 @@ func (a *arguments) flags() *cli.Flags {
 // defaultThreads is all cores that this process may use, as long as each has a few examples of a batch, of so many tokens at most, to work on.
 func defaultThreads(tokens int) int {
 	const each = 96
-	return max(1, min(runtime.GOMAXPROCS(0), tokens/each))
+	return max(1, min(cores, tokens/each))
 }
 
+// cores are those that this process may use. Package mpi asks Go for one thread more.
+var cores = runtime.GOMAXPROCS(0)
+
 // passing are the flags that are about this process alone: a resumed run does not take them over.
-var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "estimate", "quiet", "json", "http", "cpuprofile", "memprofile"}
+var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "estimate", "rank-timeout", "quiet", "json", "http", "cpuprofile", "memprofile"}
 
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.
@@ -200,7 +206,7 @@ func (a *arguments) settle(f *cli.Flags) error {
 	}
 	o := &a.options
 	if !f.Given("threads") {
-		o.Threads = defaultThreads(o.Batch * a.config.Context)
+		o.Threads = defaultThreads(o.Batch * a.config.Context / a.processes)
 	}
 	if !warmUp {
 		o.WarmUp = min(o.WarmUp, o.Steps/10)

@@ -3,17 +3,22 @@
 //
 //	flags -> session: run folder, examples, model, trainer -> train.Run -> view: text, JSON or one line; summary.json and charts
 //
-// flags.go holds what can be chosen, session.go prepares and runs the training; screen.go, with progress.go and story.go, tells about it.
+// flags.go holds what can be chosen, session.go prepares and runs the training, together.go as one of several processes; screen.go, with
+// progress.go and story.go, tells about it.
 package main
 
 import (
 	"context"
 
 	"trainer/internal/cli"
+	"trainer/internal/mpi"
 )
 
 func main() {
 	a := defaults()
 	flags := a.flags()
+	if rank, _, together := mpi.Launched(); together {
+		flags.Silent = rank > 0
+	}
 	cli.Main(flags, func(ctx context.Context) error { return teach(ctx, a, flags) })
 }

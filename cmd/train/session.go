@@ -13,6 +13,7 @@ import (
 	"trainer/internal/atomicfile"
 	"trainer/internal/chart"
 	"trainer/internal/cli"
+	"trainer/internal/collective"
 	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/floor/api"
@@ -27,10 +28,12 @@ import (
 type session struct {
 	*arguments
 	flags     *cli.Flags
+	group     collective.Communicator // of the processes that train together
 	device    device.Choice
-	folder    *train.Folder
-	state     *train.State // of the checkpoint to go on from, or nil
-	previous  string       // the folder in which the finished run that was in this one is kept, or ""
+	folder    *train.Folder // nil on the ranks of a group behind 0
+	opened    bool          // the folder is, on rank 0
+	state     *train.State  // of the checkpoint to go on from, or nil
+	previous  string        // the folder in which the finished run that was in this one is kept, or ""
 	material  material
 	base      *model.Model // to begin with, where -init-from names one, or nil
 	tokenizer tokenizer.Tokenizer
@@ -54,28 +57,49 @@ type view interface {
 }
 
 // teach is the command.
-func teach(ctx context.Context, a *arguments, flags *cli.Flags) (err error) {
+func teach(ctx context.Context, a *arguments, flags *cli.Flags) error {
 	s := &session{arguments: a, flags: flags, view: newView(a), outcome: api.Interrupted}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.settle(); err != nil {
+	if err := s.join(); err != nil {
+		return err
+	}
+	err := s.work(ctx)
+	return s.leave(errors.Join(err, s.close()))
+}
+
+// work is what the command does.
+func (s *session) work(ctx context.Context) (err error) {
+	a := s.arguments
+	if err := s.compare(); err != nil {
+		return err
+	}
+	if err := collective.Agree(s.group, s.settle()); err != nil {
 		return err
 	}
 	if a.onlyEstimate {
-		return s.estimate(os.Stdout)
+		if s.leads() {
+			err = s.estimate(os.Stdout)
+		}
+		return err
 	}
 	if s.state != nil && s.state.Step >= a.options.Steps {
-		if _, _, err := train.LoadModel(s.out); err != nil {
+		_, err := collective.Lead(s.group, func() ([]byte, error) {
+			_, _, err := train.LoadModel(s.out)
+			return nil, err
+		})
+		if err != nil {
 			return err
 		}
 		s.view.note(fmt.Sprintf("Nothing is left to do: the run in %s has taken all its %s steps.", a.out, format.Thousands(s.state.Step)))
 		s.view.note("Ask it with: " + askCommand(a.out, ""))
 		return nil
 	}
-	finish, err := profile(a.cpuProfile, a.memoryProfile)
-	if err != nil {
-		return err
+	if s.leads() {
+		finish, failed := profile(a.cpuProfile, a.memoryProfile)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, finish()) }()
 	}
-	defer func() { err = errors.Join(err, finish()) }()
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -87,8 +111,8 @@ func (s *session) settle() error {
 	if !s.flags.Given("out") {
 		s.out = s.runFolder()
 	}
-	if _, err := os.Stat(s.out); s.resume && err == nil {
-		if err := s.openFolder(); err != nil {
+	if s.resume {
+		if err := s.openFolder(false); err != nil {
 			return err
 		}
 	}
@@ -104,10 +128,13 @@ func (s *session) settle() error {
 		return nil // of any machine
 	}
 	var err error
-	if s.device, err = device.Choose(s.arguments.device, memoryOnGPU(s.config)); err != nil {
+	if s.device, err = s.chooseDevice(); err != nil {
 		return err
 	}
-	s.options.Device = s.device.Name
+	s.options.Device, s.options.Group = s.device.Name, s.group
+	if err := s.options.Validate(); err != nil {
+		return fault.InFlags(err, flagOf)
+	}
 	return device.CheckFor(s.device.Name, s.options.Precision, s.options.GEMM)
 }
 
@@ -138,8 +165,39 @@ func (s *session) close() error {
 	return err
 }
 
-// openFolder opens the run folder and decides what becomes of a run that it holds.
-func (s *session) openFolder() error {
+// openFolder opens the run folder and decides what becomes of a run that it holds. A folder that is not there is made if it is to be. In a
+// group the folder is that of rank 0, and the others are told of its state.
+func (s *session) openFolder(create bool) error {
+	text, err := collective.Lead(s.group, func() ([]byte, error) {
+		if _, err := os.Stat(s.out); err != nil && !create {
+			return json.Marshal(opened{})
+		}
+		err := s.holdFolder()
+		return must(json.Marshal(opened{true, s.state})), err
+	})
+	if err != nil {
+		return err
+	}
+	var o opened
+	if err := json.Unmarshal(text, &o); err != nil {
+		return err
+	}
+	s.opened = o.Folder
+	if s.leads() || o.State == nil {
+		return nil
+	}
+	s.state = o.State
+	return s.flags.Restore(s.state.Arguments, changeable...)
+}
+
+// opened is what rank 0 tells of the run folder.
+type opened struct {
+	Folder bool
+	State  *train.State
+}
+
+// holdFolder is openFolder on rank 0.
+func (s *session) holdFolder() error {
 	var err error
 	if s.folder, err = train.OpenFolder(s.out); err != nil {
 		return err
@@ -180,6 +238,41 @@ func (s *session) finished(state *train.State) bool {
 // behind.
 func (s *session) prepare() error {
 	var err error
+	if err := s.inTurns(s.readLessons); err != nil {
+		return err
+	}
+	m, err := s.newModel()
+	if err := collective.Agree(s.group, err); err != nil {
+		return err
+	}
+	s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options)
+	if err := collective.Agree(s.group, fault.InFlags(err, flagOf)); err != nil {
+		return err
+	}
+	if err := s.compareTrainers(); err != nil {
+		return err
+	}
+	if !s.opened {
+		if err := s.openFolder(true); err != nil {
+			return err
+		}
+	}
+	if s.resume && s.state == nil {
+		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
+	}
+	if s.state != nil {
+		if err := s.folder.Resume(s.trainer, s.state); err != nil {
+			return fault.InFlags(err, flagOf)
+		}
+	}
+	_, err = collective.Lead(s.group, func() ([]byte, error) { return nil, s.clearFolder() })
+	s.questions = s.material.questions()
+	return err
+}
+
+// readLessons reads what there is to learn, and turns it into tokens.
+func (s *session) readLessons() error {
+	var err error
 	if s.material, err = s.readMaterial(); err != nil {
 		return err
 	}
@@ -201,26 +294,13 @@ func (s *session) prepare() error {
 		return err
 	}
 	s.config.Context = s.lessons.context
-	m, err := s.newModel()
-	if err != nil {
-		return err
-	}
-	if s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options); err != nil {
-		return fault.InFlags(err, flagOf)
-	}
-	if s.folder == nil {
-		if err := s.openFolder(); err != nil {
-			return err
-		}
-	}
-	if s.resume && s.state == nil {
-		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
-	}
+	return nil
+}
+
+// clearFolder takes out of the folder what is not of the run as far as it has come, and opens its metrics.
+func (s *session) clearFolder() error {
 	step, stays := 0, -1 // of a new run no checkpoint stays, not even that of step 0
 	if s.state != nil {
-		if err := s.folder.Resume(s.trainer, s.state); err != nil {
-			return fault.InFlags(err, flagOf)
-		}
 		step, stays = s.state.Step, s.state.Step
 	}
 	if err := errors.Join(s.removeResults(), s.folder.DropKept(stays)); err != nil {
@@ -236,7 +316,6 @@ func (s *session) prepare() error {
 		return err
 	}
 	s.trainer.AddSeconds(seconds)
-	s.questions = s.material.questions()
 	return nil
 }
 
@@ -269,30 +348,39 @@ func (s *session) newModel() (*model.Model, error) {
 		s.config = m.Config
 		return m, nil
 	}
-	ofData, path := s.tokenizer.JSON(), s.folder.Path(tokenizer.FileName)
-	var err error
-	if s.tokenizer, err = tokenizer.Load(path); err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(s.tokenizer.JSON(), ofData) {
-		return nil, fault.Dataf("%s has another vocabulary than the data: expected both as the run was begun with them", path)
-	}
-	m, err := model.Load(s.out)
+	m, t, err := s.loadModel(s.heldModel)
 	if err != nil {
 		return nil, err
 	}
-	if m.Config.VocabSize != s.tokenizer.VocabSize() {
-		return nil, fault.Dataf("%s says %d tokens, %s has %d: they are not of one run", s.folder.Path(model.ConfigFile), m.Config.VocabSize,
-			s.folder.Path(tokenizer.FileName), s.tokenizer.VocabSize())
-	}
-	s.config = m.Config
+	s.config, s.tokenizer = m.Config, t
 	return m, nil
+}
+
+// heldModel loads the model of the run folder, which must be of the vocabulary that the data has.
+func (s *session) heldModel() (*model.Model, tokenizer.Tokenizer, error) {
+	path := s.folder.Path(tokenizer.FileName)
+	t, err := tokenizer.Load(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !bytes.Equal(t.JSON(), s.tokenizer.JSON()) {
+		return nil, nil, fault.Dataf("%s has another vocabulary than the data: expected both as the run was begun with them", path)
+	}
+	m, err := model.Load(s.out)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.Config.VocabSize != t.VocabSize() {
+		return nil, nil, fault.Dataf("%s says %d tokens, %s has %d: they are not of one run", s.folder.Path(model.ConfigFile), m.Config.VocabSize,
+			path, t.VocabSize())
+	}
+	return m, t, nil
 }
 
 // run trains, and writes the result.
 func (s *session) run(ctx context.Context) error {
 	s.view.started(s)
-	before, err := s.ask()
+	before, err := s.asked()
 	if err != nil {
 		return err
 	}
@@ -303,8 +391,10 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.told(before); err != nil {
-		return err
+	if s.leads() {
+		if err := s.told(before); err != nil {
+			return err
+		}
 	}
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
 		Keep: s.keep, TargetAccuracy: s.target, StopAfter: s.stopAfter}
@@ -325,10 +415,10 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	r, err := s.result()
-	if err != nil {
+	if err != nil || !s.leads() {
 		return err
 	}
-	after, err := s.ask()
+	after, err := s.asked()
 	if err != nil {
 		return err
 	}
@@ -341,6 +431,9 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) observers(end func(error)) (train.Observers, error) {
 	list := train.Observers{s.view}
 	var err error
+	if !s.leads() {
+		return list, nil
+	}
 	if s.tensorboard {
 		if s.board, err = newBoard(s.folder.Path(boardFolder), s.trainer.StepsTaken(), end); err != nil {
 			return nil, err
@@ -377,14 +470,14 @@ func (s *session) told(list []answer) error {
 	return nil
 }
 
-// result evaluates the trained model and writes summary.json and the charts.
+// result evaluates the trained model and writes summary.json and the charts. The ranks of a group behind 0 evaluate.
 func (s *session) result() (*result, error) {
 	trained, err := s.trainer.Evaluate(s.lessons.sample)
 	if err != nil {
 		return nil, err
 	}
 	heldOut, err := s.trainer.Evaluate(s.trainer.HeldOut)
-	if err != nil {
+	if err != nil || !s.leads() {
 		return nil, err
 	}
 	recent, err := s.folder.RecentLoss(recentSteps(s.trainer.StepsTaken()))

@@ -30,6 +30,7 @@ type Flags struct {
 	*flag.FlagSet
 	Summary  string   // what the command does, for the head of its help
 	Examples []string // command lines to copy
+	Silent   bool     // another process, of several that do the same, tells of errors and helps
 	groups   []*Group
 	config   string
 	set      map[string]bool // flags given on the command line or in the configuration file

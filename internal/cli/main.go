@@ -22,13 +22,15 @@ func Main(flags *Flags, run func(ctx context.Context) error) {
 func finish(flags *Flags, arguments []string, run func() error) {
 	err := flags.Parse(arguments)
 	if errors.Is(err, flag.ErrHelp) {
-		flags.Help(os.Stdout)
+		if !flags.Silent {
+			flags.Help(os.Stdout)
+		}
 		os.Exit(fault.ExitDone)
 	}
 	if err == nil {
 		err = run()
 	}
-	if err != nil {
+	if err != nil && !flags.Silent {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", flags.Name(), err)
 	}
 	os.Exit(fault.ExitCode(err))

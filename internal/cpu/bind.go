@@ -14,12 +14,31 @@ import (
 type executable struct {
 	team   *team.Team
 	phases []team.Phase
-	begin  []int // by instruction; one more for the end
+	begin  []int        // by instruction; one more for the end
+	run    []team.Phase // what Run goes through: phases, with calls of a watcher in between
 }
 
+var _ vm.Watcher = (*executable)(nil)
+
 func (e *executable) Run() error {
-	e.team.Run(e.phases)
+	e.team.Run(e.run)
 	return nil
+}
+
+// Watch puts a phase behind each instruction that is watched, in which worker 0 calls passed.
+func (e *executable) Watch(after []int, passed func(i int)) {
+	e.run = nil
+	from := 0
+	for at := range len(e.begin) - 1 {
+		for i, instruction := range after {
+			if instruction == at {
+				e.run = append(e.run, e.phases[from:e.begin[at+1]]...)
+				e.run = append(e.run, alone(func() { passed(i) })...)
+				from = e.begin[at+1]
+			}
+		}
+	}
+	e.run = append(e.run, e.phases[from:]...)
 }
 
 func (e *executable) Step(i int) error {
@@ -42,6 +61,7 @@ func (b *Backend) Bind(p *vm.Program, mem []vm.Memory) (vm.Executable, error) {
 		e.phases = append(e.phases, phases...)
 	}
 	e.begin = append(e.begin, len(e.phases))
+	e.run = e.phases
 	return e, nil
 }
 

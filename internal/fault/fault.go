@@ -45,6 +45,9 @@ func Devicef(format string, args ...any) error {
 	return &classified{fmt.Errorf(format, args...), ExitDevice}
 }
 
+// WithCode returns an error of the class that an exit code stands for, such as another process has told.
+func WithCode(code int, text string) error { return &classified{errors.New(text), code} }
+
 // ExitCode returns the exit code of a command that ended with err, looking through wrapped errors. Of several classes
 // the outermost counts, and ErrInterrupted goes before any class.
 func ExitCode(err error) int {

@@ -41,6 +41,14 @@ type Memory interface {
 	Free() error
 }
 
+// Watcher is an Executable that tells how far a run has come.
+type Watcher interface {
+	Executable
+	// Watch has passed called with i in each later Run, when instruction after[i] and all before it have been done, on a thread of the
+	// device's: what follows waits for it. A device that works by itself calls it when they are queued. The last Watch counts.
+	Watch(after []int, passed func(i int))
+}
+
 // Executable is a program bound to a device.
 type Executable interface {
 	// Run runs every instruction in order: a device that works by itself queues them.

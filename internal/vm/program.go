@@ -122,6 +122,21 @@ func (p *Program) Index(n *gorgonia.Node) int {
 	return -1
 }
 
+// Writers are the instructions behind which the outputs are final, by output: nothing writes an output twice.
+func (p *Program) Writers() []int {
+	writer := make(map[int]int)
+	for t, in := range p.Instructions {
+		for _, v := range in.Out {
+			writer[v] = t
+		}
+	}
+	list := make([]int, len(p.Outputs))
+	for i, v := range p.Outputs {
+		list[i] = writer[v]
+	}
+	return list
+}
+
 // String lists the instructions with their operands.
 func (p *Program) String() string {
 	var b strings.Builder

@@ -24,6 +24,13 @@ type VM struct {
 	exec      Executable
 	blocks    int
 	bindNodes bool // BindOutputs was called
+	watch     watch
+}
+
+// watch is what Watch was given.
+type watch struct {
+	after  []int
+	passed func(i int)
 }
 
 var _ gorgonia.VM = (*VM)(nil)
@@ -133,6 +140,9 @@ func (m *VM) bind() error {
 		return err
 	}
 	m.blocks = m.workspace.blocks
+	if err := m.rewatch(); err != nil {
+		return err
+	}
 	if m.bindNodes {
 		return m.BindOutputs()
 	}
@@ -177,6 +187,26 @@ func (m *VM) Step(i int) error {
 		return err
 	}
 	return m.exec.Step(i)
+}
+
+// Watch has passed called with i in each later RunAll, when instruction after[i] of Program and all before it have been done, such as those
+// behind which outputs are final (see Program.Writers). What follows waits for it. The error says that the device cannot tell.
+func (m *VM) Watch(after []int, passed func(i int)) error {
+	m.watch = watch{after, passed}
+	return m.rewatch()
+}
+
+// rewatch tells the executable what is watched.
+func (m *VM) rewatch() error {
+	if m.watch.passed == nil {
+		return nil
+	}
+	w, ok := m.exec.(Watcher)
+	if !ok {
+		return fmt.Errorf("%s does not tell how far a program has come", m.workspace.backend.Device())
+	}
+	w.Watch(m.watch.after, m.watch.passed)
+	return nil
 }
 
 // Reset does nothing: what a run leaves behind, its outputs and updated inputs, is there to stay.
