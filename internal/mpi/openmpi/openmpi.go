@@ -32,7 +32,7 @@ func Load() error {
 	name := C.CString(file)
 	defer C.free(unsafe.Pointer(name))
 	if why := C.mpi_load(name); why != nil {
-		return fmt.Errorf("Open MPI's library %s cannot be used (%s)", file, C.GoString(why))
+		return fmt.Errorf("the library %s of Open MPI cannot be used (%s)", file, C.GoString(why))
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func Start() (rank, size int, err error) {
 	var r, n C.int
 	code := C.mpi_start(&r, &n)
 	if code == -1 {
-		return 0, 0, fmt.Errorf("Open MPI offers no MPI_THREAD_FUNNELED, by which one thread of several may call it")
+		return 0, 0, fmt.Errorf("this Open MPI may not be called by one thread of several (MPI_THREAD_FUNNELED)")
 	}
 	return int(r), int(n), check("MPI_Init_thread", code)
 }
