@@ -330,7 +330,7 @@ func (e *engine) forwardBackward(w, _ int) {
 	}
 }
 
-// fillShard makes the worker's batch of a shard, see job.shards.
+// fillShard makes the worker's batch of a shard, see shards.
 func (e *engine) fillShard(me *worker, j *job, first int, places []int) {
 	me.batch.Reset()
 	if j.dropout != 0 {
