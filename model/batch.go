@@ -61,6 +61,17 @@ func (b *Batch) Add(tokens, targets []int32) {
 	b.append(tokens, 0)
 }
 
+// AddWhole is Add with a prediction of every token: where targets[i] is negative it has no part in the loss.
+func (b *Batch) AddWhole(tokens, targets []int32) {
+	if len(tokens) != len(targets) {
+		panic(fmt.Sprintf("model: %d tokens with %d targets", len(tokens), len(targets)))
+	}
+	for i, target := range targets {
+		b.want(len(b.tokens)+i, max(target, -1))
+	}
+	b.append(tokens, 0)
+}
+
 // AddPrompt appends a sequence of at least one token whose next token is wanted and unknown.
 func (b *Batch) AddPrompt(tokens []int32) {
 	b.want(len(b.tokens)+len(tokens)-1, -1)

@@ -59,14 +59,16 @@ const maxPrograms = 256
 type programKey struct {
 	Shape
 	Mode
+	taps string // what a program that is none of a Mode computes: the names of a Trace, a line each, or unembed
 }
 
 // program is a graph compiled for one shape and mode, and the memory of its inputs and outputs.
 type program struct {
 	graph   *Graph
-	vm      *vm.VM
+	vm      *vm.VM                // nil where nothing is to be computed
 	inputs  [inputCount]vm.Memory // in the order of Graph.inputs; nil where the program does not read them
 	results []int                 // values of the program that a Result is made of
+	traced  []tap                 // what a Trace is made of
 	used    int                   // the last run of the executor that asked for it
 }
 
@@ -228,17 +230,22 @@ func (e *Executor) clearGaps(gradient []float32, s Stretch) {
 	}
 }
 
-// program returns the compiled program of a shape and mode. A new one takes the place of the one that has not run for the longest time.
+// program returns the compiled program of a shape and mode.
 func (e *Executor) program(s Shape, mode Mode) (*program, error) {
+	return e.cached(programKey{Shape: s, Mode: mode}, func() (*program, error) { return e.compile(s, mode) })
+}
+
+// cached returns the program of a key, which it compiles unless it has it. A new one takes the place of the one that has not run for the
+// longest time.
+func (e *Executor) cached(key programKey, compile func() (*program, error)) (*program, error) {
 	e.runs++
-	key := programKey{s, mode}
 	if p := e.programs[key]; p != nil {
 		p.used = e.runs
 		return p, nil
 	}
-	p, err := e.compile(s, mode)
+	p, err := compile()
 	if err != nil {
-		return nil, fmt.Errorf("a batch of %d tokens: %w", s.Rows, err)
+		return nil, fmt.Errorf("a batch of %d tokens: %w", key.Rows, err)
 	}
 	if len(e.programs) == maxPrograms {
 		oldest := key
@@ -247,8 +254,10 @@ func (e *Executor) program(s Shape, mode Mode) (*program, error) {
 				oldest = k
 			}
 		}
-		if err := e.programs[oldest].vm.Close(); err != nil {
-			return nil, err
+		if machine := e.programs[oldest].vm; machine != nil {
+			if err := machine.Close(); err != nil {
+				return nil, err
+			}
 		}
 		delete(e.programs, oldest)
 	}
@@ -258,10 +267,6 @@ func (e *Executor) program(s Shape, mode Mode) (*program, error) {
 }
 
 func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
-	// All weights are one block of the device, of which the parameters adopt parts.
-	if _, err := e.backend.Adopt(vm.Bytes(e.model.Weights)); err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
-	}
 	g, err := e.model.Graph(s)
 	if err != nil {
 		return nil, err
@@ -285,25 +290,38 @@ func (e *Executor) compile(s Shape, mode Mode) (*program, error) {
 	if mode == Train && e.Recompute {
 		code = vm.Recompute(code, g.Residual...)
 	}
-	machine, err := vm.New(code, e.workspace, e.cache.states(g)...)
-	if err != nil {
+	p := &program{graph: g}
+	for _, n := range results {
+		p.results = append(p.results, code.Index(n))
+	}
+	if err := e.bind(p, code); err != nil {
 		return nil, err
 	}
 	if mode == Train && e.final != nil {
-		if err := e.watch(machine); err != nil {
-			return nil, errors.Join(err, machine.Close())
+		if err := e.watch(p.vm); err != nil {
+			return nil, errors.Join(err, p.vm.Close())
 		}
 	}
-	p := &program{graph: g, vm: machine}
-	for i, n := range g.inputs() {
+	return p, nil
+}
+
+// bind has the backend prepare the code of a program, and finds where its inputs are.
+func (e *Executor) bind(p *program, code *vm.Program) error {
+	// All weights are one block of the device, of which the parameters adopt parts.
+	if _, err := e.backend.Adopt(vm.Bytes(e.model.Weights)); err != nil {
+		return fmt.Errorf("weights: %w", err)
+	}
+	machine, err := vm.New(code, e.workspace, e.cache.states(p.graph)...)
+	if err != nil {
+		return err
+	}
+	p.vm = machine
+	for i, n := range p.graph.inputs() {
 		if n != nil && code.Index(n) >= 0 {
 			p.inputs[i] = machine.Memory(n)
 		}
 	}
-	for _, n := range results {
-		p.results = append(p.results, code.Index(n))
-	}
-	return p, nil
+	return nil
 }
 
 // write copies a batch into the inputs that the program reads.

@@ -93,7 +93,7 @@ func TestAnExecutorKeepsTheProgramsOfItsLatestShapes(t *testing.T) {
 		t.Error("a program was compiled again while there was room")
 	}
 	request(maxPrograms) // the last to run is shape 0, the first shape 1
-	if len(e.programs) != maxPrograms || e.programs[programKey{shape(1), Predict}] != nil {
+	if len(e.programs) != maxPrograms || e.programs[programKey{Shape: shape(1), Mode: Predict}] != nil {
 		t.Errorf("%d programs are kept, want %d without that of the second shape", len(e.programs), maxPrograms)
 	}
 	if request(0) != first {

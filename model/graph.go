@@ -52,6 +52,8 @@ type Graph struct {
 
 	Residual gorgonia.Nodes // [N, C] the residual stream ahead of the first block and behind each; behind the last [R, C]
 
+	taps []tap // what Executor.Trace can read
+
 	Logits *gorgonia.Node // [R, V]
 	NLL    *gorgonia.Node // [R] -log of the probability of the target; 0 where there is none
 	Hits   *gorgonia.Node // [R] 1 where the target is the likeliest token
@@ -65,6 +67,7 @@ type builder struct {
 	graph *Graph
 	nodes map[string]*gorgonia.Node // parameters by name
 	drops uint32                    // dropouts so far
+	rows  tapRows                   // of what is built now
 	err   error
 }
 
@@ -101,39 +104,56 @@ func (m *Model) Graph(s Shape) (*Graph, error) {
 		}
 	}
 
-	b := &builder{variant: c.variant(), model: m, graph: g, nodes: make(map[string]*gorgonia.Node)}
+	b := m.builder(e, g)
+	x := b.tap("embeddings", b.apply(op.Gather{}, b.node(b.embedding+".weight"), g.Tokens))
+	if c.Positions != Rotary {
+		x = b.apply(op.Add{}, x, b.tap("positions", b.apply(op.Gather{}, b.node(wpe), g.Positions)))
+	}
+	numbers := g.DropoutRows
+	x = b.tap("input", b.drop(x, numbers))
+	g.Residual = append(g.Residual, x)
+	for l := range c.Layers {
+		h, block := b.layerName(l), blockTap(l)
+		a := b.attention(l, b.tap(block+"attention/norm", b.norm(h+b.attentionNorm, x)), g)
+		if l == c.Layers-1 {
+			a, x = b.pick(a, g.Wanted), b.pick(x, g.Wanted)
+			b.rows = rowsWanted
+			if g.DropoutWanted != nil {
+				numbers = g.DropoutWanted
+			}
+		}
+		x = b.apply(op.Add{}, x, b.tap(block+"attention/out", b.drop(b.linear(h+b.attentionOut, a), numbers)))
+		b.tap(block+"attention/residual", x)
+		x = b.apply(op.Add{}, x, b.tap(block+"mlp/out", b.drop(b.mlp(l, b.tap(block+"mlp/norm", b.norm(h+b.mlpNorm, x))), numbers)))
+		g.Residual = append(g.Residual, b.tap(block+"residual", x))
+	}
+	g.Logits = b.tap("logits", b.logits(b.tap("norm", b.norm(b.finalNorm, x))))
+	b.loss(g)
+	return g, b.err
+}
+
+// builder returns a builder of a graph g in e, which has the parameters already.
+func (m *Model) builder(e *gorgonia.ExprGraph, g *Graph) *builder {
+	b := &builder{variant: m.Config.variant(), model: m, graph: g, nodes: make(map[string]*gorgonia.Node)}
 	for i := range m.Parameters {
 		p := &m.Parameters[i]
 		n := valueNode(e, p.Name, p.Shape, p.Value)
 		g.Parameters = append(g.Parameters, n)
 		b.nodes[p.Name] = n
 	}
-	if c.Positions == Sinusoidal {
-		b.nodes[wpe] = valueNode(e, wpe, []int{c.Context, c.Width}, m.fixed)
+	if m.Config.Positions == Sinusoidal {
+		b.nodes[wpe] = valueNode(e, wpe, []int{m.Config.Context, m.Config.Width}, m.fixed)
 	}
+	return b
+}
 
-	x := b.apply(op.Gather{}, b.node(b.embedding+".weight"), g.Tokens)
-	if c.Positions != Rotary {
-		x = b.apply(op.Add{}, x, b.apply(op.Gather{}, b.node(wpe), g.Positions))
-	}
-	numbers := g.DropoutRows
-	x = b.drop(x, numbers)
-	g.Residual = append(g.Residual, x)
-	for l := range c.Layers {
-		h := b.layerName(l)
-		a := b.attention(l, b.norm(h+b.attentionNorm, x), g)
-		if l == c.Layers-1 {
-			a, x = b.pick(a, g.Wanted), b.pick(x, g.Wanted)
-			if g.DropoutWanted != nil {
-				numbers = g.DropoutWanted
-			}
-		}
-		x = b.apply(op.Add{}, x, b.drop(b.linear(h+b.attentionOut, a), numbers))
-		x = b.apply(op.Add{}, x, b.drop(b.mlp(h, b.norm(h+b.mlpNorm, x)), numbers))
-		g.Residual = append(g.Residual, x)
-	}
+// unembedding builds the end of the graph alone: Logits [rows, V] of a Residual [rows, C] that the caller writes.
+func (m *Model) unembedding(rows int) (*Graph, error) {
+	e := gorgonia.NewGraph(gorgonia.WithGraphName("unembedding"))
+	x := gorgonia.NewMatrix(e, tensor.Float32, gorgonia.WithShape(rows, m.Config.Width), gorgonia.WithName(TapInput))
+	g := &Graph{Shape: Shape{Rows: rows}, Residual: gorgonia.Nodes{x}}
+	b := m.builder(e, g)
 	g.Logits = b.logits(b.norm(b.finalNorm, x))
-	b.loss(g)
 	return g, b.err
 }
 
@@ -214,16 +234,18 @@ func (b *builder) attention(layer int, x *gorgonia.Node, g *Graph) *gorgonia.Nod
 	if c.Positions == Rotary {
 		qkv = b.apply(op.Rotary{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context, Base: c.RopeTheta}, qkv, g.Positions)
 	}
+	b.tap(blockTap(layer)+"attention/qkv", qkv)
 	if g.Caches != nil {
 		cache := b.apply(op.Append{Heads: c.Heads, KVHeads: c.keyHeads()}, g.Caches[layer], qkv, g.At)
-		return b.apply(op.CachedAttention{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context}, qkv, cache, g.Offsets, g.Starts, g.Lengths)
+		k := op.CachedAttention{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context}
+		return b.tap(blockTap(layer)+"attention/heads", b.apply(k, qkv, cache, g.Offsets, g.Starts, g.Lengths))
 	}
 	if b.err != nil {
 		return nil
 	}
 	var out *gorgonia.Node
 	out, b.err = op.CausalAttention(qkv, g.Offsets, op.Attention{Heads: c.Heads, KVHeads: c.keyHeads(), Context: c.Context})
-	return out
+	return b.tap(blockTap(layer)+"attention/heads", out)
 }
 
 // pick keeps the wanted rows of x [N, C]: [R, C].
@@ -235,12 +257,14 @@ func (b *builder) pick(x, wanted *gorgonia.Node) *gorgonia.Node {
 }
 
 // mlp is the feed-forward block on x [N, C].
-func (b *builder) mlp(h string, x *gorgonia.Node) *gorgonia.Node {
+func (b *builder) mlp(layer int, x *gorgonia.Node) *gorgonia.Node {
 	var activation op.Kernel = op.GELU{}
 	if b.gated {
 		activation = op.SwiGLU{}
 	}
-	return b.linear(h+b.mlpOut, b.apply(activation, b.linear(h+b.mlpIn, x)))
+	h, block := b.layerName(layer), blockTap(layer)
+	in := b.tap(block+"mlp/in", b.linear(h+b.mlpIn, x))
+	return b.linear(h+b.mlpOut, b.tap(block+"mlp/activation", b.apply(activation, in)))
 }
 
 // logits turns x [R, C] into logits [R, V].
@@ -257,7 +281,10 @@ func (b *builder) loss(g *Graph) {
 		return
 	}
 	if g.NLL, g.Hits, b.err = op.NegativeLogLikelihood(g.Logits, g.Targets); b.err == nil {
-		g.Loss = b.apply(op.WeightedSum{}, g.NLL, g.Weights)
+		b.tap("nll", g.NLL)
+		b.tap("hits", g.Hits)
+		b.rows = rowsNone
+		g.Loss = b.tap("loss", b.apply(op.WeightedSum{}, g.NLL, g.Weights))
 	}
 }
 

@@ -231,3 +231,21 @@ func (m *Model) Parameter(name string) *Parameter {
 	}
 	return nil
 }
+
+// SilenceHead has what an attention head has read, of a layer and a head from 0, go nowhere: it sets the weights to zero by which the output
+// projection takes it up. restore puts them back.
+func (m *Model) SilenceHead(layer, head int) (restore func()) {
+	c, v := m.Config, m.Config.variant()
+	p := m.Parameter(v.layerName(layer) + v.attentionOut + ".weight") // [in, out], the inputs of a head side by side; or its transpose
+	before, d := slices.Clone(p.Value), c.HeadDim()
+	for i := range c.Width * c.Width {
+		in := i / c.Width
+		if v.transposed {
+			in = i % c.Width
+		}
+		if in/d == head {
+			p.Value[i] = 0
+		}
+	}
+	return func() { copy(p.Value, before) }
+}

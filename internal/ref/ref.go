@@ -218,26 +218,13 @@ func Rotary[F Float](dst, x []F, positions []int32, width, heads, headDim int, b
 // them a distribution. out is [rows, heads·headDim], lse [heads, rows]; rows of no sequence are zero in both.
 func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, kvHeads, headDim int) {
 	c := heads * headDim
-	scale := 1 / math.Sqrt(float64(headDim))
 	clear(out[:rows*c])
 	clear(lse[:rows*heads])
 	for s := range len(offsets) - 1 {
 		for i := int(offsets[s]); i < int(offsets[s+1]); i++ {
 			for h := range heads {
 				query, key, value := qkvColumns(h, heads, kvHeads, headDim)
-				q := headOf(qkv, i, query)
-				scores := make([]float64, 0, i+1)
-				largest := math.Inf(-1)
-				for j := int(offsets[s]); j <= i; j++ {
-					score := scale * float64dot(q, headOf(qkv, j, key))
-					scores = append(scores, score)
-					largest = max(largest, score)
-				}
-				var sum float64
-				for _, score := range scores {
-					sum += math.Exp(score - largest)
-				}
-				logSum := largest + math.Log(sum)
+				scores, logSum := attentionScores(qkv, int(offsets[s]), i, query, key)
 				lse[h*rows+i] = F(logSum)
 				for d := range headDim {
 					var o float64
@@ -246,6 +233,38 @@ func Attention[F Float](out, lse, qkv []F, offsets []int32, rows, heads, kvHeads
 					}
 					out[i*c+h*headDim+d] = F(o)
 				}
+			}
+		}
+	}
+}
+
+// attentionScores returns the scores q_i·k_j/√headDim of row i of a sequence that begins at row first, for each j up to i, and the log of
+// the sum of their exponentials.
+func attentionScores[F Float](qkv []F, first, i int, query, key columns) (scores []float64, logSum float64) {
+	scale := 1 / math.Sqrt(float64(query.count))
+	q, largest := headOf(qkv, i, query), math.Inf(-1)
+	scores = make([]float64, 0, i-first+1)
+	for j := first; j <= i; j++ {
+		score := scale * float64dot(q, headOf(qkv, j, key))
+		scores = append(scores, score)
+		largest = max(largest, score)
+	}
+	var sum float64
+	for _, score := range scores {
+		sum += math.Exp(score - largest)
+	}
+	return scores, largest + math.Log(sum)
+}
+
+// AttentionWeights computes the p_ij of Attention for one sequence that fills all rows: p [heads, rows, rows], zero above the diagonal.
+func AttentionWeights[F Float](p, qkv []F, rows, heads, kvHeads, headDim int) {
+	clear(p[:heads*rows*rows])
+	for h := range heads {
+		query, key, _ := qkvColumns(h, heads, kvHeads, headDim)
+		for i := range rows {
+			scores, logSum := attentionScores(qkv, 0, i, query, key)
+			for j, score := range scores {
+				p[(h*rows+i)*rows+j] = F(math.Exp(score - logSum))
 			}
 		}
 	}
