@@ -8,9 +8,14 @@ const signed = (text) => text.replace(/^-/, minus).replace(/e-/, `e${minus}`);
 /** @param {number} n @returns {string} 12,300 */
 export const thousands = (n) => Math.round(n).toLocaleString("en-US");
 
-/** @param {number | null | undefined} v @param {number} [digits] @returns {string} 2.62 % */
+/** @param {number | null | undefined} v @param {number} [digits] @returns {string} 2.62 %; nothing is rounded to all or nothing */
 export function percent(v, digits = 2) {
-  return v === null || v === undefined ? "–" : `${(100 * v).toFixed(digits)} %`;
+  if (v === null || v === undefined || !Number.isFinite(v)) return "–";
+  const text = (100 * v).toFixed(digits);
+  const least = 10 ** -digits;
+  if (v > 0 && Number(text) === 0) return `< ${least.toFixed(digits)} %`;
+  if (v < 1 && Number(text) === 100) return `> ${(100 - least).toFixed(digits)} %`;
+  return `${text} %`;
 }
 
 /** @param {number | null | undefined} v @param {number} [digits] significant ones @returns {string} */
@@ -31,9 +36,7 @@ export function withSign(v, digits = 6) {
 }
 
 /** @param {number} loss @returns {string} four decimals, or four digits where those would be zeros */
-export function lossText(loss) {
-  return loss >= 0.01 || loss === 0 ? loss.toFixed(4) : String(Number(loss.toPrecision(4)).toFixed(Math.min(12, 3 - Math.floor(Math.log10(loss)))));
-}
+export const lossText = (loss) => (loss >= 0.01 || loss === 0 ? loss.toFixed(4) : signed(loss.toExponential(3)));
 
 /**
  * The probability of a loss, with just so many digits that whoever takes -log of what is printed gets the loss that is printed.
@@ -54,8 +57,8 @@ export function tokenText(text) {
   return text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replace(/^ /, "·").replace(/^ +$/, (s) => "·".repeat(s.length)) || "∅";
 }
 
-/** @param {string} text @returns {string} a name with a capital */
-export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** @param {string} text @returns {string} a stage's name with a capital */
+export const capital = (text) => (text.startsWith("mlp") ? `MLP${text.slice(3)}` : text.charAt(0).toUpperCase() + text.slice(1));
 
 /** @param {string[]} parts @returns {string} a, b and c */
 export function list(parts) {
