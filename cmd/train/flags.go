@@ -131,7 +131,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.Bool(&a.resume, "resume", "go on from the last checkpoint, with the flags of the run")
 	g.Bool(&a.overwrite, "overwrite", "replace what the folder holds, an unfinished run included")
 	g.Int(&a.saveEvery, "save-every", "`steps` between checkpoints; 0 is at the end only")
-	g.Int(&a.keep.Last, "keep", "checkpoints before the current one that are kept, in checkpoints/")
+	g.Int(&a.keep.Last, "keep", "checkpoints before the current one that are kept, in checkpoints/; without -keep and -keep-best those of small models")
 	g.Var((*keepBest)(&a.keep.Best), "keep-best",
 		"keep the best checkpoint too: by held-out loss, or -keep-best=accuracy; one is written behind each best evaluation")
 	g.Int(&a.stopAfter, "stop-after", "save and stop at this `step`, as if interrupted; 0 is never")

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"trainer/model"
 )
 
 // keptIn are the names of the kept checkpoints of a run.
@@ -44,9 +46,22 @@ func TestNewRunBeginsWithoutTheKeptCheckpointsOfTheOld(t *testing.T) {
 	if got := keptIn(t, folder); len(got) != 4 {
 		t.Errorf("%q are kept, want those of 0, 5, 10 and 15 steps", got)
 	}
-	succeed(t, dir, small("-overwrite", "-save-every", "0", "-steps", "3")...)
+	succeed(t, dir, small("-overwrite", "-save-every", "0", "-steps", "3", "-keep", "0")...)
 	if got := keptIn(t, folder); len(got) != 0 {
 		t.Errorf("%q are kept of the run that was replaced", got)
+	}
+}
+
+func TestTheCourseOfASmallModelIsKept(t *testing.T) {
+	t.Parallel()
+	folder := uninterrupted(t, "-save-every", "20")
+	if got := keptIn(t, folder); !slices.Equal(got, []string{"step-000000", "step-000020", "step-000040"}) {
+		t.Errorf("%q are kept, want all before the last one", got)
+	}
+	for config, want := range map[model.Config]int{model.Calculator(35): 20, {Layers: 12, Heads: 12, Width: 768, MLPWidth: 3072, VocabSize: 50257, Context: 1024}: 0} {
+		if got := smallCheckpoints(config); got != want {
+			t.Errorf("%d of a model of %d weights, want %d", got, config.NumParameters(), want)
+		}
 	}
 }
 

@@ -245,6 +245,9 @@ func (s *session) prepare() error {
 	if err := collective.Agree(s.group, err); err != nil {
 		return err
 	}
+	if !s.flags.Given("keep") && s.keep.Best == "" {
+		s.keep.Last = smallCheckpoints(s.config)
+	}
 	s.trainer, err = train.New(m, s.tokenizer, s.lessons.trained, s.lessons.heldOut, s.options)
 	if err := collective.Agree(s.group, fault.InFlags(err, flagOf)); err != nil {
 		return err
@@ -317,6 +320,14 @@ func (s *session) clearFolder() error {
 	}
 	s.trainer.AddSeconds(seconds)
 	return nil
+}
+
+// smallCheckpoints is how many checkpoints are kept where nothing is asked for: the course of a small model can be looked at later, and a large
+// one does not fill the disk.
+func smallCheckpoints(c model.Config) int {
+	const bytes, most = 32 << 20, 20
+	const each = 4 * 3 // bytes a weight, with two moments
+	return min(most, bytes/(each*c.NumParameters()))
 }
 
 // removeResults removes the results of an earlier run, or of fewer steps, which would not be those of the model in the folder.
