@@ -16,9 +16,9 @@ import (
 
 // Limits of what pages may ask for. A question costs a forward and a backward pass, and numbers next to nothing.
 const (
-	maxText       = 16 << 10 // bytes of a question
-	maxBody       = 4 << 10  // bytes of a control
-	questionRate  = 5        // questions and controls a second, from all pages together
+	maxText       = 8 << 10 // bytes of a question
+	maxBody       = 4 << 10 // bytes of a control
+	questionRate  = 5       // questions and controls a second, from all pages together
 	questionBurst = 20
 	numberRate    = 100 // other requests
 	numberBurst   = 500

@@ -38,13 +38,16 @@ type Hub struct {
 	readers atomic.Int32 // len(boxes), to be asked without waiting
 	mutex   sync.Mutex
 	boxes   map[*mailbox]bool
+	limit   time.Duration // readerLimit
 	state   []byte        // the last event of that kind, with which each reader begins
 	closed  chan struct{} // by Close
 	last    sync.WaitGroup
 }
 
 // NewHub returns a hub without readers.
-func NewHub() *Hub { return &Hub{boxes: make(map[*mailbox]bool), closed: make(chan struct{})} }
+func NewHub() *Hub {
+	return &Hub{boxes: make(map[*mailbox]bool), limit: readerLimit, closed: make(chan struct{})}
+}
 
 // Readers is the number of pages that listen.
 func (h *Hub) Readers() int { return int(h.readers.Load()) }
@@ -134,7 +137,7 @@ func (h *Hub) send(ctx context.Context, w http.ResponseWriter, box *mailbox) {
 	out := http.NewResponseController(w)
 	write := func(text []byte) bool {
 		// An error is that of a reader who has gone, or does not read: there is nobody to tell.
-		if out.SetWriteDeadline(time.Now().Add(readerLimit)) != nil {
+		if out.SetWriteDeadline(time.Now().Add(h.limit)) != nil {
 			return false
 		}
 		if _, err := w.Write(text); err != nil {

@@ -105,14 +105,31 @@ func (s *shelf) with(ctx context.Context, step int, do func(o *opened) error) er
 	return do(o)
 }
 
-// open returns the model of a step, which it loads unless it has it.
+// open returns the model of a step, or the one there is Now, which it loads unless it has it.
 func (s *shelf) open(step int) (*opened, error) {
+	now := step == Now
+	if now {
+		state, err := s.state()
+		if err != nil {
+			return nil, err
+		}
+		if step = 0; state != nil { // a model of others has none
+			step = state.Step
+		}
+	}
 	if i := slices.IndexFunc(s.list, func(o *opened) bool { return o.step == step }); i >= 0 {
 		o := s.list[i]
 		s.list = append(slices.Delete(s.list, i, i+1), o)
 		return o, nil
 	}
-	m, t, err := s.load(step)
+	var m *model.Model
+	var t tokenizer.Tokenizer
+	var err error
+	if now {
+		m, t, step, err = s.current() // which a trainer may have replaced by a later one
+	} else {
+		m, t, err = s.load(step)
+	}
 	if err != nil {
 		return nil, err
 	}
