@@ -213,7 +213,8 @@ func (r *run) interrupted() bool {
 // pausesAfter says that something else comes behind a step than the next one: an evaluation, a checkpoint, an interlude, the step that is
 // followed, the end.
 func (r *run) pausesAfter(step int) bool {
-	return r.interrupted() || r.Interlude != nil && r.Interlude.Due() || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) || due(step, r.SaveEvery) || step+1 >= r.Options.Steps
+	return r.interrupted() || r.Interlude != nil && r.Interlude.Due() || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) ||
+		due(step, r.SaveEvery) || step+1 >= r.Options.Steps
 }
 
 func due(step, every int) bool { return every > 0 && step%every == 0 }

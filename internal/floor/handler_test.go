@@ -45,6 +45,7 @@ func ended(t *testing.T, steps int) (*training, *Folder, *Server) {
 func TestAttacksAreRefused(t *testing.T) {
 	run := newTraining(t, endless)
 	_, s, _ := run.begin(t)
+	eventually(t, "a step, behind the first checkpoint", func() bool { return get[api.Run](t, s, "/api/run").Step > 0 })
 	secret := filepath.Join(filepath.Dir(filepath.Dir(run.dir)), "metrics.jsonl")
 	if err := os.WriteFile(secret, []byte(`{"step":1,"loss":1,"accuracy":1,"blame":{}}`+"\n"), 0o666); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -33,6 +34,7 @@ const (
 	readLimit   = 5 * time.Second
 	writeLimit  = 10 * time.Second
 	idleLimit   = time.Minute
+	graceLimit  = 300 * time.Millisecond
 	headerLimit = 16 << 10 // bytes
 )
 
@@ -87,9 +89,14 @@ func ownAddress() string {
 	return "127.0.0.1"
 }
 
-// Close ends the server and its connections, and returns what ended it before, if something did. It is called once.
+// Close ends the server, and returns what ended it before, if something did. Answers under way have a moment to end. It is called once.
 func (s *Server) Close() error {
-	err := s.server.Close()
+	patience, cancel := context.WithTimeout(context.Background(), graceLimit)
+	defer cancel()
+	err := s.server.Shutdown(patience)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.server.Close()
+	}
 	if ended := <-s.ended; !errors.Is(ended, http.ErrServerClosed) {
 		err = errors.Join(err, ended)
 	}
