@@ -338,7 +338,7 @@ func (c *binding) append(k op.Append) []team.Phase {
 func (c *binding) cachedAttention(k op.CachedAttention) []team.Phase {
 	a := kernel.CachedAttention{Rows: c.dims(0)[0], Heads: k.Heads, KVHeads: k.KVHeads, HeadDim: c.dims(1)[1],
 		Places: op.Places(c.dims(1), k.KVHeads), QKV: c.in(0), Cache: c.in(1), Offsets: c.ints(2), Starts: c.ints(3), Lengths: c.ints(4), Out: c.out(0)}
-	c.reserve(c.kernels.AttentionScratch(min(k.Context, a.Places), a.HeadDim))
+	c.reserve(c.kernels.CachedAttentionScratch(min(k.Context, a.Places), a.HeadDim, k.Heads/k.KVHeads))
 	pairs, width := k.Heads*len(a.Starts), k.Heads*a.HeadDim
 	return []team.Phase{func(worker, workers int) {
 		if worker == workers-1 {

@@ -13,18 +13,24 @@ type attentionISA struct {
 		scale float32, scratch *float32)
 	blockGrad, shortGrad func(dqkv, dout, lse, qkv *float32, first, queries, width, stride, keys, values, headDim, more int,
 		scale float32, scratch *float32)
+
+	// For single queries, see attention_single_amd64.go.
+	products *gemmTiling
+	rows     *elementwise
 }
 
 var attentionISA512 = attentionISA{
 	queries: 16, multiple: 1,
 	block: attentionBlock16AVX512, short: attentionBlock8AVX512,
 	blockGrad: attentionGradBlock16AVX512, shortGrad: attentionGradBlock8AVX512,
+	products: &gemmTilingAVX512, rows: &elementwiseAVX512,
 }
 
 var attentionISA2 = attentionISA{
 	queries: 8, multiple: 8,
 	block: attentionBlock8AVX2, short: attentionBlock8AVX2,
 	blockGrad: attentionGradBlock8AVX2, shortGrad: attentionGradBlock8AVX2,
+	products: &gemmTilingAVX2, rows: &elementwiseAVX2,
 }
 
 func attentionScratchAVX512(length, headDim int) int { return attentionISA512.scratch(length, headDim) }
@@ -37,10 +43,6 @@ func attentionGradAVX512(a *AttentionGrad, lo, hi int, scratch []float32) {
 	attentionISA512.backward(a, lo, hi, scratch)
 }
 
-func cachedAttentionAVX512(a *CachedAttention, lo, hi int, scratch []float32) {
-	attentionISA512.cached(a, lo, hi, scratch)
-}
-
 func attentionScratchAVX2(length, headDim int) int { return attentionISA2.scratch(length, headDim) }
 
 func attentionAVX2(a *Attention, lo, hi int, scratch []float32) {
@@ -49,10 +51,6 @@ func attentionAVX2(a *Attention, lo, hi int, scratch []float32) {
 
 func attentionGradAVX2(a *AttentionGrad, lo, hi int, scratch []float32) {
 	attentionISA2.backward(a, lo, hi, scratch)
-}
-
-func cachedAttentionAVX2(a *CachedAttention, lo, hi int, scratch []float32) {
-	attentionISA2.cached(a, lo, hi, scratch)
 }
 
 // lanes are how many queries a block holds at most, of any instruction set.
@@ -77,19 +75,6 @@ func (isa *attentionISA) forward(a *Attention, lo, hi int, scratch []float32) {
 	for p := lo; p < hi; p++ {
 		if first, length, h := a.pair(p, a.Heads); length > 0 {
 			isa.attend(a.head(first, length, h), scratch)
-		}
-	}
-}
-
-func (isa *attentionISA) cached(a *CachedAttention, lo, hi int, scratch []float32) {
-	if a.HeadDim%isa.multiple != 0 {
-		cachedAttentionGo(a, lo, hi, scratch)
-		return
-	}
-	checkScratch(scratch, isa.scratch(a.check(lo, hi), a.HeadDim))
-	for p := lo; p < hi; p++ {
-		if h := a.head(p); h.queries > 0 {
-			isa.attend(h, scratch)
 		}
 	}
 }

@@ -29,6 +29,9 @@ func (a *CachedAttention) check(lo, hi int) (longest int) {
 // stride is the number of columns of qkv.
 func (a *CachedAttention) stride() int { return (a.Heads + 2*a.KVHeads) * a.HeadDim }
 
+// group is the number of neighbouring heads of queries that share keys and values.
+func (a *CachedAttention) group() int { return a.Heads / a.KVHeads }
+
 // head returns pair p = head·sequences + sequence. It has no queries where the sequence has no rows.
 func (a *CachedAttention) head(p int) head {
 	h, s := p/len(a.Starts), p%len(a.Starts)
@@ -36,7 +39,7 @@ func (a *CachedAttention) head(p int) head {
 	if queries == 0 {
 		return head{}
 	}
-	shared, width := h/(a.Heads/a.KVHeads), a.Heads*a.HeadDim
+	shared, width := h/a.group(), a.Heads*a.HeadDim
 	section := func(n int) []float32 { return a.Cache[(n*a.Places+int(a.Starts[s]))*a.HeadDim:] }
 	return head{
 		out: a.Out[first*width+h*a.HeadDim:], q: a.QKV[first*a.stride()+h*a.HeadDim:], k: section(shared), v: section(a.KVHeads + shared),

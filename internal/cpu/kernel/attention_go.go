@@ -15,9 +15,13 @@ func attentionGo(a *Attention, lo, hi int, scratch []float32) {
 	}
 }
 
+func cachedAttentionScratchGo(length, headDim, group int) int {
+	return attentionScratchGo(length, headDim)
+}
+
 // cachedAttentionGo is ref.CachedAttention in float32.
 func cachedAttentionGo(a *CachedAttention, lo, hi int, scratch []float32) {
-	checkScratch(scratch, attentionScratchGo(a.check(lo, hi), a.HeadDim))
+	checkScratch(scratch, cachedAttentionScratchGo(a.check(lo, hi), a.HeadDim, a.group()))
 	for p := lo; p < hi; p++ {
 		if h := a.head(p); h.queries > 0 {
 			attendGo(h, scratch)

@@ -14,6 +14,9 @@ var goSet = Set{
 	AttentionGrad:    attentionGradGo,
 	AttentionScratch: attentionScratchGo,
 	CachedAttention:  cachedAttentionGo,
+
+	CachedAttentionScratch: cachedAttentionScratchGo,
+
 	LayerNorm:        layerNormGo,
 	LayerNormGrad:    layerNormGradGo,
 	RMSNorm:          rmsNormGo,

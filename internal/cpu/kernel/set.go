@@ -76,8 +76,10 @@ type Set struct {
 	AttentionGrad    func(a *AttentionGrad, lo, hi int, scratch []float32)
 	AttentionScratch func(length, headDim int) int
 	// CachedAttention computes the pairs lo ≤ h·sequences+s < hi: neighbouring pairs are of many sequences, which may differ a lot in work.
-	// Rows of no sequence are left as they are. The scratch is that of Attention for the longest sequence in the cache.
-	CachedAttention func(a *CachedAttention, lo, hi int, scratch []float32)
+	// Rows of no sequence are left as they are. scratch has at least CachedAttentionScratch(longest sequence in the cache, HeadDim,
+	// Heads/KVHeads) floats.
+	CachedAttention        func(a *CachedAttention, lo, hi int, scratch []float32)
+	CachedAttentionScratch func(length, headDim, group int) int
 
 	// LayerNormGrad, RMSNormGrad and SumRows add to dgamma, dbeta and dst, so that a caller can go on from other rows.
 	LayerNorm     func(dst, x, gamma, beta []float32, rows, c int, eps float32)

@@ -21,7 +21,7 @@ func avx2Set() *Set {
 	s.Name = "avx2"
 	s.Gemm, s.GemmScratch = gemmAVX2, gemmScratchAVX2
 	s.Attention, s.AttentionGrad, s.AttentionScratch = attentionAVX2, attentionGradAVX2, attentionScratchAVX2
-	s.CachedAttention = cachedAttentionAVX2
+	s.CachedAttention, s.CachedAttentionScratch = cachedAttentionAVX2, cachedAttentionScratchAVX2
 	elementwiseAVX2.fill(s)
 	return s
 }
@@ -34,7 +34,7 @@ func avx512Set() *Set {
 		s.GemmBF16, s.GemmBF16Scratch, s.FastBF16 = gemmBF16, gemmScratchBF16, true
 	}
 	s.Attention, s.AttentionGrad, s.AttentionScratch = attentionAVX512, attentionGradAVX512, attentionScratchAVX512
-	s.CachedAttention = cachedAttentionAVX512
+	s.CachedAttention, s.CachedAttentionScratch = cachedAttentionAVX512, cachedAttentionScratchAVX512
 	elementwiseAVX512.fill(s)
 	return s
 }
