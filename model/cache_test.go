@@ -101,7 +101,7 @@ func TestALongPromptInChunksHasTheLogitsOfTheWhole(t *testing.T) {
 // sameChoice holds a greedy choice with all candidates against logits of the same position.
 func sameChoice(t *testing.T, got Choice, logits []float32) {
 	t.Helper()
-	want := Rank(logits)
+	want := rank(t, logits)
 	if got.Token != want[0].Token {
 		t.Fatalf("chosen was token %d, the whole text has %d", got.Token, want[0].Token)
 	}

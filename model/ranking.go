@@ -10,6 +10,7 @@ import (
 // vocabulary of 50,000 tokens takes longer than a small model takes to decode one, and what is asked for are a few tokens or a sum up to
 // one of them: quickselect (Hoare 1961) sorts only around that place.
 type ranking struct {
+	logits    []float32 // by token
 	weights   []float64 // by token, relative to the likeliest: exp(logit - largest logit)
 	sum       float64   // of weights
 	likeliest int32
@@ -18,19 +19,16 @@ type ranking struct {
 	heated []float64 // for tempered
 }
 
-// read takes the logits [V] of a position. The error says that they are not numbers.
+// read takes the logits [V] of a position, which stay as they are until the next read. The error says that they are not numbers.
 func (r *ranking) read(logits []float32) error {
-	r.weights = slices.Grow(r.weights[:0], len(logits))[:len(logits)]
-	largest := float64(slices.Max(logits))
-	r.sum, r.likeliest = 0, 0
+	r.logits, r.likeliest = logits, 0
 	for i, v := range logits {
-		w := math.Exp(float64(v) - largest)
-		r.weights[i] = w
-		r.sum += w
-		if w > r.weights[r.likeliest] {
+		if v > logits[r.likeliest] {
 			r.likeliest = int32(i)
 		}
 	}
+	r.weights = slices.Grow(r.weights[:0], len(logits))[:len(logits)]
+	r.sum = exponentials(r.weights, logits, float64(logits[r.likeliest]), 1)
 	if math.IsNaN(r.sum) {
 		return fmt.Errorf("the model's logits are not numbers: its weights are broken")
 	}
@@ -77,15 +75,13 @@ func (r *ranking) compare(a, b int32) int {
 	return 1
 }
 
-// tempered returns the weights of tokens at a temperature, by token.
-func (r *ranking) tempered(tokens []int32, temperature float64) []float64 {
+// tempered returns the weights at a temperature, by token.
+func (r *ranking) tempered(temperature float64) []float64 {
 	if temperature == 1 {
 		return r.weights
 	}
-	r.heated = slices.Grow(r.heated[:0], len(r.weights))[:len(r.weights)]
-	for _, t := range tokens {
-		r.heated[t] = math.Pow(r.weights[t], 1/temperature)
-	}
+	r.heated = slices.Grow(r.heated[:0], len(r.logits))[:len(r.logits)]
+	exponentials(r.heated, r.logits, float64(r.logits[r.likeliest]), 1/temperature)
 	return r.heated
 }
 

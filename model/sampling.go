@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -59,22 +58,13 @@ type Choice struct {
 }
 
 // Rank returns all tokens with their probability, softmax(logits), the likeliest first and of equals the one with the lower id.
-func Rank(logits []float32) []Candidate {
-	largest := float64(slices.Max(logits))
-	ranked := make([]Candidate, len(logits))
-	var sum float64
-	for i, v := range logits {
-		p := math.Exp(float64(v) - largest)
-		ranked[i] = Candidate{int32(i), p}
-		sum += p
+// The error says that the logits are not numbers.
+func Rank(logits []float32) ([]Candidate, error) {
+	var r ranking
+	if err := r.read(logits); err != nil {
+		return nil, err
 	}
-	for i := range ranked {
-		ranked[i].Probability /= sum
-	}
-	slices.SortFunc(ranked, func(a, b Candidate) int {
-		return cmp.Or(cmp.Compare(b.Probability, a.Probability), cmp.Compare(a.Token, b.Token))
-	})
-	return ranked
+	return r.choice(0, len(logits)).Top, nil
 }
 
 // penalize sets changed to the logits with that of each token which occurs in a text, once or often, divided by the penalty if it is
@@ -140,7 +130,7 @@ func (r *ranking) drawable(s Sampling) (tokens []int32, weights []float64) {
 	if s.TopK > 0 && s.TopK < len(tokens) {
 		tokens = tokens[:r.first(tokens, s.TopK)]
 	}
-	weights = r.tempered(tokens, s.Temperature)
+	weights = r.tempered(s.Temperature)
 	total := sumOf(weights, tokens)
 	if s.MinP > 0 {
 		tokens = tokens[:r.atLeast(tokens, weights, s.MinP)]

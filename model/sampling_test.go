@@ -9,8 +9,17 @@ import (
 	"trainer/internal/fault"
 )
 
+func rank(t testing.TB, logits []float32) []Candidate {
+	t.Helper()
+	ranked, err := Rank(logits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ranked
+}
+
 func TestRankIsTheSoftmaxInOrder(t *testing.T) {
-	got := Rank([]float32{0, 3, 1, 3, -1000})
+	got := rank(t, []float32{0, 3, 1, 3, -1000})
 	sum := 1 + 2*math.Exp(3) + math.Exp(1)
 	want := []Candidate{{1, math.Exp(3) / sum}, {3, math.Exp(3) / sum}, {2, math.Exp(1) / sum}, {0, 1 / sum}, {4, 0}}
 	for i := range want {
@@ -22,14 +31,14 @@ func TestRankIsTheSoftmaxInOrder(t *testing.T) {
 	for i := range repeating {
 		repeating[i] = float32(i * 7 % 5)
 	}
-	for i, c := range Rank(repeating)[1:] {
-		if before := Rank(repeating)[i]; c.Probability == before.Probability && c.Token < before.Token {
+	for i, c := range rank(t, repeating)[1:] {
+		if before := rank(t, repeating)[i]; c.Probability == before.Probability && c.Token < before.Token {
 			t.Fatalf("of equals token %d comes behind token %d, want the order of the ids", c.Token, before.Token)
 		}
 	}
 	// Sizes at which e^x itself is infinite or zero.
 	for _, shift := range []float32{1e4, -1e4} {
-		if p := Rank([]float32{shift, shift + 1})[0].Probability; math.Abs(p-1/(1+math.Exp(-1))) > 1e-12 {
+		if p := rank(t, []float32{shift, shift + 1})[0].Probability; math.Abs(p-1/(1+math.Exp(-1))) > 1e-12 {
 			t.Errorf("logits of %g and one more have the probability %g", shift, p)
 		}
 	}
@@ -184,7 +193,7 @@ func TestDrawsAndTheLikeliestAreThoseOfASortedVocabulary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ranked := Rank(logits)
+		ranked := rank(t, logits)
 		want := walk(ranked, s, rand.New(rand.NewPCG(seed, 0)))
 		at := slices.IndexFunc(ranked, func(c Candidate) bool { return c.Token == want })
 		if got.Candidate != ranked[at] || !slices.Equal(got.Top, ranked[:min(top, len(ranked))]) {

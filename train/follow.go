@@ -167,5 +167,5 @@ func (e *engine) next(prompt []int32) ([]model.Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return model.Rank(r.Logits), nil
+	return model.Rank(r.Logits)
 }
