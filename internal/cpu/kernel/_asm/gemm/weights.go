@@ -44,7 +44,7 @@ type weightLoop struct {
 
 // next goes on by one row, and fetches one far ahead: memory is read from end to end.
 func (l *weightLoop) next(bytes int) {
-	const ahead = 2048
+	const ahead = 4096
 	for line := 0; line < bytes; line += 64 {
 		PREFETCHT0(Mem{Base: l.w, Disp: ahead + line})
 	}
