@@ -84,6 +84,12 @@ func NewExecutor(m *Model, b vm.Backend) *Executor {
 	return &Executor{model: m, backend: b, workspace: vm.NewWorkspace(b), programs: make(map[programKey]*program)}
 }
 
+// Model is what the executor runs.
+func (e *Executor) Model() *Model { return e.model }
+
+// Close closes the backend, for an executor that has it alone.
+func (e *Executor) Close() error { return e.backend.Close() }
+
 // Run computes the batch. Every prediction counts in the loss with the given weight: 1/(their number) makes it the mean, and
 // a sum of runs over parts of a batch is the mean when the number is that of the whole. The first run of a shape compiles its program;
 // later ones allocate nothing. A token outside of the vocabulary and a sequence longer than the context panic; errors are the backend's.

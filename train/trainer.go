@@ -182,8 +182,12 @@ func (t *Trainer) Evaluate(d Data) (*Evaluation, error) { return t.engine.evalua
 
 // Generator returns a generator of the model on the trainer's device. It is for use between steps, until Close.
 func (t *Trainer) Generator() *model.Generator {
-	return model.NewGenerator(t.engine.workers[0].executor)
+	return model.NewGenerator(t.Executor())
 }
+
+// Executor returns an executor of the model as it is, on the trainer's device, to look into it: see its Trace. It is for use between steps,
+// until Close, and not for runs with model.Train.
+func (t *Trainer) Executor() *model.Executor { return t.engine.workers[0].executor }
 
 // Close ends the trainer's threads.
 func (t *Trainer) Close() error { return t.engine.close() }

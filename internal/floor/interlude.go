@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"trainer/internal/findings"
 	"trainer/internal/floor/api"
 	"trainer/train"
 )
@@ -123,7 +124,7 @@ func (i *interlude) reply(a *asking) {
 		a.answer <- answered{nil, err}
 		return
 	}
-	trace, err := look(t.Generator(), t.Tokenizer, t.Model.Config, p, t.StepsTaken())
+	trace, err := findings.Trace(t.Executor(), t.Tokenizer, p, t.StepsTaken())
 	a.answer <- answered{trace, err}
 }
 
@@ -131,8 +132,8 @@ func (i *interlude) reply(a *asking) {
 func (i *interlude) prepare() error {
 	t := i.trainer
 	text, ids, target := t.Prompt(t.NextExample())
-	p := &prompt{text, ids, &api.Token{ID: target, Text: t.Tokenizer.Token(target)}}
-	trace, err := look(t.Generator(), t.Tokenizer, t.Model.Config, p, t.StepsTaken())
+	p := &findings.Prompt{Text: text, IDs: ids, Target: &api.Token{ID: target, Text: t.Tokenizer.Token(target)}}
+	trace, err := findings.Trace(t.Executor(), t.Tokenizer, p, t.StepsTaken())
 	i.pending = trace
 	return err
 }
@@ -143,11 +144,6 @@ func (i *interlude) Followed(f *train.Followed) {
 		return
 	}
 	i.pending.Weight = weightStep(f, i.trainer.Options.Optimizer)
-	for s, share := range f.Blame {
-		i.pending.Blame = append(i.pending.Blame, api.Share{Stage: i.trainer.Model.Stages[s].Name, Share: api.Number(share)})
-	}
-	p, nll := api.Number(f.Before), api.Number(f.NLL())
-	i.pending.Probability, i.pending.Loss = &p, &nll
 	i.show()
 }
 

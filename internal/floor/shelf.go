@@ -9,6 +9,7 @@ import (
 
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/findings"
 	"trainer/internal/floor/api"
 	"trainer/internal/vm"
 	"trainer/model"
@@ -30,7 +31,7 @@ type opened struct {
 	model     *model.Model
 	tokenizer tokenizer.Tokenizer
 	backend   vm.Backend
-	generator *model.Generator
+	executor  *model.Executor
 }
 
 // maxOpened is how many models are held: before training and now, side by side, and one on the way.
@@ -84,7 +85,7 @@ func (s *shelf) trace(ctx context.Context, q Question) (*api.Trace, error) {
 		if err != nil {
 			return err
 		}
-		trace, err = look(o.generator, o.tokenizer, o.model.Config, p, o.step)
+		trace, err = findings.Trace(o.executor, o.tokenizer, p, o.step)
 		return err
 	})
 	return trace, err
@@ -138,7 +139,7 @@ func (s *shelf) open(step int) (*opened, error) {
 		s.list = slices.Delete(s.list, 0, 1)
 	}
 	backend := cpu.New(1, kernel.Best())
-	o := &opened{step, m, t, backend, model.NewGenerator(model.NewExecutor(m, backend))}
+	o := &opened{step, m, t, backend, model.NewExecutor(m, backend)}
 	s.list = append(s.list, o)
 	return o, nil
 }
