@@ -119,3 +119,32 @@ func TestAnExecutorSeesNewWeights(t *testing.T) {
 		t.Errorf("the loss falls by %g, want about %g", fall, want)
 	}
 }
+
+func TestStretchesOfTheGradientAreToldWhenTheyAreFinal(t *testing.T) {
+	for name, c := range kinds() {
+		for threads := 1; threads <= 2; threads++ {
+			m := newModel(t, c)
+			backend := cpu.New(threads, kernel.Best())
+			defer backend.Close()
+			e := NewExecutor(m, backend)
+			e.Recompute = threads == 2
+			n := len(m.Weights)
+			stretches := []Stretch{{0, n / 3}, {n / 3, n / 2}, {n / 2, n}}
+			told := make([]float32, n)
+			var order []int
+			e.Watch(stretches, func(i int, gradient []float32) {
+				copy(told[stretches[i].Begin:stretches[i].End], gradient[stretches[i].Begin:])
+				order = append(order, i)
+			})
+			list := mixedExamples(m.Config)
+			for _, size := range []int{len(list), 2, len(list)} { // the second leaves something in the gaps
+				order = order[:0]
+				r := run(t, e, batchOf(list[:size]...), Train, 0.1)
+				sameBits(t, fmt.Sprintf("%s, %d threads: gradient when it was told", name, threads), told, r.Gradients)
+				if len(order) != len(stretches) || order[len(order)-1] != 0 {
+					t.Errorf("%s: stretches were told in the order %v, want each once, and the embeddings' last", name, order)
+				}
+			}
+		}
+	}
+}

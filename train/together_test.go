@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -280,7 +281,8 @@ func TestARunGoesOnWithAnotherNumberOfProcesses(t *testing.T) {
 		}
 		whole := openFolder(t, t.TempDir())
 		o.Threads = 1
-		if err := errors.Join(runTogether(t, whole, 3, o, Plan{EvaluateEvery: 3, SaveEvery: 3, Keep: Keep{Best: ByLoss}}, background, &recorder{})...); err != nil {
+		plan := Plan{EvaluateEvery: 3, SaveEvery: 3, Keep: Keep{Best: ByLoss}}
+		if err := errors.Join(runTogether(t, whole, 3, o, plan, background, &recorder{})...); err != nil {
 			t.Fatal(err)
 		}
 		got, want := contents(t, f.Dir), contents(t, whole.Dir)
@@ -315,6 +317,53 @@ func TestASignalOnOneRankEndsAllBehindTheSameStep(t *testing.T) {
 	if err != nil || s.Step < 4 || s.Step > 6 || !slices.Contains(r.events, fmt.Sprintf("save %d", s.Step)) {
 		t.Errorf("the run is saved at step %+v, %v; the observer was told %q", s, err, r.events)
 	}
+}
+
+func TestAnInterludeOfRankZeroComesBetweenStepsOfAll(t *testing.T) {
+	o := quick()
+	o.Steps = 5
+	f := openFolder(t, t.TempDir())
+	openMetrics(t, f, 0)
+	followed := make([]int, 3)
+	var v *visitor
+	together(t, 3, func(t testing.TB, group collective.Communicator) {
+		o := o
+		o.Group = group
+		trainer := newTrainerOf(t, wide(t), mixed(40), nil, o)
+		plan := Plan{}
+		r := &recorder{}
+		if group.Rank() == 0 {
+			v = &visitor{trainer: trainer, between: func(context.Context) bool { return trainer.StepsTaken() == 2 }}
+			plan.Folder, plan.Interlude = f, v
+		}
+		trainer.engine.updater = stories{trainer.engine.updater, &followed[group.Rank()]}
+		if err := trainer.Run(t.Context(), plan, r); err != nil {
+			t.Error(err)
+		}
+	})
+	want := []string{"between, behind 1", "between, behind 2", "between, behind 3", "between, behind 4"}
+	got := slices.DeleteFunc(slices.Clone(v.events), func(e string) bool { return !strings.HasPrefix(e, "between") })
+	if !slices.Equal(got, want) {
+		t.Errorf("the interlude came %q, want %q", got, want)
+	}
+	for rank, n := range followed {
+		if n != 3 { // the first, the last, and the one that was asked for
+			t.Errorf("rank %d has followed %d steps, want 3", rank, n)
+		}
+	}
+}
+
+// stories is an updater that counts gradients of which the weights do not move, those of examples that are followed.
+type stories struct {
+	updater
+	count *int
+}
+
+func (s stories) update(j *job) error {
+	if !j.move {
+		*s.count++
+	}
+	return s.updater.update(j)
 }
 
 func TestANumberThatIsNotFiniteOnOneRankIsToldByAll(t *testing.T) {

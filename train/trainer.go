@@ -65,9 +65,10 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut Data, o Options) 
 	if train.Len() == 0 {
 		return nil, fault.Dataf("there is nothing to train on")
 	}
-	const vectors = 4 // weights, gradient and the optimizer's moments
 	weights := m.Config.NumParameters()
-	if err := memory.Fits(fmt.Sprintf("training a model of %d weights", weights), vectors*4*weights); err != nil {
+	const vectors, moments = 2, 2 // weights and gradient; of the optimizer, of which each process has a part
+	need := 4 * (vectors*weights + moments*weights/o.Group.Size())
+	if err := memory.Fits(fmt.Sprintf("training a model of %d weights", weights), need); err != nil {
 		return nil, fault.Usagef("%w: choose a smaller model", err)
 	}
 	m.Config.Dropout = o.Dropout

@@ -154,7 +154,8 @@ func Same(c Communicator, facts []Fact) error {
 	for i, f := range lists[0] {
 		for r, list := range lists {
 			if i >= len(list) || list[i].Name != f.Name {
-				return &Agreed{fault.WithCode(f.Class, fmt.Sprintf("rank %d of %d does not know %s of rank 0: expected the same program on all", r, c.Size(), f.Name))}
+				return &Agreed{fault.WithCode(f.Class, fmt.Sprintf("rank %d of %d does not know of %s, as rank 0 does: expected the same program on all",
+					r, c.Size(), f.Name))}
 			}
 			if list[i] != f {
 				return &Agreed{fault.WithCode(f.Class, fmt.Sprintf("%s is %s on rank %d of %d, and %s on rank 0: expected the same on all",
