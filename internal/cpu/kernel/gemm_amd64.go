@@ -6,7 +6,7 @@ import "unsafe"
 
 // gemmTilingAVX512: 28 of the 32 registers hold sums, two B and one A.
 var gemmTilingAVX512 = gemmTiling{isa: gemmISAAVX512, rows: 14, cols: 32, m: 14 * 20, n: 1024, k: 256,
-	few:        []gemmFew{{rows: 2, cols: 128, height: 2}, {rows: 12, cols: 64, height: 6}},
+	few:        []gemmFew{{rows: 1, cols: 256, height: 1}, {rows: 2, cols: 128, height: 2}, {rows: 12, cols: 64, height: 6}},
 	transposed: gemmTransposed{rows: 8, lanes: 16}, weightRows: 4}
 
 // gemmTilingAVX2: 12 of the 16 registers hold sums, two B, one A and one the mask.

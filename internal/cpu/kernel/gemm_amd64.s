@@ -29,11 +29,16 @@ TEXT ·gemmTilesAVX512(SB), NOSPLIT, $0-97
 	SHLQ  CL, R13
 	DECQ  R13
 	KMOVW R13, K1
-	CMPQ  R12, $0x00000080
-	JNE   wider
-	CMPQ  R11, $0x02
-	JEQ   widest2
-	JMP   widest1
+	CMPQ  R12, $0x00000100
+	JNE   widest
+	JMP   long1
+
+widest:
+	CMPQ R12, $0x00000080
+	JNE  wider
+	CMPQ R11, $0x02
+	JEQ  widest2
+	JMP  widest1
 
 wider:
 	CMPQ R12, $0x40
@@ -109,6 +114,203 @@ narrow:
 	CMPQ R11, $0x02
 	JEQ  narrow2
 	JMP  narrow1
+
+long1:
+	// The sums.
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       DX, CX
+	MOVQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	PREFETCHT0 256(DI)
+	PREFETCHT0 320(DI)
+	PREFETCHT0 384(DI)
+	PREFETCHT0 448(DI)
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	PREFETCHT0 640(DI)
+	PREFETCHT0 704(DI)
+	PREFETCHT0 768(DI)
+	PREFETCHT0 832(DI)
+	PREFETCHT0 896(DI)
+	PREFETCHT0 960(DI)
+	MOVQ       b+56(FP), DI
+	MOVQ       k+24(FP), R11
+	TESTQ      R11, R11
+	JE         long1bias
+
+long1k:
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VMOVUPS      128(DI), Z18
+	VMOVUPS      192(DI), Z19
+	VMOVUPS      256(DI), Z20
+	VMOVUPS      320(DI), Z21
+	VMOVUPS      384(DI), Z22
+	VMOVUPS      448(DI), Z23
+	PREFETCHT0   (DI)(R9*8)
+	PREFETCHT0   64(DI)(R9*8)
+	PREFETCHT0   128(DI)(R9*8)
+	PREFETCHT0   192(DI)(R9*8)
+	PREFETCHT0   256(DI)(R9*8)
+	PREFETCHT0   320(DI)(R9*8)
+	PREFETCHT0   384(DI)(R9*8)
+	PREFETCHT0   448(DI)(R9*8)
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z16, Z24, Z0
+	VFMADD231PS  Z17, Z24, Z1
+	VFMADD231PS  Z18, Z24, Z2
+	VFMADD231PS  Z19, Z24, Z3
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VMOVUPS      512(DI), Z16
+	VMOVUPS      576(DI), Z17
+	VMOVUPS      640(DI), Z18
+	VMOVUPS      704(DI), Z19
+	VMOVUPS      768(DI), Z20
+	VMOVUPS      832(DI), Z21
+	VMOVUPS      896(DI), Z22
+	VMOVUPS      960(DI), Z23
+	PREFETCHT0   512(DI)(R9*8)
+	PREFETCHT0   576(DI)(R9*8)
+	PREFETCHT0   640(DI)(R9*8)
+	PREFETCHT0   704(DI)(R9*8)
+	PREFETCHT0   768(DI)(R9*8)
+	PREFETCHT0   832(DI)(R9*8)
+	PREFETCHT0   896(DI)(R9*8)
+	PREFETCHT0   960(DI)(R9*8)
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z16, Z24, Z8
+	VFMADD231PS  Z17, Z24, Z9
+	VFMADD231PS  Z18, Z24, Z10
+	VFMADD231PS  Z19, Z24, Z11
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	ADDQ         R9, DI
+	ADDQ         R8, CX
+	DECQ         R11
+	JNE          long1k
+
+long1bias:
+	MOVQ    bias+88(FP), CX
+	TESTQ   CX, CX
+	JE      long1accumulate
+	VMOVUPS (CX), Z16
+	VMOVUPS 64(CX), Z17
+	VMOVUPS 128(CX), Z18
+	VMOVUPS 192(CX), Z19
+	VMOVUPS 256(CX), Z20
+	VMOVUPS 320(CX), Z21
+	VMOVUPS 384(CX), Z22
+	VMOVUPS 448(CX), Z23
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z17, Z1, Z1
+	VADDPS  Z18, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z20, Z4, Z4
+	VADDPS  Z21, Z5, Z5
+	VADDPS  Z22, Z6, Z6
+	VADDPS  Z23, Z7, Z7
+	VMOVUPS 512(CX), Z16
+	VMOVUPS 576(CX), Z17
+	VMOVUPS 640(CX), Z18
+	VMOVUPS 704(CX), Z19
+	VMOVUPS 768(CX), Z20
+	VMOVUPS 832(CX), Z21
+	VMOVUPS 896(CX), Z22
+	VMOVUPS 960(CX), Z23
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z17, Z9, Z9
+	VADDPS  Z18, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z20, Z12, Z12
+	VADDPS  Z21, Z13, Z13
+	VADDPS  Z22, Z14, Z14
+	VADDPS  Z23, Z15, Z15
+
+long1accumulate:
+	MOVB    accumulate+96(FP), CL
+	TESTB   CL, CL
+	JE      long1store
+	MOVQ    BX, DI
+	VMOVUPS (DI), Z16
+	VADDPS  Z16, Z0, Z0
+	VMOVUPS 64(DI), Z17
+	VADDPS  Z17, Z1, Z1
+	VMOVUPS 128(DI), Z18
+	VADDPS  Z18, Z2, Z2
+	VMOVUPS 192(DI), Z19
+	VADDPS  Z19, Z3, Z3
+	VMOVUPS 256(DI), Z20
+	VADDPS  Z20, Z4, Z4
+	VMOVUPS 320(DI), Z21
+	VADDPS  Z21, Z5, Z5
+	VMOVUPS 384(DI), Z22
+	VADDPS  Z22, Z6, Z6
+	VMOVUPS 448(DI), Z23
+	VADDPS  Z23, Z7, Z7
+	VMOVUPS 512(DI), Z16
+	VADDPS  Z16, Z8, Z8
+	VMOVUPS 576(DI), Z17
+	VADDPS  Z17, Z9, Z9
+	VMOVUPS 640(DI), Z18
+	VADDPS  Z18, Z10, Z10
+	VMOVUPS 704(DI), Z19
+	VADDPS  Z19, Z11, Z11
+	VMOVUPS 768(DI), Z20
+	VADDPS  Z20, Z12, Z12
+	VMOVUPS 832(DI), Z21
+	VADDPS  Z21, Z13, Z13
+	VMOVUPS 896(DI), Z22
+	VADDPS  Z22, Z14, Z14
+	VMOVUPS 960(DI), Z23
+	VADDPS  Z23, Z15, Z15
+	ADDQ    R10, DI
+
+long1store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	VMOVUPS Z4, 256(BX)
+	VMOVUPS Z5, 320(BX)
+	VMOVUPS Z6, 384(BX)
+	VMOVUPS Z7, 448(BX)
+	VMOVUPS Z8, 512(BX)
+	VMOVUPS Z9, 576(BX)
+	VMOVUPS Z10, 640(BX)
+	VMOVUPS Z11, 704(BX)
+	VMOVUPS Z12, 768(BX)
+	VMOVUPS Z13, 832(BX)
+	VMOVUPS Z14, 896(BX)
+	VMOVUPS Z15, 960(BX)
+	ADDQ    R10, BX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNE     long1
+	VZEROUPPER
+	RET
 
 widest2:
 	// The sums.
@@ -5573,57 +5775,35 @@ TEXT ·gemmTilesAVX512BF16(SB), NOSPLIT, $0-97
 	SHLQ  CL, R13
 	DECQ  R13
 	KMOVW R13, K1
-	CMPQ  R12, $0x00000080
-	JNE   wider
+	CMPQ  R12, $0x10
+	JLE   narrow
+	CMPQ  R11, $0x0e
+	JEQ   wide14
+	CMPQ  R11, $0x0d
+	JEQ   wide13
+	CMPQ  R11, $0x0c
+	JEQ   wide12
+	CMPQ  R11, $0x0b
+	JEQ   wide11
+	CMPQ  R11, $0x0a
+	JEQ   wide10
+	CMPQ  R11, $0x09
+	JEQ   wide9
+	CMPQ  R11, $0x08
+	JEQ   wide8
+	CMPQ  R11, $0x07
+	JEQ   wide7
+	CMPQ  R11, $0x06
+	JEQ   wide6
+	CMPQ  R11, $0x05
+	JEQ   wide5
+	CMPQ  R11, $0x04
+	JEQ   wide4
+	CMPQ  R11, $0x03
+	JEQ   wide3
 	CMPQ  R11, $0x02
-	JEQ   widest2
-	JMP   widest1
-
-wider:
-	CMPQ R12, $0x40
-	JNE  wide
-	CMPQ R11, $0x06
-	JEQ  wider6
-	CMPQ R11, $0x05
-	JEQ  wider5
-	CMPQ R11, $0x04
-	JEQ  wider4
-	CMPQ R11, $0x03
-	JEQ  wider3
-	CMPQ R11, $0x02
-	JEQ  wider2
-	JMP  wider1
-
-wide:
-	CMPQ R12, $0x10
-	JLE  narrow
-	CMPQ R11, $0x0e
-	JEQ  wide14
-	CMPQ R11, $0x0d
-	JEQ  wide13
-	CMPQ R11, $0x0c
-	JEQ  wide12
-	CMPQ R11, $0x0b
-	JEQ  wide11
-	CMPQ R11, $0x0a
-	JEQ  wide10
-	CMPQ R11, $0x09
-	JEQ  wide9
-	CMPQ R11, $0x08
-	JEQ  wide8
-	CMPQ R11, $0x07
-	JEQ  wide7
-	CMPQ R11, $0x06
-	JEQ  wide6
-	CMPQ R11, $0x05
-	JEQ  wide5
-	CMPQ R11, $0x04
-	JEQ  wide4
-	CMPQ R11, $0x03
-	JEQ  wide3
-	CMPQ R11, $0x02
-	JEQ  wide2
-	JMP  wide1
+	JEQ   wide2
+	JMP   wide1
 
 narrow:
 	CMPQ R11, $0x0e
@@ -5653,1743 +5833,6 @@ narrow:
 	CMPQ R11, $0x02
 	JEQ  narrow2
 	JMP  narrow1
-
-widest2:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	MOVQ       DX, CX
-	MOVQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	PREFETCHT0 256(DI)
-	PREFETCHT0 320(DI)
-	PREFETCHT0 384(DI)
-	PREFETCHT0 448(DI)
-	ADDQ       R10, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	PREFETCHT0 256(DI)
-	PREFETCHT0 320(DI)
-	PREFETCHT0 384(DI)
-	PREFETCHT0 448(DI)
-	MOVQ       b+56(FP), DI
-	MOVQ       k+24(FP), R11
-	TESTQ      R11, R11
-	JE         widest2bias
-
-widest2k:
-	VMOVUPS      (DI), Z16
-	VMOVUPS      64(DI), Z17
-	VMOVUPS      128(DI), Z18
-	VMOVUPS      192(DI), Z19
-	VMOVUPS      256(DI), Z20
-	VMOVUPS      320(DI), Z21
-	VMOVUPS      384(DI), Z22
-	VMOVUPS      448(DI), Z23
-	VBROADCASTSS (CX), Z24
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x7e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x76
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x6e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x66
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd8
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe8
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf8
-	VBROADCASTSS (CX)(SI*1), Z24
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x7e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x76
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x6e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x66
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd8
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe8
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf8
-	ADDQ         R9, DI
-	ADDQ         R8, CX
-	DECQ         R11
-	JNE          widest2k
-
-widest2bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      widest2accumulate
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	VMOVUPS 128(CX), Z18
-	VMOVUPS 192(CX), Z19
-	VMOVUPS 256(CX), Z20
-	VMOVUPS 320(CX), Z21
-	VMOVUPS 384(CX), Z22
-	VMOVUPS 448(CX), Z23
-	VADDPS  Z16, Z0, Z0
-	VADDPS  Z17, Z1, Z1
-	VADDPS  Z18, Z2, Z2
-	VADDPS  Z19, Z3, Z3
-	VADDPS  Z20, Z4, Z4
-	VADDPS  Z21, Z5, Z5
-	VADDPS  Z22, Z6, Z6
-	VADDPS  Z23, Z7, Z7
-	VADDPS  Z16, Z8, Z8
-	VADDPS  Z17, Z9, Z9
-	VADDPS  Z18, Z10, Z10
-	VADDPS  Z19, Z11, Z11
-	VADDPS  Z20, Z12, Z12
-	VADDPS  Z21, Z13, Z13
-	VADDPS  Z22, Z14, Z14
-	VADDPS  Z23, Z15, Z15
-
-widest2accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      widest2store
-	MOVQ    BX, DI
-	VMOVUPS (DI), Z16
-	VADDPS  Z16, Z0, Z0
-	VMOVUPS 64(DI), Z17
-	VADDPS  Z17, Z1, Z1
-	VMOVUPS 128(DI), Z18
-	VADDPS  Z18, Z2, Z2
-	VMOVUPS 192(DI), Z19
-	VADDPS  Z19, Z3, Z3
-	VMOVUPS 256(DI), Z20
-	VADDPS  Z20, Z4, Z4
-	VMOVUPS 320(DI), Z21
-	VADDPS  Z21, Z5, Z5
-	VMOVUPS 384(DI), Z22
-	VADDPS  Z22, Z6, Z6
-	VMOVUPS 448(DI), Z23
-	VADDPS  Z23, Z7, Z7
-	ADDQ    R10, DI
-	VMOVUPS (DI), Z16
-	VADDPS  Z16, Z8, Z8
-	VMOVUPS 64(DI), Z17
-	VADDPS  Z17, Z9, Z9
-	VMOVUPS 128(DI), Z18
-	VADDPS  Z18, Z10, Z10
-	VMOVUPS 192(DI), Z19
-	VADDPS  Z19, Z11, Z11
-	VMOVUPS 256(DI), Z20
-	VADDPS  Z20, Z12, Z12
-	VMOVUPS 320(DI), Z21
-	VADDPS  Z21, Z13, Z13
-	VMOVUPS 384(DI), Z22
-	VADDPS  Z22, Z14, Z14
-	VMOVUPS 448(DI), Z23
-	VADDPS  Z23, Z15, Z15
-	ADDQ    R10, DI
-
-widest2store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
-	VMOVUPS Z10, 128(BX)
-	VMOVUPS Z11, 192(BX)
-	VMOVUPS Z12, 256(BX)
-	VMOVUPS Z13, 320(BX)
-	VMOVUPS Z14, 384(BX)
-	VMOVUPS Z15, 448(BX)
-	ADDQ    R10, BX
-	ADDQ    SI, DX
-	ADDQ    SI, DX
-	DECQ    AX
-	JNE     widest2
-	VZEROUPPER
-	RET
-
-widest1:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	MOVQ       DX, CX
-	MOVQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	PREFETCHT0 256(DI)
-	PREFETCHT0 320(DI)
-	PREFETCHT0 384(DI)
-	PREFETCHT0 448(DI)
-	MOVQ       b+56(FP), DI
-	MOVQ       k+24(FP), R11
-	TESTQ      R11, R11
-	JE         widest1bias
-
-widest1k:
-	VMOVUPS      (DI), Z8
-	VMOVUPS      64(DI), Z9
-	VMOVUPS      128(DI), Z10
-	VMOVUPS      192(DI), Z11
-	VMOVUPS      256(DI), Z12
-	VMOVUPS      320(DI), Z13
-	VMOVUPS      384(DI), Z14
-	VMOVUPS      448(DI), Z15
-	VBROADCASTSS (CX), Z16
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x3e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x36
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x2e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x26
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd8
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x1e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xe0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x16
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xe8
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x0e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xf0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x06
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xf8
-	ADDQ         R9, DI
-	ADDQ         R8, CX
-	DECQ         R11
-	JNE          widest1k
-
-widest1bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      widest1accumulate
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	VMOVUPS 128(CX), Z10
-	VMOVUPS 192(CX), Z11
-	VMOVUPS 256(CX), Z12
-	VMOVUPS 320(CX), Z13
-	VMOVUPS 384(CX), Z14
-	VMOVUPS 448(CX), Z15
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z11, Z3, Z3
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z13, Z5, Z5
-	VADDPS  Z14, Z6, Z6
-	VADDPS  Z15, Z7, Z7
-
-widest1accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      widest1store
-	MOVQ    BX, DI
-	VMOVUPS (DI), Z8
-	VADDPS  Z8, Z0, Z0
-	VMOVUPS 64(DI), Z9
-	VADDPS  Z9, Z1, Z1
-	VMOVUPS 128(DI), Z10
-	VADDPS  Z10, Z2, Z2
-	VMOVUPS 192(DI), Z11
-	VADDPS  Z11, Z3, Z3
-	VMOVUPS 256(DI), Z12
-	VADDPS  Z12, Z4, Z4
-	VMOVUPS 320(DI), Z13
-	VADDPS  Z13, Z5, Z5
-	VMOVUPS 384(DI), Z14
-	VADDPS  Z14, Z6, Z6
-	VMOVUPS 448(DI), Z15
-	VADDPS  Z15, Z7, Z7
-	ADDQ    R10, DI
-
-widest1store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	ADDQ    R10, BX
-	ADDQ    SI, DX
-	DECQ    AX
-	JNE     widest1
-	VZEROUPPER
-	RET
-
-wider6:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	MOVQ       DX, CX
-	LEAQ       (CX)(SI*4), R11
-	ADDQ       SI, R11
-	MOVQ       BX, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 192(R12)
-	ADDQ       R10, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 192(R12)
-	ADDQ       R10, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 192(R12)
-	ADDQ       R10, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 192(R12)
-	ADDQ       R10, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 192(R12)
-	ADDQ       R10, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 192(R12)
-	MOVQ       b+56(FP), R12
-	MOVQ       k+24(FP), R13
-	TESTQ      R13, R13
-	JE         wider6bias
-
-wider6k:
-	VMOVUPS      (R12), Z24
-	VMOVUPS      64(R12), Z25
-	VMOVUPS      128(R12), Z26
-	VMOVUPS      192(R12), Z27
-	VBROADCASTSS (CX), Z28
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x3e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc4
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x36
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xcc
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x2e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd4
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x26
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xdc
-	VBROADCASTSS (CX)(SI*1), Z28
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x3e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe4
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x36
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xec
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x2e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf4
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x26
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xfc
-	VBROADCASTSS (CX)(SI*2), Z28
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x3e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc4
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x36
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xcc
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x2e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd4
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x26
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xdc
-	VBROADCASTSS (CX)(DI*1), Z28
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x3e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe4
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x36
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xec
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x2e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf4
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x26
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xfc
-	VBROADCASTSS (CX)(SI*4), Z28
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x3e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc4
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x36
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xcc
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x2e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd4
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x26
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xdc
-	VBROADCASTSS (R11), Z28
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x3e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe4
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x36
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xec
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x2e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf4
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x26
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xfc
-	ADDQ         R9, R12
-	ADDQ         R8, CX
-	ADDQ         R8, R11
-	DECQ         R13
-	JNE          wider6k
-
-wider6bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      wider6accumulate
-	VMOVUPS (CX), Z24
-	VMOVUPS 64(CX), Z25
-	VMOVUPS 128(CX), Z26
-	VMOVUPS 192(CX), Z27
-	VADDPS  Z24, Z0, Z0
-	VADDPS  Z25, Z1, Z1
-	VADDPS  Z26, Z2, Z2
-	VADDPS  Z27, Z3, Z3
-	VADDPS  Z24, Z4, Z4
-	VADDPS  Z25, Z5, Z5
-	VADDPS  Z26, Z6, Z6
-	VADDPS  Z27, Z7, Z7
-	VADDPS  Z24, Z8, Z8
-	VADDPS  Z25, Z9, Z9
-	VADDPS  Z26, Z10, Z10
-	VADDPS  Z27, Z11, Z11
-	VADDPS  Z24, Z12, Z12
-	VADDPS  Z25, Z13, Z13
-	VADDPS  Z26, Z14, Z14
-	VADDPS  Z27, Z15, Z15
-	VADDPS  Z24, Z16, Z16
-	VADDPS  Z25, Z17, Z17
-	VADDPS  Z26, Z18, Z18
-	VADDPS  Z27, Z19, Z19
-	VADDPS  Z24, Z20, Z20
-	VADDPS  Z25, Z21, Z21
-	VADDPS  Z26, Z22, Z22
-	VADDPS  Z27, Z23, Z23
-
-wider6accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      wider6store
-	MOVQ    BX, R12
-	VMOVUPS (R12), Z24
-	VADDPS  Z24, Z0, Z0
-	VMOVUPS 64(R12), Z25
-	VADDPS  Z25, Z1, Z1
-	VMOVUPS 128(R12), Z26
-	VADDPS  Z26, Z2, Z2
-	VMOVUPS 192(R12), Z27
-	VADDPS  Z27, Z3, Z3
-	ADDQ    R10, R12
-	VMOVUPS (R12), Z24
-	VADDPS  Z24, Z4, Z4
-	VMOVUPS 64(R12), Z25
-	VADDPS  Z25, Z5, Z5
-	VMOVUPS 128(R12), Z26
-	VADDPS  Z26, Z6, Z6
-	VMOVUPS 192(R12), Z27
-	VADDPS  Z27, Z7, Z7
-	ADDQ    R10, R12
-	VMOVUPS (R12), Z24
-	VADDPS  Z24, Z8, Z8
-	VMOVUPS 64(R12), Z25
-	VADDPS  Z25, Z9, Z9
-	VMOVUPS 128(R12), Z26
-	VADDPS  Z26, Z10, Z10
-	VMOVUPS 192(R12), Z27
-	VADDPS  Z27, Z11, Z11
-	ADDQ    R10, R12
-	VMOVUPS (R12), Z24
-	VADDPS  Z24, Z12, Z12
-	VMOVUPS 64(R12), Z25
-	VADDPS  Z25, Z13, Z13
-	VMOVUPS 128(R12), Z26
-	VADDPS  Z26, Z14, Z14
-	VMOVUPS 192(R12), Z27
-	VADDPS  Z27, Z15, Z15
-	ADDQ    R10, R12
-	VMOVUPS (R12), Z24
-	VADDPS  Z24, Z16, Z16
-	VMOVUPS 64(R12), Z25
-	VADDPS  Z25, Z17, Z17
-	VMOVUPS 128(R12), Z26
-	VADDPS  Z26, Z18, Z18
-	VMOVUPS 192(R12), Z27
-	VADDPS  Z27, Z19, Z19
-	ADDQ    R10, R12
-	VMOVUPS (R12), Z24
-	VADDPS  Z24, Z20, Z20
-	VMOVUPS 64(R12), Z25
-	VADDPS  Z25, Z21, Z21
-	VMOVUPS 128(R12), Z26
-	VADDPS  Z26, Z22, Z22
-	VMOVUPS 192(R12), Z27
-	VADDPS  Z27, Z23, Z23
-	ADDQ    R10, R12
-
-wider6store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
-	VMOVUPS Z6, 128(BX)
-	VMOVUPS Z7, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
-	VMOVUPS Z10, 128(BX)
-	VMOVUPS Z11, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z12, (BX)
-	VMOVUPS Z13, 64(BX)
-	VMOVUPS Z14, 128(BX)
-	VMOVUPS Z15, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z16, (BX)
-	VMOVUPS Z17, 64(BX)
-	VMOVUPS Z18, 128(BX)
-	VMOVUPS Z19, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z20, (BX)
-	VMOVUPS Z21, 64(BX)
-	VMOVUPS Z22, 128(BX)
-	VMOVUPS Z23, 192(BX)
-	ADDQ    R10, BX
-	ADDQ    DI, DX
-	ADDQ    DI, DX
-	DECQ    AX
-	JNE     wider6
-	VZEROUPPER
-	RET
-
-wider5:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	MOVQ       DX, CX
-	MOVQ       BX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	MOVQ       b+56(FP), R11
-	MOVQ       k+24(FP), R12
-	TESTQ      R12, R12
-	JE         wider5bias
-
-wider5k:
-	VMOVUPS      (R11), Z20
-	VMOVUPS      64(R11), Z21
-	VMOVUPS      128(R11), Z22
-	VMOVUPS      192(R11), Z23
-	VBROADCASTSS (CX), Z24
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd8
-	VBROADCASTSS (CX)(SI*1), Z24
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe8
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf0
-	BYTE         $0x62
-	BYTE         $0x92
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf8
-	VBROADCASTSS (CX)(SI*2), Z24
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd8
-	VBROADCASTSS (CX)(DI*1), Z24
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe8
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf0
-	BYTE         $0x62
-	BYTE         $0x12
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf8
-	VBROADCASTSS (CX)(SI*4), Z24
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x5e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x56
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x4e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0x82
-	BYTE         $0x46
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd8
-	ADDQ         R9, R11
-	ADDQ         R8, CX
-	DECQ         R12
-	JNE          wider5k
-
-wider5bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      wider5accumulate
-	VMOVUPS (CX), Z20
-	VMOVUPS 64(CX), Z21
-	VMOVUPS 128(CX), Z22
-	VMOVUPS 192(CX), Z23
-	VADDPS  Z20, Z0, Z0
-	VADDPS  Z21, Z1, Z1
-	VADDPS  Z22, Z2, Z2
-	VADDPS  Z23, Z3, Z3
-	VADDPS  Z20, Z4, Z4
-	VADDPS  Z21, Z5, Z5
-	VADDPS  Z22, Z6, Z6
-	VADDPS  Z23, Z7, Z7
-	VADDPS  Z20, Z8, Z8
-	VADDPS  Z21, Z9, Z9
-	VADDPS  Z22, Z10, Z10
-	VADDPS  Z23, Z11, Z11
-	VADDPS  Z20, Z12, Z12
-	VADDPS  Z21, Z13, Z13
-	VADDPS  Z22, Z14, Z14
-	VADDPS  Z23, Z15, Z15
-	VADDPS  Z20, Z16, Z16
-	VADDPS  Z21, Z17, Z17
-	VADDPS  Z22, Z18, Z18
-	VADDPS  Z23, Z19, Z19
-
-wider5accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      wider5store
-	MOVQ    BX, R11
-	VMOVUPS (R11), Z20
-	VADDPS  Z20, Z0, Z0
-	VMOVUPS 64(R11), Z21
-	VADDPS  Z21, Z1, Z1
-	VMOVUPS 128(R11), Z22
-	VADDPS  Z22, Z2, Z2
-	VMOVUPS 192(R11), Z23
-	VADDPS  Z23, Z3, Z3
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z20
-	VADDPS  Z20, Z4, Z4
-	VMOVUPS 64(R11), Z21
-	VADDPS  Z21, Z5, Z5
-	VMOVUPS 128(R11), Z22
-	VADDPS  Z22, Z6, Z6
-	VMOVUPS 192(R11), Z23
-	VADDPS  Z23, Z7, Z7
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z20
-	VADDPS  Z20, Z8, Z8
-	VMOVUPS 64(R11), Z21
-	VADDPS  Z21, Z9, Z9
-	VMOVUPS 128(R11), Z22
-	VADDPS  Z22, Z10, Z10
-	VMOVUPS 192(R11), Z23
-	VADDPS  Z23, Z11, Z11
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z20
-	VADDPS  Z20, Z12, Z12
-	VMOVUPS 64(R11), Z21
-	VADDPS  Z21, Z13, Z13
-	VMOVUPS 128(R11), Z22
-	VADDPS  Z22, Z14, Z14
-	VMOVUPS 192(R11), Z23
-	VADDPS  Z23, Z15, Z15
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z20
-	VADDPS  Z20, Z16, Z16
-	VMOVUPS 64(R11), Z21
-	VADDPS  Z21, Z17, Z17
-	VMOVUPS 128(R11), Z22
-	VADDPS  Z22, Z18, Z18
-	VMOVUPS 192(R11), Z23
-	VADDPS  Z23, Z19, Z19
-	ADDQ    R10, R11
-
-wider5store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
-	VMOVUPS Z6, 128(BX)
-	VMOVUPS Z7, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
-	VMOVUPS Z10, 128(BX)
-	VMOVUPS Z11, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z12, (BX)
-	VMOVUPS Z13, 64(BX)
-	VMOVUPS Z14, 128(BX)
-	VMOVUPS Z15, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z16, (BX)
-	VMOVUPS Z17, 64(BX)
-	VMOVUPS Z18, 128(BX)
-	VMOVUPS Z19, 192(BX)
-	ADDQ    R10, BX
-	ADDQ    DI, DX
-	ADDQ    SI, DX
-	ADDQ    SI, DX
-	DECQ    AX
-	JNE     wider5
-	VZEROUPPER
-	RET
-
-wider4:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	MOVQ       DX, CX
-	MOVQ       BX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	MOVQ       b+56(FP), R11
-	MOVQ       k+24(FP), R12
-	TESTQ      R12, R12
-	JE         wider4bias
-
-wider4k:
-	VMOVUPS      (R11), Z16
-	VMOVUPS      64(R11), Z17
-	VMOVUPS      128(R11), Z18
-	VMOVUPS      192(R11), Z19
-	VBROADCASTSS (CX), Z20
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x7e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc4
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x76
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xcc
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x6e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd4
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x66
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xdc
-	VBROADCASTSS (CX)(SI*1), Z20
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x7e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe4
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x76
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xec
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x6e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf4
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x66
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xfc
-	VBROADCASTSS (CX)(SI*2), Z20
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x7e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xc4
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x76
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xcc
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x6e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xd4
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x66
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xdc
-	VBROADCASTSS (CX)(DI*1), Z20
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x7e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xe4
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x76
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xec
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x6e
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xf4
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x66
-	BYTE         $0x40
-	BYTE         $0x52
-	BYTE         $0xfc
-	ADDQ         R9, R11
-	ADDQ         R8, CX
-	DECQ         R12
-	JNE          wider4k
-
-wider4bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      wider4accumulate
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	VMOVUPS 128(CX), Z18
-	VMOVUPS 192(CX), Z19
-	VADDPS  Z16, Z0, Z0
-	VADDPS  Z17, Z1, Z1
-	VADDPS  Z18, Z2, Z2
-	VADDPS  Z19, Z3, Z3
-	VADDPS  Z16, Z4, Z4
-	VADDPS  Z17, Z5, Z5
-	VADDPS  Z18, Z6, Z6
-	VADDPS  Z19, Z7, Z7
-	VADDPS  Z16, Z8, Z8
-	VADDPS  Z17, Z9, Z9
-	VADDPS  Z18, Z10, Z10
-	VADDPS  Z19, Z11, Z11
-	VADDPS  Z16, Z12, Z12
-	VADDPS  Z17, Z13, Z13
-	VADDPS  Z18, Z14, Z14
-	VADDPS  Z19, Z15, Z15
-
-wider4accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      wider4store
-	MOVQ    BX, R11
-	VMOVUPS (R11), Z16
-	VADDPS  Z16, Z0, Z0
-	VMOVUPS 64(R11), Z17
-	VADDPS  Z17, Z1, Z1
-	VMOVUPS 128(R11), Z18
-	VADDPS  Z18, Z2, Z2
-	VMOVUPS 192(R11), Z19
-	VADDPS  Z19, Z3, Z3
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z16
-	VADDPS  Z16, Z4, Z4
-	VMOVUPS 64(R11), Z17
-	VADDPS  Z17, Z5, Z5
-	VMOVUPS 128(R11), Z18
-	VADDPS  Z18, Z6, Z6
-	VMOVUPS 192(R11), Z19
-	VADDPS  Z19, Z7, Z7
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z16
-	VADDPS  Z16, Z8, Z8
-	VMOVUPS 64(R11), Z17
-	VADDPS  Z17, Z9, Z9
-	VMOVUPS 128(R11), Z18
-	VADDPS  Z18, Z10, Z10
-	VMOVUPS 192(R11), Z19
-	VADDPS  Z19, Z11, Z11
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z16
-	VADDPS  Z16, Z12, Z12
-	VMOVUPS 64(R11), Z17
-	VADDPS  Z17, Z13, Z13
-	VMOVUPS 128(R11), Z18
-	VADDPS  Z18, Z14, Z14
-	VMOVUPS 192(R11), Z19
-	VADDPS  Z19, Z15, Z15
-	ADDQ    R10, R11
-
-wider4store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
-	VMOVUPS Z6, 128(BX)
-	VMOVUPS Z7, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
-	VMOVUPS Z10, 128(BX)
-	VMOVUPS Z11, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z12, (BX)
-	VMOVUPS Z13, 64(BX)
-	VMOVUPS Z14, 128(BX)
-	VMOVUPS Z15, 192(BX)
-	ADDQ    R10, BX
-	ADDQ    DI, DX
-	ADDQ    SI, DX
-	DECQ    AX
-	JNE     wider4
-	VZEROUPPER
-	RET
-
-wider3:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	MOVQ       DX, CX
-	MOVQ       BX, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 128(R11)
-	PREFETCHT0 192(R11)
-	MOVQ       b+56(FP), R11
-	MOVQ       k+24(FP), R12
-	TESTQ      R12, R12
-	JE         wider3bias
-
-wider3k:
-	VMOVUPS      (R11), Z12
-	VMOVUPS      64(R11), Z13
-	VMOVUPS      128(R11), Z14
-	VMOVUPS      192(R11), Z15
-	VBROADCASTSS (CX), Z16
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x1e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x16
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x0e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x06
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd8
-	VBROADCASTSS (CX)(SI*1), Z16
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x1e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xe0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x16
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xe8
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x0e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xf0
-	BYTE         $0x62
-	BYTE         $0xb2
-	BYTE         $0x06
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xf8
-	VBROADCASTSS (CX)(SI*2), Z16
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x1e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x16
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x0e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0x32
-	BYTE         $0x06
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd8
-	ADDQ         R9, R11
-	ADDQ         R8, CX
-	DECQ         R12
-	JNE          wider3k
-
-wider3bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      wider3accumulate
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	VMOVUPS 128(CX), Z14
-	VMOVUPS 192(CX), Z15
-	VADDPS  Z12, Z0, Z0
-	VADDPS  Z13, Z1, Z1
-	VADDPS  Z14, Z2, Z2
-	VADDPS  Z15, Z3, Z3
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z13, Z5, Z5
-	VADDPS  Z14, Z6, Z6
-	VADDPS  Z15, Z7, Z7
-	VADDPS  Z12, Z8, Z8
-	VADDPS  Z13, Z9, Z9
-	VADDPS  Z14, Z10, Z10
-	VADDPS  Z15, Z11, Z11
-
-wider3accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      wider3store
-	MOVQ    BX, R11
-	VMOVUPS (R11), Z12
-	VADDPS  Z12, Z0, Z0
-	VMOVUPS 64(R11), Z13
-	VADDPS  Z13, Z1, Z1
-	VMOVUPS 128(R11), Z14
-	VADDPS  Z14, Z2, Z2
-	VMOVUPS 192(R11), Z15
-	VADDPS  Z15, Z3, Z3
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z12
-	VADDPS  Z12, Z4, Z4
-	VMOVUPS 64(R11), Z13
-	VADDPS  Z13, Z5, Z5
-	VMOVUPS 128(R11), Z14
-	VADDPS  Z14, Z6, Z6
-	VMOVUPS 192(R11), Z15
-	VADDPS  Z15, Z7, Z7
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z12
-	VADDPS  Z12, Z8, Z8
-	VMOVUPS 64(R11), Z13
-	VADDPS  Z13, Z9, Z9
-	VMOVUPS 128(R11), Z14
-	VADDPS  Z14, Z10, Z10
-	VMOVUPS 192(R11), Z15
-	VADDPS  Z15, Z11, Z11
-	ADDQ    R10, R11
-
-wider3store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
-	VMOVUPS Z6, 128(BX)
-	VMOVUPS Z7, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, 64(BX)
-	VMOVUPS Z10, 128(BX)
-	VMOVUPS Z11, 192(BX)
-	ADDQ    R10, BX
-	ADDQ    DI, DX
-	DECQ    AX
-	JNE     wider3
-	VZEROUPPER
-	RET
-
-wider2:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	MOVQ       DX, CX
-	MOVQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       R10, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	MOVQ       b+56(FP), DI
-	MOVQ       k+24(FP), R11
-	TESTQ      R11, R11
-	JE         wider2bias
-
-wider2k:
-	VMOVUPS      (DI), Z8
-	VMOVUPS      64(DI), Z9
-	VMOVUPS      128(DI), Z10
-	VMOVUPS      192(DI), Z11
-	VBROADCASTSS (CX), Z12
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x3e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc4
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x36
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcc
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x2e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd4
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x26
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xdc
-	VBROADCASTSS (CX)(SI*1), Z12
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x3e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xe4
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x36
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xec
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x2e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xf4
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x26
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfc
-	ADDQ         R9, DI
-	ADDQ         R8, CX
-	DECQ         R11
-	JNE          wider2k
-
-wider2bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      wider2accumulate
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	VMOVUPS 128(CX), Z10
-	VMOVUPS 192(CX), Z11
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z11, Z3, Z3
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	VADDPS  Z10, Z6, Z6
-	VADDPS  Z11, Z7, Z7
-
-wider2accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      wider2store
-	MOVQ    BX, DI
-	VMOVUPS (DI), Z8
-	VADDPS  Z8, Z0, Z0
-	VMOVUPS 64(DI), Z9
-	VADDPS  Z9, Z1, Z1
-	VMOVUPS 128(DI), Z10
-	VADDPS  Z10, Z2, Z2
-	VMOVUPS 192(DI), Z11
-	VADDPS  Z11, Z3, Z3
-	ADDQ    R10, DI
-	VMOVUPS (DI), Z8
-	VADDPS  Z8, Z4, Z4
-	VMOVUPS 64(DI), Z9
-	VADDPS  Z9, Z5, Z5
-	VMOVUPS 128(DI), Z10
-	VADDPS  Z10, Z6, Z6
-	VMOVUPS 192(DI), Z11
-	VADDPS  Z11, Z7, Z7
-	ADDQ    R10, DI
-
-wider2store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ    R10, BX
-	VMOVUPS Z4, (BX)
-	VMOVUPS Z5, 64(BX)
-	VMOVUPS Z6, 128(BX)
-	VMOVUPS Z7, 192(BX)
-	ADDQ    R10, BX
-	ADDQ    SI, DX
-	ADDQ    SI, DX
-	DECQ    AX
-	JNE     wider2
-	VZEROUPPER
-	RET
-
-wider1:
-	// The sums.
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	MOVQ       DX, CX
-	MOVQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	MOVQ       b+56(FP), DI
-	MOVQ       k+24(FP), R11
-	TESTQ      R11, R11
-	JE         wider1bias
-
-wider1k:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	VMOVUPS      128(DI), Z6
-	VMOVUPS      192(DI), Z7
-	VBROADCASTSS (CX), Z8
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x5e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc0
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x56
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xc8
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x4e
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd0
-	BYTE         $0x62
-	BYTE         $0xd2
-	BYTE         $0x46
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xd8
-	ADDQ         R9, DI
-	ADDQ         R8, CX
-	DECQ         R11
-	JNE          wider1k
-
-wider1bias:
-	MOVQ    bias+88(FP), CX
-	TESTQ   CX, CX
-	JE      wider1accumulate
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	VMOVUPS 128(CX), Z6
-	VMOVUPS 192(CX), Z7
-	VADDPS  Z4, Z0, Z0
-	VADDPS  Z5, Z1, Z1
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-
-wider1accumulate:
-	MOVB    accumulate+96(FP), CL
-	TESTB   CL, CL
-	JE      wider1store
-	MOVQ    BX, DI
-	VMOVUPS (DI), Z4
-	VADDPS  Z4, Z0, Z0
-	VMOVUPS 64(DI), Z5
-	VADDPS  Z5, Z1, Z1
-	VMOVUPS 128(DI), Z6
-	VADDPS  Z6, Z2, Z2
-	VMOVUPS 192(DI), Z7
-	VADDPS  Z7, Z3, Z3
-	ADDQ    R10, DI
-
-wider1store:
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ    R10, BX
-	ADDQ    SI, DX
-	DECQ    AX
-	JNE     wider1
-	VZEROUPPER
-	RET
 
 wide14:
 	// The sums.

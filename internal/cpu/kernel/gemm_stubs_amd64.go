@@ -5,13 +5,13 @@
 package kernel
 
 // gemmTilesAVX512 is gemmTilesGo for 1 to 14 rows, 1 to 32 columns and at least one tile.
-// There may be 128 columns of 2 rows, and 64 of 6.
+// There may be 256 columns of 1 row, 128 of 2, and 64 of 6.
 //
 //go:noescape
 func gemmTilesAVX512(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)
 
 // gemmTilesAVX512BF16 is gemmTilesGo for 1 to 14 rows, 1 to 32 columns and at least one tile.
-// There may be 128 columns of 2 rows, and 64 of 6.
+// None are wider.
 //
 //go:noescape
 func gemmTilesAVX512BF16(rows int, count int, cols int, k int, a *float32, aRow int, aK int, b *float32, bRow int, c *float32, cRow int, bias *float32, accumulate bool)

@@ -143,7 +143,7 @@ func gemmSizes() (sizes [][3]int) {
 		sizes = append(sizes, [3]int{9, 33, k})
 	}
 	for m := 1; m <= 7; m++ { // wide tiles of few rows, and what is left beside them
-		sizes = append(sizes, [3]int{m, 128, 9}, [3]int{m, 299, 17})
+		sizes = append(sizes, [3]int{m, 128, 9}, [3]int{m, 299, 17}, [3]int{m, 600, 20})
 	}
 	for m := 1; m <= fewRows+1; m++ { // a transposed B that is read in place, and columns left beside it
 		sizes = append(sizes, [3]int{m, 16, 16}, [3]int{m, 55, 48}, [3]int{m, 33, 512})

@@ -25,7 +25,7 @@ var avx512 = isa{name: "AVX512", rows: 14, few: 12, lanes: 16, vector: func(i in
 var avx2 = isa{name: "AVX2", rows: 6, few: 2, lanes: 8, vector: func(i int) reg.VecPhysical { return ymm[i] }, masks: &vectorMask{}, multiply: multiplyAdd}
 
 // avx512bf16 takes words of two bfloat16 where avx512 takes floats, and multiplies twice as much in the same time.
-var avx512bf16 = isa{name: "AVX512BF16", rows: 14, lanes: 16, vector: avx512.vector, masks: &opmask{}, multiply: vdpbf16ps}
+var avx512bf16 = isa{name: "AVX512BF16", rows: 14, lanes: 16, vector: avx512.vector, masks: &opmask{packed: true}, multiply: vdpbf16ps}
 
 func multiplyAdd(a, b, sum reg.VecPhysical) { VFMADD231PS(b, a, sum) }
 
@@ -86,6 +86,9 @@ type kind struct {
 	unless  func(cols reg.Register) // jumps to the next kind where this one does not fit
 }
 
+// mostHeld is how many vectors of B are in registers at a time, where a tile is wider: one row of sums and these fill the registers.
+const mostHeld = 8
+
 // height is the number of rows of the tallest tile.
 func (s isa) height(k kind) int {
 	if k.rows > 0 {
@@ -104,8 +107,15 @@ func (s isa) tile(f frame, kd kind, rows int) {
 	if kd.vectors > 2 {
 		firstB = kd.vectors * rows
 	}
-	bVector := func(v int) reg.VecPhysical { return s.vector(firstB + v) }
-	aVector := s.vector(firstB + max(kd.vectors, 2))
+	held := min(max(kd.vectors, 2), mostHeld)
+	bVector := func(v int) reg.VecPhysical { return s.vector(firstB + v%held) }
+	aVector := s.vector(firstB + held)
+	// parts calls f for vectors lo to hi, as many at a time as are held in registers.
+	parts := func(f func(lo, hi int)) {
+		for lo := 0; lo < kd.vectors; lo += held {
+			f(lo, min(lo+held, kd.vectors))
+		}
+	}
 
 	Label(name)
 	Comment("The sums.")
@@ -135,20 +145,20 @@ func (s isa) tile(f frame, kd kind, rows int) {
 	JE(LabelRef(name + "bias"))
 
 	Label(name + "k")
-	for v := range kd.vectors {
-		s.load(at(b, v), bVector(v), masked(v))
-	}
-	if rows <= s.few {
-		for line := 0; line < kd.vectors*s.lanes; line += 16 {
+	parts(func(lo, hi int) {
+		for v := lo; v < hi; v++ {
+			s.load(at(b, v), bVector(v), masked(v))
+		}
+		for line := lo * s.lanes; line < hi*s.lanes && rows <= s.few; line += 16 {
 			PREFETCHT0(Mem{Base: b, Index: f.bRow, Scale: 8, Disp: 4 * line})
 		}
-	}
-	for r := range rows {
-		VBROADCASTSS(a.at(r, 0), aVector)
-		for v := range kd.vectors {
-			s.multiply(aVector, bVector(v), sum(r, v))
+		for r := range rows {
+			VBROADCASTSS(a.at(r, 0), aVector)
+			for v := lo; v < hi; v++ {
+				s.multiply(aVector, bVector(v), sum(r, v))
+			}
 		}
-	}
+	})
 	ADDQ(f.bRow, b)
 	a.advance(f.aK)
 	DECQ(k)
@@ -158,14 +168,16 @@ func (s isa) tile(f frame, kd kind, rows int) {
 	bias := Load(Param("bias"), GP64())
 	TESTQ(bias, bias)
 	JE(LabelRef(name + "accumulate"))
-	for v := range kd.vectors {
-		s.load(at(bias, v), bVector(v), masked(v))
-	}
-	for r := range rows {
-		for v := range kd.vectors {
-			VADDPS(bVector(v), sum(r, v), sum(r, v))
+	parts(func(lo, hi int) {
+		for v := lo; v < hi; v++ {
+			s.load(at(bias, v), bVector(v), masked(v))
 		}
-	}
+		for r := range rows {
+			for v := lo; v < hi; v++ {
+				VADDPS(bVector(v), sum(r, v), sum(r, v))
+			}
+		}
+	})
 	Label(name + "accumulate")
 	accumulate := Load(Param("accumulate"), GP8())
 	TESTB(accumulate, accumulate)
@@ -235,7 +247,9 @@ type masks interface {
 }
 
 // opmask is AVX-512's mask register K1. A masked load costs as much as a plain one, so every last vector is masked.
-type opmask struct{}
+type opmask struct {
+	packed bool // B always is, so that no tile is wider than a panel
+}
 
 func (opmask) set(cols reg.Register) {
 	Comment("K1 has the columns of the last vector.")
@@ -248,8 +262,22 @@ func (opmask) set(cols reg.Register) {
 	KMOVW(bits.As32(), reg.K1)
 }
 
-func (opmask) kinds() []kind {
-	return []kind{
+func (m opmask) kinds() []kind {
+	panel := []kind{
+		{name: "wide", vectors: 2, masked: true, unless: func(cols reg.Register) {
+			CMPQ(cols, U8(16))
+			JLE(LabelRef("narrow"))
+		}},
+		{name: "narrow", vectors: 1, masked: true},
+	}
+	if m.packed {
+		return panel
+	}
+	return append([]kind{
+		{name: "long", vectors: 16, rows: 1, unless: func(cols reg.Register) {
+			CMPQ(cols, U32(16*16))
+			JNE(LabelRef("widest"))
+		}},
 		{name: "widest", vectors: 8, rows: 2, unless: func(cols reg.Register) {
 			CMPQ(cols, U32(8*16))
 			JNE(LabelRef("wider"))
@@ -258,15 +286,15 @@ func (opmask) kinds() []kind {
 			CMPQ(cols, U8(4*16))
 			JNE(LabelRef("wide"))
 		}},
-		{name: "wide", vectors: 2, masked: true, unless: func(cols reg.Register) {
-			CMPQ(cols, U8(16))
-			JLE(LabelRef("narrow"))
-		}},
-		{name: "narrow", vectors: 1, masked: true},
-	}
+	}, panel...)
 }
 
-func (opmask) wide() string { return "There may be 128 columns of 2 rows, and 64 of 6." }
+func (m opmask) wide() string {
+	if m.packed {
+		return "None are wider."
+	}
+	return "There may be 256 columns of 1 row, 128 of 2, and 64 of 6."
+}
 
 func (opmask) load(m Mem, v reg.VecPhysical)  { VMOVUPS_Z(m, reg.K1, v) }
 func (opmask) store(v reg.VecPhysical, m Mem) { VMOVUPS(v, reg.K1, m) }
