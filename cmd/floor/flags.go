@@ -13,8 +13,10 @@ const defaultRun = "runs/calculator"
 
 // arguments is what can be chosen.
 type arguments struct {
-	run  string
-	http string
+	run      string
+	http     string
+	report   string
+	pictures string
 }
 
 func defaults() *arguments { return &arguments{run: defaultRun, http: ":8080"} }
@@ -24,12 +26,16 @@ func (a *arguments) flags() *cli.Flags {
 	f := cli.New("floor", "Shows a run from inside, in the browser: an example on its way through the model, the numbers of all steps, what it has learned.",
 		"go run ./cmd/floor                      the word calculator",
 		"go run ./cmd/floor runs/book            another run, which may still go on",
+		"go run ./cmd/floor -report run.html     the page as a file, to be sent and opened anywhere",
+		"go run ./cmd/floor -png pictures        pictures of it",
 	)
 	g := f.Group("Run")
 	g.String(&a.run, "run", "`folder` of the run, which may be given without the flag")
 
 	g = f.Group("Output")
 	g.String(&a.http, "http", "serve the page at `address`, which only this machine can reach unless it names a host such as 0.0.0.0:8080")
+	g.String(&a.report, "report", "write the page with its data as one HTML `file` that needs no server, and serve nothing")
+	g.String(&a.pictures, "png", "draw the page's views as PNG files into `folder`, with Chromium or Chrome, and serve nothing")
 	return f
 }
 

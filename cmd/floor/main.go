@@ -3,7 +3,7 @@
 //
 //	run folder -> floor.Folder -> page, report or pictures
 //
-// flags.go holds what can be chosen, serve.go serves the page.
+// flags.go holds what can be chosen, serve.go serves the page, report.go writes it as a file, pictures.go draws it.
 package main
 
 import (
@@ -29,5 +29,16 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 		return err
 	}
 	defer f.Close()
-	return serve(ctx, f, a, os.Stderr)
+	if a.report == "" && a.pictures == "" {
+		return serve(ctx, f, a, os.Stderr)
+	}
+	if a.report != "" {
+		if err := report(ctx, f, a, os.Stderr); err != nil {
+			return err
+		}
+	}
+	if a.pictures != "" {
+		return pictures(ctx, f, a, os.Stderr)
+	}
+	return nil
 }

@@ -35,14 +35,28 @@ type training struct {
 // newTraining is a run of a small calculator in a folder of its own, beside which there is no other.
 func newTraining(t testing.TB, steps int) *training {
 	t.Helper()
+	o := train.Calculator()
+	o.Steps, o.Batch, o.WarmUp = steps, 8, 1
+	c := model.Calculator(0)
+	c.Width, c.Layers, c.Heads, c.MLPWidth = 32, 1, 2, 64
+	return newTrainingOf(t, c, o)
+}
+
+// newCalculator is a run of the calculator as it is trained without flags, on one thread.
+func newCalculator(t testing.TB, steps int) *training {
+	t.Helper()
+	o := train.Calculator()
+	o.Steps = steps
+	return newTrainingOf(t, model.Calculator(0), o)
+}
+
+func newTrainingOf(t testing.TB, c model.Config, o train.Options) *training {
+	t.Helper()
 	words, err := tokenizer.NewWord(arithmetic.Words())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := model.Calculator(words.VocabSize())
-	c.Width, c.Layers, c.Heads, c.MLPWidth, c.EOS = 32, 1, 2, 64, int(words.EOS())
-	o := train.Calculator()
-	o.Steps, o.Batch, o.WarmUp = steps, 8, 1
+	c.VocabSize, c.EOS = words.VocabSize(), int(words.EOS())
 	m, err := model.New(c, o.Seed)
 	if err != nil {
 		t.Fatal(err)
