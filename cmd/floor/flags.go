@@ -17,6 +17,7 @@ type arguments struct {
 	http     string
 	report   string
 	pictures string
+	findings bool
 }
 
 func defaults() *arguments { return &arguments{run: defaultRun, http: ":8080"} }
@@ -28,6 +29,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/floor runs/book            another run, which may still go on",
 		"go run ./cmd/floor -report run.html     the page as a file, to be sent and opened anywhere",
 		"go run ./cmd/floor -png pictures        pictures of it",
+		"go run ./cmd/floor -findings            what the model has learned, in words",
 	)
 	g := f.Group("Run")
 	g.String(&a.run, "run", "`folder` of the run, which may be given without the flag")
@@ -36,6 +38,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&a.http, "http", "serve the page at `address`, which only this machine can reach unless it names a host such as 0.0.0.0:8080")
 	g.String(&a.report, "report", "write the page with its data as one HTML `file` that needs no server, and serve nothing")
 	g.String(&a.pictures, "png", "draw the page's views as PNG files into `folder`, with Chromium or Chrome, and serve nothing")
+	g.Bool(&a.findings, "findings", "print what the model has learned, and how much of it at each checkpoint, and serve nothing")
 	return f
 }
 

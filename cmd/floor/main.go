@@ -3,7 +3,8 @@
 //
 //	run folder -> floor.Folder -> page, report or pictures
 //
-// flags.go holds what can be chosen, serve.go serves the page, report.go writes it as a file, pictures.go draws it.
+// flags.go holds what can be chosen, serve.go serves the page, report.go writes it as a file, pictures.go draws it,
+// findings.go says in words what was learned.
 package main
 
 import (
@@ -29,8 +30,13 @@ func run(ctx context.Context, a *arguments, flags *cli.Flags) error {
 		return err
 	}
 	defer f.Close()
-	if a.report == "" && a.pictures == "" {
+	if a.report == "" && a.pictures == "" && !a.findings {
 		return serve(ctx, f, a, os.Stderr)
+	}
+	if a.findings {
+		if err := printFindings(ctx, f, os.Stdout); err != nil {
+			return err
+		}
 	}
 	if a.report != "" {
 		if err := report(ctx, f, a, os.Stderr); err != nil {

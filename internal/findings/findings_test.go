@@ -215,7 +215,8 @@ func TestOfAModelOfTextsIsToldWhatAppliesAndWhatDoesNot(t *testing.T) {
 
 func TestAnExampleThatDoesNotFitIsADataError(t *testing.T) {
 	p := learned()
-	_, err := Analyse(Subject{Model: p.new, Tokenizer: p.words, Examples: []examples.Example{{Question: "two plus thre equals", Answer: "five", Source: "sums", Line: 7}}})
+	misspelt := []examples.Example{{Question: "two plus thre equals", Answer: "five", Source: "sums", Line: 7}}
+	_, err := Analyse(Subject{Model: p.new, Tokenizer: p.words, Examples: misspelt})
 	if err == nil || !strings.Contains(err.Error(), "sums:7") {
 		t.Errorf("%v, want an error that names the line", err)
 	}

@@ -227,11 +227,12 @@ func (o *Operations) claim() Claim {
 	}
 	says := fmt.Sprintf("Of %d pairs of numbers, %s are answered right under every operation.", o.Same, percent(o.AllRight))
 	if worst != nil {
-		says += fmt.Sprintf(" With %s in the place of %s, %s of the answers are those that the new word asks for, and %s stay as they were: no other swap leaves more.",
-			worst.To, worst.From, percent(worst.New), percent(worst.Old))
+		says += fmt.Sprintf(" With %s in the place of %s, %s of the answers are those that the new word asks for, and %s stay as they were: "+
+			"no other swap leaves more.", worst.To, worst.From, percent(worst.New), percent(worst.Old))
 	}
 	if w, ok := o.worst(); ok {
-		says += fmt.Sprintf(" Without head %d.%d %s of all answers are right instead of %s: it matters the most.", w.Layer, w.Head, percent(w.Right), percent(o.Whole))
+		says += fmt.Sprintf(" Without head %d.%d %s of all answers are right instead of %s: it matters the most.",
+			w.Layer, w.Head, percent(w.Right), percent(o.Whole))
 	}
 	return Claim{
 		ID: "operations", Claim: "The word of the operation decides what is done with the numbers.",

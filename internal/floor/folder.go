@@ -142,7 +142,11 @@ func (f *Folder) Example(ctx context.Context) (*api.Trace, error) {
 
 // Findings implements Source.
 func (f *Folder) Findings(ctx context.Context, step int) (any, error) {
-	return nil, refuse(http.StatusNotFound, "there are no findings")
+	found, err := f.shelf.findings(ctx, step)
+	if err != nil {
+		return nil, err // and not a nil of another type
+	}
+	return found, nil
 }
 
 // Control implements Source.

@@ -129,9 +129,16 @@ func (l *Live) Example(ctx context.Context) (*api.Trace, error) {
 	return l.look.ask(ctx, l.done, Question{Step: Now})
 }
 
-// Findings implements Source.
+// Findings implements Source. They take longer than a training should wait: those of Now are the last checkpoint's.
 func (l *Live) Findings(ctx context.Context, step int) (any, error) {
-	return nil, refuse(http.StatusNotFound, "there are no findings of a run that goes on")
+	if step == Now && !l.shelf.saved() {
+		return nil, refuse(http.StatusNotFound, "there are no findings before the first checkpoint")
+	}
+	found, err := l.shelf.findings(ctx, step)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 // restLimit is how long an action waits until the step at work has ended, so that its answer is true.

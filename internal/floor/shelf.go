@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -32,6 +34,7 @@ type opened struct {
 	tokenizer tokenizer.Tokenizer
 	backend   vm.Backend
 	executor  *model.Executor
+	findings  *findings.Findings // nil before they are asked for
 }
 
 // maxOpened is how many models are held: before training and now, side by side, and one on the way.
@@ -75,6 +78,12 @@ func (s *shelf) remakes() bool {
 
 func (s *shelf) state() (*train.State, error) {
 	return (&train.Folder{Dir: s.dir}).State()
+}
+
+// saved says whether there is a checkpoint.
+func (s *shelf) saved() bool {
+	_, err := os.Stat(filepath.Join(s.dir, model.ConfigFile))
+	return err == nil
 }
 
 // trace follows a question through the model of a step.
@@ -139,7 +148,7 @@ func (s *shelf) open(step int) (*opened, error) {
 		s.list = slices.Delete(s.list, 0, 1)
 	}
 	backend := cpu.New(1, kernel.Best())
-	o := &opened{step, m, t, backend, model.NewExecutor(m, backend)}
+	o := &opened{step: step, model: m, tokenizer: t, backend: backend, executor: model.NewExecutor(m, backend)}
 	s.list = append(s.list, o)
 	return o, nil
 }
