@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/device"
+	"trainer/internal/fault"
 	"trainer/internal/peak"
 	"trainer/model"
 )
@@ -71,8 +73,8 @@ type generateRow struct {
 const trainerSide = "trainer"
 
 // runGenerate times generation beside llama.cpp and transformers, in turns.
-func runGenerate(ctx context.Context, dir string, a *arguments) (err error) {
-	g, r := gpt2Generation, &generateReport{Machine: machine(a.threads), Rounds: a.rounds}
+func runGenerate(ctx context.Context, dir string, a *arguments) error {
+	g := gpt2Generation
 	g.config.Context = 1024
 	files, err := newModelFiles(ctx, g.config, dir)
 	if err != nil {
@@ -82,47 +84,49 @@ func runGenerate(ctx context.Context, dir string, a *arguments) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Missing = missing
-	defer func() {
-		for _, s := range sides {
-			_, closed := s.close()
-			err = errors.Join(err, closed)
-		}
-	}()
+	r := &generateReport{Machine: machine(a.threads), Missing: missing, Rounds: a.rounds}
+	r.Limit, err = g.takeTurns(sides, a)
+	for _, s := range sides {
+		memory, closed := s.close()
+		s.row.Memory, err = memory, errors.Join(err, closed)
+		r.Rows = append(r.Rows, *s.row)
+	}
+	if ctx.Err() != nil {
+		return fault.ErrInterrupted // which ended the sides, too
+	}
+	if err != nil {
+		return err
+	}
+	r.compare()
+	r.print(os.Stdout)
+	return writeJSON(a.json, r)
+}
+
+// takeTurns fills in what the sides take, and returns the best speed of memory between their turns.
+func (g *generation) takeTurns(sides []*generator, a *arguments) (limit float64, err error) {
 	random := randomTokens(g.config.VocabSize)
 	prompt, long := random[:g.prompt], random[g.prompt:g.prompt+g.long]
 	var want []int32                  // tokens of the first side, ours in float32
 	for round := range a.rounds + 1 { // round 0 finds everything new, and shows that the sides compute the same
 		fmt.Fprintf(os.Stderr, "round %d of %d ...\n", round, a.rounds)
-		r.Limit = max(r.Limit, peak.Read(a.threads, kernel.Best()))
+		limit = max(limit, peak.Read(a.threads, kernel.Best()))
 		for _, s := range sides {
 			text, prefill := &generated{}, &generated{}
-			if err := errors.Join(s.ask(generateRequest{prompt, g.tokens}, text), s.ask(generateRequest{long, 1}, prefill)); err != nil {
-				return fmt.Errorf("%s with weights of %s: %w", s.row.Side, s.row.Weights, err)
+			if err := cmp.Or(s.ask(generateRequest{prompt, g.tokens}, text), s.ask(generateRequest{long, 1}, prefill)); err != nil {
+				return 0, fmt.Errorf("%s with weights of %s: %w", s.row.Side, s.row.Weights, err)
 			}
 			if want == nil {
 				want = text.Tokens
 			}
-			if round == 0 {
-				if err := s.row.agree(text.Tokens, want); err != nil {
-					return err
-				}
-			} else {
-				s.row.add(&g, text, prefill)
+			if round > 0 {
+				s.row.add(g, text, prefill)
+			} else if err := s.row.agree(text.Tokens, want); err != nil {
+				return 0, err
 			}
 			time.Sleep(rest)
 		}
 	}
-	for _, s := range sides {
-		if s.row.Memory, err = s.close(); err != nil {
-			return err
-		}
-		r.Rows = append(r.Rows, *s.row)
-	}
-	sides = nil
-	r.compare()
-	r.print(os.Stdout)
-	return writeJSON(a.json, r)
+	return limit, nil
 }
 
 // startGenerators starts our side with each kind of weights, ours in float32 first, and behind each the peers that there are; missing says what
