@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -66,6 +67,7 @@ func TestPackedWeightsAreCopiedOnceForAllPrograms(t *testing.T) {
 			defer plain.Close()
 			defer packed.Close()
 			packed.Pack(kind)
+			var first map[packedKey]*kernel.Weights
 			for _, rows := range []int{1, 7, 40} {
 				x := floats(rows * in)
 				want, got := layer(t, plain, x, w, b, rows, in, out), layer(t, packed, x, w, b, rows, in, out)
@@ -76,8 +78,14 @@ func TestPackedWeightsAreCopiedOnceForAllPrograms(t *testing.T) {
 					apart += math.Pow(float64(want[i]-got[i]), 2)
 				}
 				if off := math.Sqrt(apart / size); off > tolerance || off == 0 {
-					t.Errorf("%v, %d rows: apart by %.3g of the size, want 0 to %.3g", kind, rows, off, tolerance)
+					t.Errorf("%v, %d rows: apart by %.3g of the size, want more than 0, and at most %.3g", kind, rows, off, tolerance)
 				}
+				if first == nil {
+					first = maps.Clone(packed.packing.copies)
+				}
+			}
+			if !maps.Equal(packed.packing.copies, first) || len(first) != 2 {
+				t.Errorf("%v: %d copies became %d, want the same two", kind, len(first), len(packed.packing.copies))
 			}
 			if want := kernel.NewWeights(kind, in, out).Bytes() + kernel.NewWeights(kind, out, in).Bytes(); packed.Packed() != want {
 				t.Errorf("%v: packed copies take %d bytes, want %d", kind, packed.Packed(), want)
