@@ -238,7 +238,13 @@ func (e *Executor) clearGaps(gradient []float32, s Stretch) {
 
 // program returns the compiled program of a shape and mode.
 func (e *Executor) program(s Shape, mode Mode) (*program, error) {
-	return e.cached(programKey{Shape: s, Mode: mode}, func() (*program, error) { return e.compile(s, mode) })
+	return e.cached(programKey{Shape: s, Mode: mode}, func() (*program, error) {
+		p, err := e.compile(s, mode)
+		if err != nil {
+			return nil, fmt.Errorf("a batch of %d tokens: %w", s.Rows, err)
+		}
+		return p, nil
+	})
 }
 
 // cached returns the program of a key, which it compiles unless it has it. A new one takes the place of the one that has not run for the
@@ -251,7 +257,7 @@ func (e *Executor) cached(key programKey, compile func() (*program, error)) (*pr
 	}
 	p, err := compile()
 	if err != nil {
-		return nil, fmt.Errorf("a batch of %d tokens: %w", key.Rows, err)
+		return nil, err
 	}
 	if len(e.programs) == maxPrograms {
 		oldest := key

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -107,17 +108,17 @@ func meant(name string, names []string) string {
 	const most = 3
 	var like []string
 	if nearest := spelling.Nearest(name, names); nearest != "" {
-		like = append(like, nearest)
+		like = append(like, strconv.Quote(nearest))
 	}
 	// A part of a name, such as "qkv", is a way to ask too.
 	last := name[strings.LastIndex(name, "/")+1:]
 	for _, n := range names {
-		if len(like) < most && last != "" && strings.HasSuffix(n, last) && !slices.Contains(like, n) {
-			like = append(like, n)
+		if len(like) < most && last != "" && strings.HasSuffix(n, last) && !slices.Contains(like, strconv.Quote(n)) {
+			like = append(like, strconv.Quote(n))
 		}
 	}
 	if len(like) == 0 {
-		return fmt.Sprintf("expected one of %q and its like, see Model.Taps, or a parameter", names[:min(most, len(names))])
+		return fmt.Sprintf("expected one of Model.Taps, such as %q, or of Model.Parameters", names[0])
 	}
-	return fmt.Sprintf("did you mean %q? All are listed by Model.Taps and Model.Parameters", like)
+	return fmt.Sprintf("did you mean %s? Model.Taps and Model.Parameters have them all", strings.Join(like, " or "))
 }

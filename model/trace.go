@@ -12,13 +12,13 @@ import (
 	"trainer/internal/vm"
 )
 
-// Trace computes the batch and returns the values of these names, copies in float32 in their order: of taps (see Model.Taps), of parameters, and with
-// "gradient of " ahead of a name the gradient of the loss by it. Every prediction counts in the loss with the given weight, as in Run;
-// nothing falls by dropout. Values have a row for each token of the batch or each prediction, without what a shape is padded with.
+// Trace computes the batch and returns the values of these names, copies in float32 in their order: of taps (see Model.Taps), of parameters,
+// and with "gradient of " ahead of a name the gradient of the loss by it. Every prediction counts in the loss with the given weight, as in
+// Run; nothing falls by dropout. Values have a row for each token of the batch or each prediction, without what a shape is padded with.
 //
 // The program is one of its own, whose outputs are the named nodes, so that what is fused or overwritten otherwise can be looked at; those of
 // Run stay as they are, as do the weights. It overwrites the results of the last run. A name that there is not is an error of class usage
-// that says which are near; other errors are the backend's.
+// that says which are near; other errors are the backend's. A batch that goes on from a cache panics.
 func (e *Executor) Trace(b *Batch, weight float32, names ...string) ([]Tensor, error) {
 	b.check(e.model.Config, 0)
 	if len(e.pending) > 0 {
@@ -73,7 +73,10 @@ func (e *Executor) traceProgram(s Shape, names []string) (*program, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p, e.bind(p, code)
+		if err := e.bind(p, code); err != nil {
+			return nil, fmt.Errorf("a trace of %d tokens: %w", s.Rows, err)
+		}
+		return p, nil
 	})
 }
 

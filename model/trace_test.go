@@ -215,7 +215,7 @@ func TestAnUnknownNameIsRefusedWithThoseThatAreNear(t *testing.T) {
 	e := newExecutor(t, newModel(t, c))
 	b := whole(newExamples(c, 3)...)
 	for name, want := range map[string]string{
-		"embedings": `"embeddings"`, "block 3/residual": `"block 1/residual"`, "qkv": `"block 1/attention/qkv" "block 2/attention/qkv"`,
+		"embedings": `"embeddings"`, "block 3/residual": `"block 1/residual"`, "qkv": `"block 1/attention/qkv" or "block 2/attention/qkv"`,
 		"gradient of logit": `"logits"`, "": "Model.Taps", "gradient of hits": "no weight",
 		"transformer.h.0.attn.c_attn.biases": `"transformer.h.0.attn.c_attn.bias"`,
 	} {
