@@ -129,15 +129,12 @@ func (f *Folder) Trace(ctx context.Context, q Question) (*api.Trace, error) {
 	return f.shelf.trace(ctx, q)
 }
 
-// Example implements Source: the first of the run's own questions.
+// Example implements Source.
 func (f *Folder) Example(ctx context.Context) (*api.Trace, error) {
 	f.mutex.Lock()
 	questions := f.chronicle.history.questions()
 	f.mutex.Unlock()
-	if len(questions) == 0 {
-		return nil, refuse(http.StatusNotFound, "the run has no question of its own: ask one")
-	}
-	return f.Trace(ctx, Question{Text: questions[0], Step: Now})
+	return f.shelf.example(ctx, questions)
 }
 
 // Findings implements Source.

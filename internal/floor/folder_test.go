@@ -1,6 +1,7 @@
 package floor
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -139,5 +140,32 @@ func TestRunsBesideOneAreLaidOverIt(t *testing.T) {
 func TestAFolderWithoutAModelIsNamed(t *testing.T) {
 	if _, err := OpenFolder(t.TempDir()); err == nil || !strings.Contains(err.Error(), "there is no model in") {
 		t.Error(err)
+	}
+}
+
+// A run that has ended shows an example of its own up to the update, which nobody takes.
+func TestAFolderFollowsAnExampleUpToTheUpdate(t *testing.T) {
+	run, _, s := ended(t, 6)
+	before, err := os.ReadFile(filepath.Join(run.dir, train.StateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/api/example", "/api/trace?text=two++plus+three+equals", "/api/trace?text=two+plus+three+equals&target=five"} {
+		trace := get[api.Trace](t, s, path)
+		if trace.Target == nil || trace.Target.Text != "five" || trace.Loss == nil || len(trace.Blame) != len(run.Model.Stages) {
+			t.Fatalf("%s: target %+v, loss %v, blame %v", path, trace.Target, trace.Loss, trace.Blame)
+		}
+		if w := trace.Weight; w == nil || w.New == w.Old || w.Optimizer != "AdamW" || w.Gradient == 0 {
+			t.Errorf("%s: the update is %+v", path, w)
+		}
+	}
+	if trace := get[api.Trace](t, s, "/api/trace?text=two+plus+three+equals&step=0"); trace.Loss == nil || trace.Weight != nil {
+		t.Errorf("with weights made again from the seed, without a state: loss %v, update %+v", trace.Loss, trace.Weight)
+	}
+	if trace := get[api.Trace](t, s, "/api/trace?text=two+two+two"); trace.Target != nil {
+		t.Errorf("what no example asks has the answer %+v", trace.Target)
+	}
+	if after, err := os.ReadFile(filepath.Join(run.dir, train.StateFile)); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("looking has changed the folder: %v", err)
 	}
 }

@@ -118,7 +118,7 @@ func (l *Live) Trace(ctx context.Context, q Question) (*api.Trace, error) {
 	if q.Step != Now {
 		return l.shelf.trace(ctx, q)
 	}
-	return l.look.ask(ctx, l.done, q)
+	return l.look.ask(ctx, l.done, l.shelf.completed(q, l.look.trainer.Tokenizer))
 }
 
 // Example implements Source. The first one to ask may have to wait for the end of a step.

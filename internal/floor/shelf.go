@@ -25,6 +25,8 @@ type shelf struct {
 	dir  string
 	turn chan struct{} // of the one question at work
 	list []*opened     // the one asked last at the end
+
+	answers answers
 }
 
 // opened is a model in memory.
@@ -90,11 +92,11 @@ func (s *shelf) saved() bool {
 func (s *shelf) trace(ctx context.Context, q Question) (*api.Trace, error) {
 	var trace *api.Trace
 	err := s.with(ctx, q.Step, func(o *opened) error {
-		p, err := encode(o.tokenizer, o.model.Config, q)
+		p, err := encode(o.tokenizer, o.model.Config, s.completed(q, o.tokenizer))
 		if err != nil {
 			return err
 		}
-		trace, err = findings.Trace(o.executor, o.tokenizer, p, o.step)
+		trace, err = s.follow(o, p)
 		return err
 	})
 	return trace, err

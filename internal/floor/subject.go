@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"trainer/internal/findings"
+	"trainer/tokenizer"
 	"trainer/train/examples"
 )
 
@@ -28,24 +29,36 @@ func (s *shelf) findings(ctx context.Context, step int) (*findings.Findings, err
 	return found, err
 }
 
-// subject is a model with what it can be asked: the problems of the calculator, where it has the words for them and was not given other data,
-// else what it has learned from. The error says why that cannot be read, and the subject is complete without.
+// subject is a model with what it can be asked. The error says why the data cannot be read, and the subject is complete without.
 func (s *shelf) subject(o *opened) (subject findings.Subject, err error) {
 	subject = findings.Subject{Model: o.model, Tokenizer: o.tokenizer, Step: o.step}
-	path := ""
-	if state, err := s.state(); err == nil && state != nil {
-		path = state.Arguments[dataFlag]
-	}
-	asks := questionEnds(o.tokenizer) != ""
-	switch {
-	case path == "" && asks && findings.Calculates(o.tokenizer):
-		subject.Examples = examples.Calculator()
-	case path != "" && asks:
-		subject.Examples, err = examples.Read(path)
-	case path != "":
+	if questionEnds(o.tokenizer) != "" {
+		subject.Examples, err = s.examples(o.tokenizer)
+	} else if path := s.data(); path != "" {
 		subject.Text, err = beginning(path)
 	}
 	return subject, err
+}
+
+// examples are what a model that answers questions can be asked: the problems of the calculator, where it has the words for them and was not
+// given other data, else what it has learned from.
+func (s *shelf) examples(t tokenizer.Tokenizer) ([]examples.Example, error) {
+	switch path := s.data(); {
+	case path != "":
+		return examples.Read(path)
+	case findings.Calculates(t):
+		return examples.Calculator(), nil
+	}
+	return nil, nil
+}
+
+// data is what the training command was given as data, "" where it was given none.
+func (s *shelf) data() string {
+	state, err := s.state()
+	if err != nil || state == nil {
+		return ""
+	}
+	return state.Arguments[dataFlag]
 }
 
 // beginning returns the first letters of a file of text.
