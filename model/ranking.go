@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -30,7 +29,7 @@ func (r *ranking) read(logits []float32) error {
 	r.weights = slices.Grow(r.weights[:0], len(logits))[:len(logits)]
 	r.sum = exponentials(r.weights, logits, float64(logits[r.likeliest]), 1)
 	if math.IsNaN(r.sum) {
-		return fmt.Errorf("the model's logits are not numbers: its weights are broken")
+		return ErrNotNumbers
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -57,8 +58,11 @@ type Choice struct {
 	Top []Candidate // the likeliest tokens in its place, best first
 }
 
+// ErrNotNumbers says that a prediction is not one: a logit is NaN or infinite.
+var ErrNotNumbers = errors.New("the model's logits are not numbers: its weights are broken")
+
 // Rank returns all tokens with their probability, softmax(logits), the likeliest first and of equals the one with the lower id.
-// The error says that the logits are not numbers.
+// The error is ErrNotNumbers.
 func Rank(logits []float32) ([]Candidate, error) {
 	var r ranking
 	if err := r.read(logits); err != nil {

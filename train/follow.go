@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"math"
 
 	"trainer/model"
@@ -149,16 +150,17 @@ func indices(position int, shape []int) []int {
 	return index
 }
 
+// probability is that of a token, NaN where nothing is predicted.
 func probability(ranked []model.Candidate, token int32) float64 {
 	for _, c := range ranked {
 		if c.Token == token {
 			return c.Probability
 		}
 	}
-	return 0
+	return math.NaN()
 }
 
-// next returns the tokens that may follow a prompt, best first.
+// next returns the tokens that may follow a prompt, best first; none where the prediction is not of numbers, which the next step reports.
 func (e *engine) next(prompt []int32) ([]model.Candidate, error) {
 	w := e.workers[0]
 	w.batch.Reset()
@@ -167,5 +169,9 @@ func (e *engine) next(prompt []int32) ([]model.Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return model.Rank(r.Logits)
+	ranked, err := model.Rank(r.Logits)
+	if errors.Is(err, model.ErrNotNumbers) {
+		return nil, nil
+	}
+	return ranked, err
 }

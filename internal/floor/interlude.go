@@ -2,6 +2,7 @@ package floor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"trainer/internal/findings"
 	"trainer/internal/floor/api"
+	"trainer/model"
 	"trainer/train"
 )
 
@@ -134,6 +136,10 @@ func (i *interlude) prepare() error {
 	text, ids, target := t.Prompt(t.NextExample())
 	p := &findings.Prompt{Text: text, IDs: ids, Target: &api.Token{ID: target, Text: t.Tokenizer.Token(target)}}
 	trace, err := findings.Trace(t.Executor(), t.Tokenizer, p, t.StepsTaken())
+	if errors.Is(err, model.ErrNotNumbers) { // the step itself says where they came from
+		i.pending = nil
+		return nil
+	}
 	i.pending = trace
 	return err
 }
@@ -149,6 +155,9 @@ func (i *interlude) Followed(f *train.Followed) {
 
 // show gives the example to the pages, and says when the next one may come.
 func (i *interlude) show() {
+	if i.pending == nil {
+		return
+	}
 	now := time.Now()
 	cost := now.Sub(i.begun)
 	i.next = now.Add(max(lookEvery, time.Duration(float64(cost)/lookShare)))
