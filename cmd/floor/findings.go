@@ -17,7 +17,7 @@ import (
 
 // printFindings says on out what the model has learned, and how its checkpoints came to it.
 func printFindings(ctx context.Context, f *floor.Folder, out io.Writer) error {
-	now, err := find(ctx, f, floor.Now)
+	now, err := f.Findings(ctx, floor.Now)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func printFindings(ctx context.Context, f *floor.Folder, out io.Writer) error {
 	}
 	list := []*findings.Findings{}
 	for _, c := range f.Run().Checkpoints {
-		found, err := find(ctx, f, c.Step)
+		found, err := f.Findings(ctx, c.Step)
 		if refused := (*floor.Refusal)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 			continue // it has gone meanwhile
 		} else if err != nil {
@@ -40,14 +40,6 @@ func printFindings(ctx context.Context, f *floor.Folder, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, along(list, terminal))
 	return err
-}
-
-func find(ctx context.Context, f *floor.Folder, step int) (*findings.Findings, error) {
-	found, err := f.Findings(ctx, step)
-	if err != nil {
-		return nil, err
-	}
-	return found.(*findings.Findings), nil
 }
 
 // along is a table of the claims' numbers by checkpoint.

@@ -13,6 +13,7 @@ package floor
 import (
 	"context"
 
+	"trainer/internal/findings"
 	"trainer/internal/floor/api"
 )
 
@@ -26,8 +27,8 @@ type Source interface {
 	Trace(ctx context.Context, q Question) (*api.Trace, error)
 	// Example is the training example that was followed last.
 	Example(ctx context.Context) (*api.Trace, error)
-	// Findings are what the model of a checkpoint has learned, as JSON can tell it; of the model as it is with Now.
-	Findings(ctx context.Context, step int) (any, error)
+	// Findings are what the model of a checkpoint has learned; of the last one with Now. It takes a second or more.
+	Findings(ctx context.Context, step int) (*findings.Findings, error)
 	// Control acts on a run: the actions of package api.
 	Control(action string) (api.StateEvent, error)
 	// Watch publishes what happens, until ctx ends. It is called once.

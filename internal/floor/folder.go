@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"trainer/internal/fault"
+	"trainer/internal/findings"
 	"trainer/internal/floor/api"
 	"trainer/internal/lockfile"
 	"trainer/model"
@@ -138,12 +139,8 @@ func (f *Folder) Example(ctx context.Context) (*api.Trace, error) {
 }
 
 // Findings implements Source.
-func (f *Folder) Findings(ctx context.Context, step int) (any, error) {
-	found, err := f.shelf.findings(ctx, step)
-	if err != nil {
-		return nil, err // and not a nil of another type
-	}
-	return found, nil
+func (f *Folder) Findings(ctx context.Context, step int) (*findings.Findings, error) {
+	return f.shelf.findings(ctx, step)
 }
 
 // Control implements Source.

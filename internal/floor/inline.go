@@ -50,7 +50,7 @@ var (
 	iconLink   = regexp.MustCompile(`<link rel="icon" href="([^"]+)"`)
 	otherLink  = regexp.MustCompile(`<link rel="modulepreload"[^>]*>\n?`)
 	moduleLink = regexp.MustCompile(`<script type="module" src="([^"]+)"></script>`)
-	importFrom = regexp.MustCompile(`(from|import) "\./([^"]+)"`)
+	importFrom = regexp.MustCompile(`(from |import |import\()"\./([^"]+)"`)
 )
 
 // modulePrefix begins the names by which modules of a report know each other. A module in a data: URL has no folder in which to find others.
@@ -99,7 +99,7 @@ func importMap(files fs.FS) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		text = importFrom.ReplaceAll(text, []byte(`$1 "`+modulePrefix+`$2"`))
+		text = importFrom.ReplaceAll(text, []byte(`$1"`+modulePrefix+`$2"`))
 		imports[modulePrefix+name] = "data:text/javascript;base64," + base64.StdEncoding.EncodeToString(bytes.TrimSpace(text))
 	}
 	return json.Marshal(map[string]any{"imports": imports})

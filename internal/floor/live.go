@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"trainer/internal/findings"
 	"trainer/internal/floor/api"
 	"trainer/train"
 )
@@ -126,19 +127,18 @@ func (l *Live) Example(ctx context.Context) (*api.Trace, error) {
 	if e := l.look.latest(); e != nil {
 		return e, nil
 	}
-	return l.look.ask(ctx, l.done, Question{Step: Now})
+	if len(l.about.Questions) == 0 {
+		return nil, refuse(http.StatusNotFound, "no example has been followed yet: ask again in a second")
+	}
+	return l.Trace(ctx, Question{Text: l.about.Questions[0], Step: Now})
 }
 
 // Findings implements Source. They take longer than a training should wait: those of Now are the last checkpoint's.
-func (l *Live) Findings(ctx context.Context, step int) (any, error) {
+func (l *Live) Findings(ctx context.Context, step int) (*findings.Findings, error) {
 	if step == Now && !l.shelf.saved() {
 		return nil, refuse(http.StatusNotFound, "there are no findings before the first checkpoint")
 	}
-	found, err := l.shelf.findings(ctx, step)
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	return l.shelf.findings(ctx, step)
 }
 
 // restLimit is how long an action waits until the step at work has ended, so that its answer is true.

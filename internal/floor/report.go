@@ -2,8 +2,6 @@ package floor
 
 import (
 	"context"
-	"errors"
-	"net/http"
 
 	"trainer/internal/floor/api"
 )
@@ -15,7 +13,7 @@ const (
 	reportRuns        = 4 // beside one's own
 )
 
-// Gather asks a run for all that a report shows of it. What a run cannot tell is left out.
+// Gather asks a run for all that a report shows of it.
 func Gather(ctx context.Context, f *Folder, beside *Runs) (*api.Document, error) {
 	run := f.Run()
 	run.Checkpoints = spread(run.Checkpoints, reportCheckpoints)
@@ -41,9 +39,7 @@ func Gather(ctx context.Context, f *Folder, beside *Runs) (*api.Document, error)
 			d.Traces = append(d.Traces, t)
 		}
 		found, err := f.Findings(ctx, c.Step)
-		if refused := (*Refusal)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-			continue
-		} else if err != nil {
+		if err != nil {
 			return nil, err
 		}
 		d.Findings = append(d.Findings, found)

@@ -32,7 +32,7 @@ func TestAReportHasThePageAndItsDataInOneDocument(t *testing.T) {
 <link rel="modulepreload" href="main.js">
 </head>`)},
 		"style.css": {Data: []byte("p { color: red }")}, "icon.svg": {Data: []byte("<svg/>")},
-		"main.js": {Data: []byte("import { x } from \"./other.js\";\nimport {\n  y,\n} from \"./other.js\";\n")}, "other.js": {Data: []byte("export const x = 1, y = 2;")},
+		"main.js": {Data: []byte("import { x } from \"./other.js\";\nimport {\n  y,\n} from \"./other.js\";\nimport(\"./other.js\");\n")}, "other.js": {Data: []byte("export const x = 1, y = 2;")},
 	}
 	var text strings.Builder
 	if err := WriteReport(&text, d, files); err != nil {
@@ -59,7 +59,8 @@ func TestAReportHasThePageAndItsDataInOneDocument(t *testing.T) {
 	}
 	_, encoded, _ := strings.Cut(modules.Imports["floor/main.js"], ",")
 	source, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || strings.Contains(string(source), `"./`) || strings.Count(string(source), `from "floor/other.js"`) != 2 {
+	if err != nil || strings.Contains(string(source), `"./`) || strings.Count(string(source), `from "floor/other.js"`) != 2 ||
+		!strings.Contains(string(source), `import("floor/other.js")`) {
 		t.Errorf("a module is %q (%v)", source, err)
 	}
 	if _, ok := modules.Imports["floor/other.js"]; !ok {

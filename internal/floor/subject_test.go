@@ -25,7 +25,7 @@ func TestFindingsOfEachCheckpointAreThoseOfItsWeights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return found.(*findings.Findings)
+		return found
 	}
 	before, now := find(t.Context(), 0), find(t.Context(), Now)
 	if before.Step != 0 || now.Step != 4 || len(before.Claims) != 4 || before.Questions != 300 {
