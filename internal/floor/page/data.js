@@ -8,6 +8,15 @@ export function openSource() {
   return element?.textContent?.trim() ? embeddedSource(JSON.parse(element.textContent)) : serverSource();
 }
 
+/**
+ * A trace whose values inside the model are absent has lists that are empty.
+ * @param {any} t @returns {import("./types").Trace}
+ */
+function complete(t) {
+  for (const name of ["embeddings", "positions", "residual", "attention", "attention_out", "mlp", "answer", "blame", "lens"]) t[name] ??= [];
+  return t;
+}
+
 const eventNames = /** @type {const} */ (["step", "example", "evaluation", "sample", "checkpoint", "state"]);
 
 /** @returns {Source} */
@@ -46,8 +55,8 @@ function serverSource() {
     embedded: false,
     run: () => ask("/api/run"),
     metrics: (run) => ask(address("/api/metrics", { run })),
-    example: () => ask("/api/example"),
-    trace: (text, step) => ask(address("/api/trace", { text, step })),
+    example: async () => complete(await ask("/api/example")),
+    trace: async (text, step) => complete(await ask(address("/api/trace", { text, step }))),
     findings: (step) => ask(address("/api/findings", { step })),
     control: (action) => ask("/api/control", {
       method: "POST",
@@ -61,7 +70,8 @@ function serverSource() {
       for (const name of eventNames) {
         events.addEventListener(name, (e) => {
           const handle = /** @type {((value: any) => void) | undefined} */ (on[name]);
-          handle?.(JSON.parse(/** @type {MessageEvent} */ (e).data));
+          const value = JSON.parse(/** @type {MessageEvent} */ (e).data);
+          handle?.(name === "example" ? complete(value) : value);
         });
       }
       return () => events.close();

@@ -40,7 +40,8 @@ export function explain(place, t, run) {
         ? `A second row of ${thousands(width)} numbers is added, by the place alone: without it ${quote(w[0])} would be the same first or last.`
         : "Queries and keys are turned by an angle that grows with the place of the token, so that attention can tell how far apart two tokens are.";
     case "attention": {
-      const looks = (t.attention[place.layer] ?? []).map((head, h) => ({ h, ...strongest(head, row) })).sort((a, b) => b.share - a.share);
+      if (!t.attention[place.layer]?.[0]?.[row]) return "Each token takes something from itself and from those before it, and adds it to its numbers.";
+      const looks = t.attention[place.layer].map((head, h) => ({ h, ...strongest(head, row) })).sort((a, b) => b.share - a.share);
       const said = looks.slice(0, 2).map((l) => `${percent(l.share, 0)} from ${quote(w[l.from])} in head ${l.h + 1}`);
       return `Each token takes from itself and those before it: ${quote(w[row])} takes ${list(said)}. `
         + `What it took, of size ${figure(shown(t, t.attention_out[place.layer])[row], 3)}, is added to its numbers.`;

@@ -175,6 +175,19 @@ export function openFloor(source, run) {
     if (trace) ask(asked || trace.text, chosenStep());
   });
 
+  /** The last example of the training, or of a run that has none a question that it knows. */
+  async function firstExample() {
+    if (run.live && run.state === "training") return; // it comes with the events
+    try {
+      const sample = run.sample_questions?.[0];
+      const t = await (sample && !run.live ? source.trace(sample) : source.example());
+      trace ??= t;
+    } catch (e) {
+      failure = /** @type {Error} */ (e).message;
+    }
+    draw();
+  }
+
   /** @param {"pause" | "resume" | "step"} action */
   async function command(action) {
     try {
@@ -194,7 +207,7 @@ export function openFloor(source, run) {
 
   function sayCheckpoint() {
     const c = run.checkpoints?.[Number(slider.value)];
-    byId("checkpoint-label").textContent = c ? thousands(c.step) : "";
+    byId("checkpoint-label").textContent = !c ? "" : chosenStep() === undefined && run.live ? "now" : thousands(c.step);
     slider.setAttribute("aria-valuetext", c ? `step ${thousands(c.step)} ${c.label}` : "");
   }
 
@@ -211,13 +224,7 @@ export function openFloor(source, run) {
   checkpoints();
   new ResizeObserver(() => draw()).observe(scene);
   draw();
-  source.example().then((t) => {
-    if (!trace) trace = t;
-    draw();
-  }).catch((e) => {
-    failure = e.message;
-    draw();
-  });
+  firstExample();
 
   return {
     example(t) {

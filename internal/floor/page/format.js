@@ -13,9 +13,10 @@ export function percent(v, digits = 2) {
   if (v === null || v === undefined || !Number.isFinite(v)) return "–";
   const text = (100 * v).toFixed(digits);
   const least = 10 ** -digits;
-  if (v > 0 && Number(text) === 0) return `< ${least.toFixed(digits)} %`;
-  if (v < 1 && Number(text) === 100) return `> ${(100 - least).toFixed(digits)} %`;
-  return `${text} %`;
+  const sign = "\u00a0%"; // which stays on the line of its number
+  if (v > 0 && Number(text) === 0) return `<\u00a0${least.toFixed(digits)}${sign}`;
+  if (v < 1 && Number(text) === 100) return `>\u00a0${(100 - least).toFixed(digits)}${sign}`;
+  return text + sign;
 }
 
 /** @param {number | null | undefined} v @param {number} [digits] significant ones @returns {string} */

@@ -1,0 +1,115 @@
+package page_test
+
+import (
+	"math"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// steps of the run that the tests look at.
+const steps = 1200
+
+var runOnce sync.Once
+
+// trained is the folder of a calculator that is half done learning.
+func trained(t testing.TB) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "runs", "calculator")
+	runOnce.Do(func() {
+		out, err := exec.Command(filepath.Join(dir, "train"), "-device=cpu", "-quiet", "-steps", strconv.Itoa(steps), "-save-every=400", "-keep=3", "-out", folder).CombinedOutput()
+		if err != nil {
+			t.Fatalf("train: %v: %s", err, out)
+		}
+	})
+	return folder
+}
+
+var lossSentence = regexp.MustCompile(`p = ([0-9.]+): the loss is −log p = ([0-9.e−]+)\.`)
+
+func TestStepModeShowsLossAsMinusLogOfProbability(t *testing.T) {
+	chromium(t)
+	b := open(t, 1280, 720, "light")
+	b.goTo(serve(t, "floor", trained(t)).url)
+	for range 20 {
+		b.press(kb.ArrowRight)
+		said := b.text("#explain")
+		if !strings.Contains(said, ": Loss") {
+			continue
+		}
+		found := lossSentence.FindStringSubmatch(said)
+		if found == nil {
+			t.Fatalf("the sentence on the loss is %q", said)
+		}
+		p, loss := number(t, found[1]), number(t, found[2])
+		digits := strings.NewReplacer("−", "-").Replace(found[2])
+		format, precision := byte('f'), 4
+		if strings.Contains(digits, "e") {
+			format, precision = 'e', 3
+		}
+		if want := number(t, strconv.FormatFloat(-math.Log(p), format, precision, 64)); want != loss {
+			t.Errorf("the page says -log %s = %s, expected %v", found[1], found[2], want)
+		}
+		return
+	}
+	t.Error("twenty steps do not come to the loss")
+}
+
+func TestKeyboardAloneOperatesThePage(t *testing.T) {
+	chromium(t)
+	b := open(t, 1280, 720, "light")
+	b.goTo(serve(t, "floor", trained(t)).url)
+
+	// focus moves with the tab key until it is where it should be.
+	focus := func(selector string) {
+		t.Helper()
+		for range 60 {
+			b.press(kb.Tab)
+			if eval[bool](b, `document.activeElement.matches(`+strconv.Quote(selector)+`)`) {
+				return
+			}
+		}
+		t.Fatalf("the tab key does not reach %s", selector)
+	}
+	focus("#question")
+	b.press("six times seven", kb.Enter)
+	b.await(`document.querySelector("#explain").textContent.includes("six times seven equals")`)
+	focus(`.machine[data-stage="attention 2"]`)
+	b.press(kb.Enter)
+	b.await(`document.querySelector("#explain .place").textContent.includes("Attention 2")`)
+	b.press(kb.ArrowRight)
+	b.await(`document.querySelector("#explain .place").textContent.includes("MLP 2")`)
+	b.press(kb.Escape)
+	b.await(`document.querySelector("#explain .place").textContent.startsWith("Step")`)
+	eval[any](b, `document.activeElement.blur()`)
+	focus("#tab-floor")
+	b.press(kb.ArrowRight)
+	b.await(`!document.querySelector("#run").hidden`)
+	focus("#theme")
+	b.press(kb.Enter)
+	b.await(`document.documentElement.dataset.theme === "dark"`)
+	focus(".chart svg")
+	b.press(kb.ArrowRight)
+	b.await(`document.querySelector(".legend .at").textContent.startsWith("step")`)
+	b.press("+")
+	b.await(`document.querySelector(".chart .tick.middle").textContent !== "0"`)
+}
+
+func TestUnknownWordIsAnswerAndNoFault(t *testing.T) {
+	chromium(t)
+	b := open(t, 1280, 720, "light")
+	b.goTo(serve(t, "floor", trained(t)).url)
+	b.refused = 1
+	eval[any](b, `document.querySelector("#question").value = "two plus banana"; document.querySelector("#ask button").click()`)
+	b.await(`document.querySelector("#explain").textContent.includes("banana")`)
+}
