@@ -1,7 +1,7 @@
-// The findings as cards: a claim with its number and verdict, and the pictures behind them.
+// The findings as cards: a claim with its number and verdict, and the pictures and tables behind them.
 
 import { hideTip, html, showTip, svg } from "./dom.js";
-import { figure, percent, thousands } from "./format.js";
+import { capital, figure, percent, thousands, tokenText } from "./format.js";
 import { heatMap } from "./heat.js";
 
 /** @typedef {import("./types").Findings} Findings */
@@ -36,9 +36,9 @@ export function numbersCards(f) {
   if (!n?.words?.length) return [];
   return [
     card("Number words in the plane that shows most of them",
-      `Two principal components of the embeddings${n.explained?.length ? `: ${percent(n.explained[0] + n.explained[1], 0)} of their spread` : ""}. Darker is a larger value.`,
+      `Two principal components of the embeddings, with ${percent(n.explained[0] + n.explained[1], 0)} of their variance. A stronger colour is a larger value.`,
       scatter(n.words, n.values, n.pca)),
-    card("How alike the number words are", "Cosine of their embeddings, in order of value.", similarity(n.words, n.similarity)),
+    card("How alike the number words are", `Cosine of their embeddings, in order of value. Rank correlation of distance with difference in value: ${figure(n.spearman, 3)}.`, similarity(n.words, n.similarity)),
   ];
 }
 
@@ -85,4 +85,83 @@ function similarity(words, rows) {
       svg("text", { class: "tiny end", transform: `translate(${left + at + 3} ${top + size + 5}) rotate(-90)` }, w));
   });
   return drawing;
+}
+
+/**
+ * A table whose shares are bars.
+ * @param {string[]} head @param {(string | Node)[][]} rows
+ */
+function table(head, rows) {
+  return html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": head.join(", ") }, html("table", {},
+    html("thead", {}, html("tr", {}, ...head.map((h) => html("th", { scope: "col" }, h)))),
+    html("tbody", {}, ...rows.map(([name, ...cells]) => html("tr", {}, html("th", { scope: "row", class: "name" }, name), ...cells.map((c) => html("td", {}, c)))))));
+}
+
+/** @param {number | null | undefined} v @param {number} [mark] with a line at another share @returns {HTMLElement} a share in words and as a bar */
+function share(v, mark) {
+  const width = 64;
+  const drawing = svg("svg", { width, height: 8, "aria-hidden": "true" }, svg("rect", { class: "track", width, height: 8 }),
+    svg("rect", { class: "level", width: width * (v ?? 0), height: 8 }));
+  if (mark !== undefined) drawing.append(svg("line", { class: "threshold", x1: width * mark, x2: width * mark, y1: 0, y2: 8 }));
+  return html("span", { class: "share-cell" }, percent(v, 1), drawing);
+}
+
+/** @param {Findings} f @returns {HTMLElement[]} what each head reads, in the mean over many questions */
+export function attentionCards(f) {
+  const a = f.attention;
+  if (!a?.heads?.length) return [];
+  const name = (/** @type {import("./types").Head} */ h) => `layer ${h.layer}, head ${h.head}`;
+  const cards = [];
+  if (a.asked) {
+    const cells = (/** @type {import("./types").Gaze} */ g) => [g.operator_before, g.last_before, g.last_operator, g.last_after].map((v) => share(v));
+    cards.push(card("What the heads read in a question", `Mean over ${thousands(a.asked)} questions. A word reads itself and what stands before it, never what comes.`,
+      table(["head", "operation → number before", "last word → first number", "last word → operation", "last word → second number"],
+        [...a.heads.map((h) => [name(h), ...cells(h)]), ["if all were read alike", ...cells(a.uniform)]])));
+  }
+  cards.push(card("How far the heads look", "Mean over all tokens: distance in tokens, and the share of attention on a token itself, the one before it and the first.",
+    table(["head", "distance", "itself", "one before", "first"], a.heads.map((h) => [name(h), figure(h.distance, 3), share(h.self), share(h.previous), share(h.first)]))));
+  return cards;
+}
+
+/** @param {Findings} f @returns {HTMLElement[]} what the operation's word does, and what is lost without a head */
+export function operationsCards(f) {
+  const o = f.operations;
+  if (!o) return [];
+  const cards = [];
+  if (o.accuracy?.length) {
+    cards.push(card("Right answers by operation", o.same
+      ? `Of ${thousands(o.same)} groups of questions that differ in the operation alone, ${percent(o.all_right, 1)} are answered right under each.` : "",
+    table(["operation", "right", "questions"], o.accuracy.map((a) => [a.operation, share(a.right), thousands(a.questions)]))));
+  }
+  if (o.swaps?.length) {
+    cards.push(card("One word exchanged", "The same numbers with another operation: how often the answer follows the new word, and how often it stays.",
+      table(["exchange", "as the new word asks", "as before", "questions"], o.swaps.map((w) => [`${w.from} → ${w.to}`, share(w.new), share(w.old), thousands(w.questions)]))));
+  }
+  if (o.silenced?.length) {
+    cards.push(card("Each head silenced", `Right answers without what one head writes; the mark is those of the whole model, ${percent(o.whole, 1)}.`,
+      table(["without", "right"], o.silenced.map((w) => [`layer ${w.layer}, head ${w.head}`, share(w.right, o.whole)]))));
+  }
+  return cards;
+}
+
+/** @param {Findings} f @returns {HTMLElement[]} what the model would say behind each block */
+export function lensCards(f) {
+  const l = f.lens;
+  if (!l?.top?.length) return [];
+  const behind = (/** @type {number} */ i) => (i ? `block ${i}` : "embeddings");
+  return [card("When the answer appears", `The output read behind each block, for ${thousands(l.asked)} tokens: how often the right one is on top, and its mean probability.`,
+    table(["read behind", "on top", "probability"], l.top.map((top, i) => [capital(behind(i)), share(top), share(l.probability[i])])))];
+}
+
+/** @param {Findings} f @returns {HTMLElement[]} tokens of a text with those that are embedded nearest, and what was not measured */
+export function otherCards(f) {
+  const cards = [];
+  if (f.neighbours?.length) {
+    cards.push(card("Tokens with their nearest", "By the cosine of their embeddings.", table(["token", "nearest"], f.neighbours.map((n) => [tokenText(n.token),
+      n.nearest.map((m) => `${tokenText(m.text)} ${figure(m.cosine, 2)}`).join("   ")]))));
+  }
+  if (f.skipped?.length) {
+    cards.push(card("Not measured", "", html("dl", {}, ...f.skipped.flatMap((k) => [html("dt", {}, k.what), html("dd", { class: "soft" }, k.why)]))));
+  }
+  return cards;
 }

@@ -20,6 +20,9 @@ const autoSeconds = 4;
 const narrowest = 200;
 const wideFrom = 760;
 
+/** @param {Trace} t @returns {number} the step that an example was followed through, which the weights before it are one short of */
+const stepOf = (t) => t.step + (t.weight ? 1 : 0);
+
 /**
  * @param {Source} source @param {Run} run
  * @returns {{example: (t: Trace) => void, state: (s: import("./types").State) => void, key: (e: KeyboardEvent) => void,
@@ -104,7 +107,7 @@ export function openFloor(source, run) {
     drawing?.mark(stages, place, trace);
     const p = stages[place];
     text.replaceChildren(
-      html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : `Step ${thousands(trace.step)}`),
+      html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : `Step ${thousands(stepOf(trace))}`),
       p ? explain(p, trace, run) : explainLoop(trace));
   }
 

@@ -2,7 +2,7 @@
 
 import { byId, html } from "./dom.js";
 import { thousands } from "./format.js";
-import { claimsCard, numbersCards } from "./findings.js";
+import { attentionCards, claimsCard, lensCards, numbersCards, operationsCards, otherCards } from "./findings.js";
 
 /** @typedef {import("./types").Findings} Findings */
 
@@ -62,7 +62,7 @@ export function openLearned(source, run) {
 
   /** @param {Findings} f */
   function draw(f) {
-    cards.replaceChildren(...claimsCard(f), ...numbersCards(f));
+    cards.replaceChildren(...claimsCard(f), ...numbersCards(f), ...attentionCards(f), ...operationsCards(f), ...lensCards(f), ...otherCards(f));
   }
 
   return {

@@ -88,13 +88,26 @@ export interface Claim {
   id: string; claim: string; measure: string; value: number | null; threshold: number; holds: boolean; says: string;
 }
 
+export interface Gaze { operator_before: number | null; last_before: number | null; last_operator: number | null; last_after: number | null }
+export interface Head extends Gaze { layer: number; head: number; distance: number; self: number; previous: number; first: number }
+
 export interface Findings {
   step: number;
-  attention?: any;
-  numbers?: any;
-  operations?: any;
-  lens?: any;
+  questions: number;
+  attention: { heads: Head[]; uniform: Gaze; asked: number } | null;
+  numbers: {
+    words: string[]; values: number[]; pca: [number, number][]; explained: [number, number]; similarity: number[][];
+    spearman: number; pearson: number; axis: number;
+  } | null;
+  neighbours?: { token: string; nearest: { text: string; cosine: number }[] }[];
+  operations: {
+    accuracy: { operation: string; questions: number; right: number }[] | null; same: number; all_right: number | null;
+    swaps: { from: string; to: string; questions: number; new: number; old: number }[] | null;
+    whole: number; silenced: { layer: number; head: number; right: number }[] | null; unasked?: string;
+  } | null;
+  lens: { asked: number; top: number[]; probability: number[]; right: number | null } | null;
   claims: Claim[] | null;
+  skipped?: { what: string; why: string }[];
 }
 
 /** What a report carries in place of a server. */
