@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	end = append(end, func() { os.RemoveAll(dir) })
 	out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "trainer/cmd/train", "trainer/cmd/floor").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -34,24 +36,26 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
+// end undoes what tests share.
+var end []func()
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := programs(); err == nil {
-		os.RemoveAll(dir)
+	for _, undo := range end {
+		undo()
 	}
 	os.Exit(code)
 }
 
-// chromium is the browser of this machine, or the test is skipped.
-func chromium(t testing.TB) string {
+// chromium skips a test where there is no browser.
+func chromium(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
+		if _, err := exec.LookPath(name); err == nil {
+			return
 		}
 	}
 	t.Skip("no Chromium: install it, on Debian with apt-get install chromium")
-	return ""
 }
 
 // program is a running command that serves the page.
@@ -113,19 +117,32 @@ func serve(t testing.TB, name string, arguments ...string) *program {
 type browser struct {
 	t       testing.TB
 	ctx     context.Context
-	refused int
+	refused atomic.Int32
 }
+
+// window is the browser, started once: each test has a tab of its own.
+var window = sync.OnceValue(func() context.Context {
+	options := []chromedp.ExecAllocatorOption{chromedp.Headless, chromedp.DisableGPU}
+	if os.Geteuid() == 0 { // Chromium's sandbox is for users
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(ctx)
+	end = append(end, func() {
+		cancel()
+		cancelAllocator()
+	})
+	return ctx
+})
 
 // open opens a tab of a size in a colour scheme, light or dark.
 func open(t testing.TB, width, height int, scheme string) *browser {
 	t.Helper()
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(chromium(t)), chromedp.Headless, chromedp.DisableGPU}
-	if os.Geteuid() == 0 { // Chromium's sandbox is for users
-		options = append(options, chromedp.NoSandbox)
+	if err := chromedp.Do(window()); err != nil { // the first tab is the browser's
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-	ctx, cancelAllocator := chromedp.NewExecAllocator(ctx, options...)
-	ctx, cancelTab := chromedp.NewContext(ctx)
+	ctx, cancelTab := chromedp.NewContext(window(), chromedp.WithNewBrowserContext())
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	b := &browser{t: t, ctx: ctx}
 	b.do(chromedp.EmulateViewport(int64(width), int64(height)))
 	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
@@ -139,18 +156,16 @@ func open(t testing.TB, width, height int, scheme string) *browser {
 			if err != nil {
 				return
 			}
-			if message.Source == "network" && b.refused > 0 {
-				b.refused--
+			if message.Source == "network" && b.refused.Add(-1) >= 0 {
 				continue
 			}
 			t.Errorf("the page writes to its console: %s: %s (%s:%d)", message.Type, message.Text, message.URL, message.Line+1)
 		}
 	}()
 	t.Cleanup(func() {
+		cancel()
 		cancelTab()
 		<-listening
-		cancelAllocator()
-		cancel()
 	})
 	return b
 }
@@ -173,7 +188,7 @@ func (b *browser) goTo(url string) {
 // eval is the value of an expression in the page.
 func eval[T any](b *browser, expression string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}

@@ -56,7 +56,7 @@ function serverSource() {
     run: () => ask("/api/run"),
     metrics: (run) => ask(address("/api/metrics", { run })),
     example: async () => complete(await ask("/api/example")),
-    trace: async (text, step) => complete(await ask(address("/api/trace", { text, step }))),
+    trace: async (text, step, target) => complete(await ask(address("/api/trace", { text, step, target }))),
     findings: (step) => ask(address("/api/findings", { step })),
     control: (action) => ask("/api/control", {
       method: "POST",

@@ -41,6 +41,8 @@ export function openFloor(source, run) {
   let place = -1; // of stages; -1 shows the whole loop
   let held = false; // the example stays, though training goes on
   let asked = ""; // a question, while one is shown in place of the training's examples
+  /** @type {string | undefined} the right answer to it */
+  let right;
   let rows = 0;
   let failure = "";
   let drawnAs = "";
@@ -119,15 +121,16 @@ export function openFloor(source, run) {
     set(byId("walk"), { "data-held": held });
   }
 
-  /** @param {string} question @param {number} [step] */
-  async function ask(question, step) {
+  /** @param {string} question @param {number} [step] @param {string} [target] the right answer, where the user gave it */
+  async function ask(question, step, target = right) {
     asked = question;
+    right = target;
     held = true;
     try {
       const first = run.checkpoints?.[0];
       const [now, before] = await Promise.all([
-        source.trace(question, step),
-        first && first.step === 0 ? source.trace(question, 0).catch(() => null) : null,
+        source.trace(question, step, target),
+        first && first.step === 0 ? source.trace(question, 0, target).catch(() => null) : null,
       ]);
       if (asked !== question) return;
       failure = "";
@@ -144,15 +147,14 @@ export function openFloor(source, run) {
   if (run.kind === "text") question.placeholder = "Type a text to continue";
   byId("ask").addEventListener("submit", (e) => {
     e.preventDefault();
-    let q = question.value.trim();
-    if (!q) return;
-    if (run.question_ends && !q.split(/\s+/).includes(run.question_ends)) q += ` ${run.question_ends}`;
-    question.value = q;
-    ask(q, chosenStep());
+    const parts = split(question.value, run.question_ends);
+    if (!parts.text) return;
+    question.value = parts.answer ? `${parts.text} ${parts.answer}` : parts.text;
+    ask(parts.text, chosenStep(), parts.answer || undefined);
   });
   byId("compare").addEventListener("change", () => {
     place = -1;
-    if (trace && !untrained) ask(trace.text, chosenStep());
+    if (trace && !untrained) ask(trace.text, chosenStep(), trace.target?.text);
     draw();
   });
   byId("back").addEventListener("click", () => { stopWalk(); go(place - 1); });
@@ -161,6 +163,7 @@ export function openFloor(source, run) {
   byId("follow").addEventListener("click", () => {
     held = false;
     asked = "";
+    right = undefined;
     untrained = null;
     place = -1;
     stopWalk();
@@ -175,7 +178,7 @@ export function openFloor(source, run) {
   });
   slider.addEventListener("input", () => {
     sayCheckpoint();
-    if (trace) ask(asked || trace.text, chosenStep());
+    if (trace) ask(asked || trace.text, chosenStep(), right ?? trace.target?.text);
   });
 
   /** The last example of the training, or of a run that has none a question that it knows. */
@@ -247,6 +250,17 @@ export function openFloor(source, run) {
       e.preventDefault();
     },
   };
+}
+
+/**
+ * A question with the word that ends it, and what stands behind it: its right answer.
+ * @param {string} typed @param {string} ends "" of a text, whose end is the question's
+ */
+function split(typed, ends) {
+  const list = typed.trim().split(/\s+/);
+  if (!ends || !typed.trim()) return { text: typed.trimStart(), answer: "" };
+  const at = list.lastIndexOf(ends);
+  return at < 0 ? { text: `${list.join(" ")} ${ends}`, answer: "" } : { text: list.slice(0, at + 1).join(" "), answer: list.slice(at + 1).join(" ") };
 }
 
 /**

@@ -41,6 +41,8 @@ func TestStepModeShowsLossAsMinusLogOfProbability(t *testing.T) {
 	chromium(t)
 	b := open(t, 1280, 720, "light")
 	b.goTo(serve(t, "floor", trained(t)).url)
+	eval[any](b, `document.querySelector("#question").value = "two plus three equals five"; document.querySelector("#ask button").click()`)
+	b.await(`document.querySelector("#explain").textContent.includes("loss")`)
 	for range 20 {
 		b.press(kb.ArrowRight)
 		said := b.text("#explain")
@@ -95,6 +97,7 @@ func TestKeyboardAloneOperatesThePage(t *testing.T) {
 	focus("#tab-floor")
 	b.press(kb.ArrowRight)
 	b.await(`!document.querySelector("#run").hidden`)
+	b.await(`document.querySelector(".chart svg") !== null`)
 	focus("#theme")
 	b.press(kb.Enter)
 	b.await(`document.documentElement.dataset.theme === "dark"`)
@@ -109,7 +112,7 @@ func TestUnknownWordIsAnswerAndNoFault(t *testing.T) {
 	chromium(t)
 	b := open(t, 1280, 720, "light")
 	b.goTo(serve(t, "floor", trained(t)).url)
-	b.refused = 1
+	b.refused.Store(2) // the untrained model's answer is the other
 	eval[any](b, `document.querySelector("#question").value = "two plus banana"; document.querySelector("#ask button").click()`)
 	b.await(`document.querySelector("#explain").textContent.includes("banana")`)
 }

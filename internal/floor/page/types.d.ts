@@ -136,7 +136,7 @@ export interface Source {
   run(): Promise<Run>;
   metrics(run: string): Promise<Metrics>;
   example(): Promise<Trace>;
-  trace(text: string, step?: number): Promise<Trace>;
+  trace(text: string, step?: number, target?: string): Promise<Trace>;
   findings(step?: number): Promise<Findings>;
   control(action: "pause" | "resume" | "step" | "example"): Promise<{ state: State; step: number }>;
   listen(on: Partial<Events>): () => void;

@@ -55,7 +55,8 @@ export function updateMachine(box, choose) {
       const w = t.weight;
       drawing.classList.toggle("none", !w);
       if (!w) {
-        name.textContent = "a question is answered without a step: in training, each weight now moves against its gradient";
+        name.textContent = narrow ? "in training, each weight now takes a step"
+          : "a question is answered without a step: in training, each weight now moves against its gradient";
         const texts = ["new", "old", "rate", "direction"];
         fields.forEach((f, i) => {
           f.textContent = texts[i];
