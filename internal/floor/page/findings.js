@@ -99,7 +99,7 @@ function table(head, rows) {
 
 /** @param {number | null | undefined} v @param {number} [mark] with a line at another share @returns {HTMLElement} a share in words and as a bar */
 function share(v, mark) {
-  const width = 64;
+  const width = 56;
   const drawing = svg("svg", { width, height: 8, "aria-hidden": "true" }, svg("rect", { class: "track", width, height: 8 }),
     svg("rect", { class: "level", width: width * (v ?? 0), height: 8 }));
   if (mark !== undefined) drawing.append(svg("line", { class: "threshold", x1: width * mark, x2: width * mark, y1: 0, y2: 8 }));
@@ -115,7 +115,7 @@ export function attentionCards(f) {
   if (a.asked) {
     const cells = (/** @type {import("./types").Gaze} */ g) => [g.operator_before, g.last_before, g.last_operator, g.last_after].map((v) => share(v));
     cards.push(card("What the heads read in a question", `Mean over ${thousands(a.asked)} questions. A word reads itself and what stands before it, never what comes.`,
-      table(["head", "operation → number before", "last word → first number", "last word → operation", "last word → second number"],
+      table(["head", "operation: number before", "last word: first number", "operation", "second number"],
         [...a.heads.map((h) => [name(h), ...cells(h)]), ["if all were read alike", ...cells(a.uniform)]])));
   }
   cards.push(card("How far the heads look", "Mean over all tokens: distance in tokens, and the share of attention on a token itself, the one before it and the first.",
