@@ -47,9 +47,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// chromium skips a test where there is no browser.
+// chromium skips a test where there is no browser, or no time for one.
 func chromium(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser takes seconds: not with -short")
+	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if _, err := exec.LookPath(name); err == nil {
 			return
