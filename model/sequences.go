@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -93,6 +94,10 @@ func (g *Generator) admit() error {
 			break
 		}
 		g.waiting, g.open = slices.Delete(g.waiting, 0, 1), append(g.open, s)
+	}
+	if len(g.open) == 0 {
+		panic(fmt.Sprintf("model: none of %d sequences can be opened in %d places, of which these are free: %v",
+			len(g.waiting), g.places.size, g.places.gaps))
 	}
 	return nil
 }

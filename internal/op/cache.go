@@ -21,7 +21,7 @@ func (Append) signature() signature {
 }
 
 func (k Append) shape(in []tensor.Shape) (tensor.Shape, error) {
-	if err := checkCache(in[1], in[0], k.Heads, k.KVHeads); err != nil {
+	if err := checkCache(in, 1, 0, k.Heads, k.KVHeads); err != nil {
 		return nil, err
 	}
 	if in[2][0] != in[1][0] {
@@ -52,7 +52,7 @@ func (CachedAttention) signature() signature {
 }
 
 func (k CachedAttention) shape(in []tensor.Shape) (tensor.Shape, error) {
-	if err := checkCache(in[0], in[1], k.Heads, k.KVHeads); err != nil {
+	if err := checkCache(in, 0, 1, k.Heads, k.KVHeads); err != nil {
 		return nil, err
 	}
 	if in[3][0] != in[4][0] || in[2][0] != in[3][0]+1 {
@@ -66,13 +66,13 @@ func (k CachedAttention) compute(out []float64, in operands) {
 		in.shapes[0][0], k.Heads, k.KVHeads, in.shapes[1][1], Places(in.shapes[1], k.KVHeads))
 }
 
-// checkCache returns an error where a cache does not take the keys and values of qkv.
-func checkCache(qkv, cache tensor.Shape, heads, kvHeads int) error {
+// checkCache returns an error where a cache, an input, does not take the keys and values of qkv, another.
+func checkCache(in []tensor.Shape, qkv, cache, heads, kvHeads int) error {
 	if kvHeads < 1 || heads%kvHeads != 0 {
-		return mismatch(fmt.Sprintf("KVHeads to be a divisor of the %d heads of queries", heads), qkv, cache)
+		return mismatch(fmt.Sprintf("KVHeads to be a divisor of the %d heads of queries", heads), in...)
 	}
-	if cache[0]%(2*kvHeads) != 0 || qkv[1] != qkvHeads(heads, kvHeads)*cache[1] {
-		return mismatch(fmt.Sprintf("qkv [N, %d·D] and a cache [%d·L, D]", qkvHeads(heads, kvHeads), 2*kvHeads), qkv, cache)
+	if in[cache][0]%(2*kvHeads) != 0 || in[qkv][1] != qkvHeads(heads, kvHeads)*in[cache][1] {
+		return mismatch(fmt.Sprintf("qkv [N, %d·D] and a cache [%d·L, D]", qkvHeads(heads, kvHeads), 2*kvHeads), in...)
 	}
 	return nil
 }

@@ -317,6 +317,86 @@ func TestCompileRefusesWhatNoBackendRuns(t *testing.T) {
 	}
 }
 
+// cacheOf returns an input that can be a cache of keys and values, one head of each, and a way to append to it.
+func cacheOf(t *testing.T, g *gorgonia.ExprGraph) (cache *gorgonia.Node, update func(*gorgonia.Node) *gorgonia.Node) {
+	qkv, calls := matrix(g, "qkv", 3, 15), 0
+	return matrix(g, "cache", 8, 5), func(state *gorgonia.Node) *gorgonia.Node {
+		calls++
+		at := gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(3), gorgonia.WithName(fmt.Sprint("at ", calls)))
+		return apply(t, op.Append{Heads: 1, KVHeads: 1}, state, qkv, at)
+	}
+}
+
+func TestStateLivesInTheMemoryOfItsInput(t *testing.T) {
+	cache, update := cacheOf(t, gorgonia.NewGraph())
+	first := update(cache)
+	second := update(first)
+	out := apply(t, op.GELU{}, second)
+	p := compile(t, out)
+	for _, n := range []*gorgonia.Node{first, second} {
+		if v := p.Values[p.Index(n)]; v.Place != vm.Updated || v.State != p.Index(cache) {
+			t.Errorf("the state %v is %v of value %d, expected the cache's, value %d", n, &v, v.State, p.Index(cache))
+		}
+	}
+	b := &referenceBackend{}
+	memory, err := b.Allocate(8 * 5 * 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := vm.New(p, vm.NewWorkspace(b), vm.State{Node: cache, Memory: memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range []*gorgonia.Node{cache, first, second} {
+		mark, got := []byte{byte(i + 1)}, make([]byte, 1)
+		if err := memory.Write(mark); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Memory(n).Read(got); err != nil || got[0] != mark[0] {
+			t.Errorf("%v is not in the memory that was given", n)
+		}
+	}
+	if plan := m.Plan(); plan.ArenaSize != 0 || plan.OutputSize != vm.Align(8*5*4) {
+		t.Errorf("the arena has %d bytes and the outputs %d: state is in neither", plan.ArenaSize, plan.OutputSize)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := memory.Write([]byte{1}); err != nil {
+		t.Errorf("closing the VM freed memory of the caller's: %v", err)
+	}
+	defer func() {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "4 bytes") || !strings.Contains(text, "(8, 5)") {
+			t.Errorf("a state of 4 bytes: %q, expected a panic that says both sizes", text)
+		}
+	}()
+	vm.New(p, vm.NewWorkspace(b), vm.State{Node: cache, Memory: memory.Slice(0, 4)})
+}
+
+// Whoever reads a value that is updated might see the old state or the new one, by the order of instructions.
+func TestOnlyTheUpdateReadsWhatItUpdates(t *testing.T) {
+	cache, update := cacheOf(t, gorgonia.NewGraph())
+	state := update(cache)
+	computed := update(apply(t, op.GELU{}, matrix(cache.Graph(), "x", 8, 5)))
+	for _, c := range []struct {
+		name    string
+		outputs gorgonia.Nodes
+		want    string
+	}{
+		{"an input that another node reads", gorgonia.Nodes{apply(t, op.Add{}, state, cache)}, "2 readers"},
+		{"an input that is updated twice", gorgonia.Nodes{apply(t, op.Add{}, state, update(cache))}, "2 readers"},
+		{"a state that is read and updated", gorgonia.Nodes{apply(t, op.GELU{}, state), apply(t, op.GELU{}, update(state))}, "2 readers"},
+		{"what an instruction computed", gorgonia.Nodes{apply(t, op.GELU{}, computed)}, "expected an input"},
+		{"a state as output", gorgonia.Nodes{state}, "the state of one"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if p, err := vm.Compile(c.outputs...); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, expected %q in it; the program is\n%v", err, c.want, p)
+			}
+		})
+	}
+}
+
 // Grad adds the constant 1 as the gradient of the loss, and stock additions of the gradients of a value that is used twice.
 func TestStockOpsOfGradAreCompiled(t *testing.T) {
 	g := gorgonia.NewGraph()
