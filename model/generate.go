@@ -38,8 +38,8 @@ type Request struct {
 }
 
 // Generate continues each prompt until the end token, MaxTokens, or the context is full. It returns the chosen tokens, the end token
-// included, each with the `top` likeliest ones. The result for a prompt does not depend on the other prompts. A prompt that is empty or
-// longer than the context is an error of class data.
+// included, each with the `top` likeliest ones. The result for a prompt does not depend on the other prompts: on a CPU bit by bit, on a GPU but
+// for rounding. A prompt that is empty or longer than the context is an error of class data.
 func (g *Generator) Generate(prompts [][]int32, s Sampling, top int) ([][]Choice, error) {
 	requests := make([]Request, len(prompts))
 	for i, p := range prompts {

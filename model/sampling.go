@@ -19,7 +19,7 @@ type Sampling struct {
 	RepetitionPenalty float64 // makes tokens that the text has already less likely, prompt included; 0 and 1 do not
 	Seed              uint64
 	MaxTokens         int  // stop after this many new tokens; 0 is no limit but the context
-	Slide             bool // go on when the context is full, with what it holds of the latest tokens; only MaxTokens or the end token stop
+	Slide             bool // go on when the context is full, from its newer half; only MaxTokens or the end token stop
 }
 
 // Validate returns an error that names the option which is impossible.

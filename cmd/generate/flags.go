@@ -87,7 +87,7 @@ func (a *arguments) flags() *cli.Flags {
 
 	g = f.Group("Length")
 	g.Int(&s.MaxTokens, "max-tokens", "stop after so many tokens; 0 is no limit but the model's context")
-	g.Bool(&s.Slide, "slide", "go on when the context is full, with its latest tokens, until -max-tokens")
+	g.Bool(&s.Slide, "slide", "go on when the context is full, from its newer half, until -max-tokens")
 	g.Var(&a.stops, "stop", "end the answer before this `text`; may be given several times")
 
 	g = f.Group("Evaluation")
