@@ -92,6 +92,7 @@ func TestTheResidualStreamIsTheSumOfWhatIsAddedToIt(t *testing.T) {
 		near(t, name+": input", got[TapInput].Value, x, rounding)
 		for l := range c.Layers {
 			add(TapAttentionOut(l))
+			near(t, name+": between the branches", got[blockTap(l)+"attention/residual"].Value, x, rounding)
 			add(TapMLPOut(l))
 			near(t, name+": "+TapResidual(l), got[TapResidual(l)].Value, x, rounding)
 		}

@@ -70,9 +70,15 @@ func TestAHeadThatMattersTakesAnswersWithIt(t *testing.T) {
 	if !slices.Equal(p.model.Weights, weights) {
 		t.Error("the model's own weights were changed")
 	}
+	// Each is silenced alone: the last one in a model of its own leaves as many right.
+	last, c := o.Silenced[len(o.Silenced)-1], p.model.Config
+	alone := p.model.Over(slices.Clone(p.model.Weights))
+	alone.SilenceHead(c.Layers-1, c.Heads-1)
+	if got := of(t, alone).Operations.Whole; got != last.Right {
+		t.Errorf("without head %d.%d alone %g of the answers are right, found was %g", last.Layer, last.Head, got, last.Right)
+	}
 	// A head whose values are zero reads nothing: without it all answers are the same.
 	m := p.model.Over(weights)
-	c := m.Config
 	qkv := m.Parameter("transformer.h.0.attn.c_attn.weight").Value // [C, 3·C], values behind queries and keys
 	bias := m.Parameter("transformer.h.0.attn.c_attn.bias").Value
 	for j := 2 * c.Width; j < 2*c.Width+c.HeadDim(); j++ {
@@ -151,6 +157,11 @@ func TestNumbersOnAnArcLieInTheirOrder(t *testing.T) {
 	}
 	if sum := n.Explained[0] + n.Explained[1]; math.Abs(float64(sum)-1) > 1e-6 || n.Explained[0] < n.Explained[1] {
 		t.Errorf("two directions explain %v, want all", n.Explained)
+	}
+	// The plane of the arc is that of the two directions: distances in it stay.
+	across := math.Hypot(float64(n.PCA[27][0]-n.PCA[0][0]), float64(n.PCA[27][1]-n.PCA[0][1]))
+	if want := 2 * math.Sin(0.45); math.Abs(across-want) > 1e-6 {
+		t.Errorf("zero and ninety are %g apart, want %g", across, want)
 	}
 	for i := range n.Words {
 		if math.Abs(float64(n.Similarity[i][i])-1) > 1e-6 || math.Abs(float64(n.Similarity[i][0])-math.Cos(float64(n.Values[i])/100)) > 1e-6 {
