@@ -156,10 +156,10 @@ func parseState(text string) (*State, error) {
 }
 
 // Save writes a checkpoint. When it returns without error, the checkpoint is on the disk. Weights that the last step has made NaN or
-// infinite are an error.
+// infinite are an error. In a group every process calls it, with the folder of rank 0, nil on the others.
 func (f *Folder) Save(t *Trainer, arguments map[string]string) error {
 	s, err := t.snapshot(arguments)
-	if err != nil {
+	if err != nil || f == nil {
 		return err
 	}
 	if err := f.flush(); err != nil {

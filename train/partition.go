@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 
+	"trainer/internal/vm"
 	"trainer/model"
 )
 
@@ -24,7 +25,8 @@ const blockSize = 2048
 // every rank owns a part: it updates these weights, and has the optimizer's state for them.
 type bucket struct {
 	model.Stretch
-	bounds []int // by rank: where its part begins, from Begin on; one more for the end
+	bounds  []int // by rank: where its part begins, from Begin on; one more for the end
+	inBytes []int // the same
 }
 
 // part is what a rank owns of the bucket.
@@ -89,7 +91,7 @@ func newPartition(m *model.Model, rank, ranks int, whole bool) *partition {
 // newBucket returns the bucket from the first of some cuts to the last, divided at those that come nearest to equal parts.
 func newBucket(cuts []int, ranks int) bucket {
 	first, last := cuts[0], cuts[len(cuts)-1]
-	b := bucket{model.Stretch{Begin: first, End: last}, make([]int, ranks+1)}
+	b := bucket{Stretch: model.Stretch{Begin: first, End: last}, bounds: make([]int, ranks+1)}
 	b.bounds[ranks] = last - first
 	for r := 1; r < ranks; r++ {
 		ideal := first + r*(last-first)/ranks
@@ -98,6 +100,9 @@ func newBucket(cuts []int, ranks int) bucket {
 			i--
 		}
 		b.bounds[r] = cuts[i] - first
+	}
+	for _, at := range b.bounds {
+		b.inBytes = append(b.inBytes, vm.Float32.Size()*at)
 	}
 	return b
 }

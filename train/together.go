@@ -88,7 +88,7 @@ func (t *Trainer) gather() ([]StateVector, error) {
 			if t.whole != nil {
 				whole = vm.Bytes(t.whole[i].Value[b.Begin:b.End])
 			}
-			if err := t.engine.group.Gather(vm.Bytes(v.Value[place:place+size]), whole, inBytes(b.bounds)).Wait(); err != nil {
+			if err := t.engine.group.Gather(vm.Bytes(v.Value[place:place+size]), whole, b.inBytes).Wait(); err != nil {
 				return nil, err
 			}
 			place += size

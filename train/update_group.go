@@ -149,18 +149,9 @@ func (u *groupUpdater) spread(vector []float32) error {
 	u.spreading = u.spreading[:0]
 	for i := range u.partition.buckets {
 		b := &u.partition.buckets[i]
-		u.spreading = append(u.spreading, u.group.AllGather(vm.Bytes(vector[b.Begin:b.End]), inBytes(b.bounds)))
+		u.spreading = append(u.spreading, u.group.AllGather(vm.Bytes(vector[b.Begin:b.End]), b.inBytes))
 	}
 	return collective.All(u.spreading)
-}
-
-// inBytes are bounds of float32 as those of bytes.
-func inBytes(bounds []int) []int {
-	list := make([]int, len(bounds))
-	for i, at := range bounds {
-		list[i] = 4 * at
-	}
-	return list
 }
 
 // reportHead is how many numbers of a report come ahead of the squares of blocks.

@@ -264,8 +264,9 @@ func (s *session) prepare() error {
 		s.view.note(fmt.Sprintf("There is no checkpoint in %s to go on from: starting at step 0.", s.out))
 	}
 	if s.state != nil {
-		if err := s.folder.Resume(s.trainer, s.state); err != nil {
-			return fault.InFlags(err, flagOf)
+		err := s.folder.Resume(s.trainer, s.state)
+		if err := collective.Agree(s.group, fault.InFlags(err, flagOf)); err != nil {
+			return err
 		}
 	}
 	_, err = collective.Lead(s.group, func() ([]byte, error) { return nil, s.clearFolder() })

@@ -245,6 +245,26 @@ func TestAStoppedRankEndsAllInTime(t *testing.T) {
 	}
 }
 
+func TestAPauseOfAllRanksEndsNone(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	g := mpirun(t, dir, ranks(2, endless("-rank-timeout", "2")...))
+	g.awaitSteps()
+	both := []*os.Process{g.process(0), g.process(1)}
+	for _, p := range both {
+		p.Signal(syscall.SIGSTOP)
+	}
+	time.Sleep(4 * time.Second)
+	for _, p := range both {
+		p.Signal(syscall.SIGCONT)
+	}
+	time.Sleep(time.Second)
+	both[0].Signal(syscall.SIGTERM)
+	if code, errors, _ := g.end(20 * time.Second); code != 130 {
+		t.Errorf("exit code %d, %q", code, errors)
+	}
+}
+
 func TestAKilledRankEndsAll(t *testing.T) {
 	t.Parallel()
 	for rank := range 2 {

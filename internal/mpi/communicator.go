@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"sync"
 	"time"
 
 	"trainer/internal/collective"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/mpi/openmpi"
+	"trainer/internal/vm"
 )
 
 // communicator asks the thread for what MPI does.
@@ -39,7 +41,7 @@ func (t *thread) ReduceScatter(values []float32, bounds []int) collective.Reques
 	counts, offsets := t.counts("ReduceScatter", bounds)
 	mine := values[bounds[t.rank]:bounds[t.rank+1]]
 	n := len(mine)
-	parts := make([]float32, n*t.size)
+	parts := t.memory.take(n * t.size)
 	partCounts, partOffsets := make([]int32, t.size), make([]int32, t.size)
 	for r := range partCounts {
 		partCounts[r], partOffsets[r] = int32(n), int32(r*n)
@@ -55,8 +57,32 @@ func (t *thread) ReduceScatter(values []float32, bounds []int) collective.Reques
 				add(sum, sum, parts[r*n:(r+1)*n])
 			}
 			copy(mine, sum)
+			t.memory.give(parts)
 		},
 	})
+}
+
+// memory is that of sums, which takes as much as a gradient, for one step after the other.
+type memory struct {
+	mutex sync.Mutex
+	spare map[int][][]float32 // by length
+}
+
+func (m *memory) take(n int) []float32 {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	list := m.spare[n]
+	if len(list) == 0 {
+		return vm.AlignedFloat32s(n)
+	}
+	m.spare[n] = list[:len(list)-1]
+	return list[len(list)-1]
+}
+
+func (m *memory) give(part []float32) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.spare[len(part)] = append(m.spare[len(part)], part)
 }
 
 func (t *thread) AllGather(data []byte, bounds []int) collective.Request {

@@ -20,7 +20,7 @@ func Join(o Options) (collective.Communicator, error) {
 	if err := openmpi.Load(); err != nil {
 		return nil, fault.Devicef("%d processes were started together, but %w: install Open MPI, on Debian the package openmpi-bin", launched, err)
 	}
-	t := &thread{options: o, incoming: make(chan *operation, 64)}
+	t := &thread{options: o, incoming: make(chan *operation, 64), memory: memory{spare: make(map[int][][]float32)}}
 	started := make(chan error)
 	go t.serve(started)
 	if err := <-started; err != nil {

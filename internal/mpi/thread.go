@@ -17,6 +17,7 @@ type thread struct {
 	incoming   chan *operation
 	under      []*operation // way, oldest first
 	pulse      pulse
+	memory     memory
 	failed     error // of MPI, behind which nothing works
 }
 
