@@ -172,8 +172,12 @@ func TestEachWeightIsOwnedOnceAndMatricesOfMuonWhole(t *testing.T) {
 						}
 					}
 				}
-				if share := float64(p.size) * float64(ranks) / float64(len(m.Weights)); !whole && (share < 0.8 || share > 1.2) {
-					t.Errorf("rank %d of %d owns %.0f %% of an equal part", rank, ranks, 100*share)
+				most := 1.2
+				if whole && ranks > 1 { // the model has few matrices
+					most = 1.8
+				}
+				if share := float64(p.size) * float64(ranks) / float64(len(m.Weights)); share < 2-most || share > most {
+					t.Errorf("whole %v: rank %d of %d owns %.0f %% of an equal part", whole, rank, ranks, 100*share)
 				}
 			}
 			if held != len(m.Weights) {
@@ -202,16 +206,20 @@ func TestEvaluationAndStoryOfSeveralProcessesAreThoseOfOne(t *testing.T) {
 			o := o
 			o.Group = group
 			trainer := newTrainerOf(t, wide(t), mixed(40), mixed(500), o)
-			f, err := trainer.FollowStep(trainer.NextExample())
-			if err != nil {
-				t.Fatal(err)
+			story := ""
+			for range 3 {
+				f, err := trainer.FollowStep(trainer.NextExample())
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Metrics = nil
+				story += fmt.Sprintf("%+v\n", *f)
 			}
 			e, err := trainer.Evaluate(trainer.HeldOut)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Metrics = nil
-			stories[group.Rank()] = fmt.Sprintf("%+v\n%+v", *f, *e)
+			stories[group.Rank()] = fmt.Sprintf("%s%+v", story, *e)
 		})
 		return stories
 	}
