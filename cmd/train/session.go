@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"trainer/internal/atomicfile"
 	"trainer/internal/chart"
@@ -392,10 +393,12 @@ func (s *session) heldModel() (*model.Model, tokenizer.Tokenizer, error) {
 // run trains, and writes the result.
 func (s *session) run(ctx context.Context) error {
 	s.view.started(s)
+	begun := time.Now()
 	before, err := s.asked()
 	if err != nil {
 		return err
 	}
+	took := time.Since(begun)
 	s.view.before(before)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -407,6 +410,7 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.told(before); err != nil {
 			return err
 		}
+		observers = append(observers, newSampler(s, took, end))
 	}
 	plan := train.Plan{Folder: s.folder, Arguments: runArguments(s.flags), EvaluateEvery: s.evaluateEvery, SaveEvery: s.saveEvery,
 		Keep: s.keep, TargetAccuracy: s.target, StopAfter: s.stopAfter}
@@ -416,9 +420,11 @@ func (s *session) run(ctx context.Context) error {
 	err = s.trainer.Run(ctx, plan, observers)
 	s.view.stop()
 	if errors.Is(err, fault.ErrInterrupted) {
-		if s.board != nil && s.board.err != nil {
-			s.board.told = true
-			err = fmt.Errorf("%w; stopped", s.board.err)
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) { // an observer cannot go on
+			if s.board != nil {
+				s.board.told = errors.Is(cause, s.board.err)
+			}
+			err = fmt.Errorf("%w; stopped", cause)
 		}
 		return fmt.Errorf("%w at step %s of %s, which is saved; go on with:\n  %s",
 			err, format.Thousands(s.trainer.StepsTaken()), format.Thousands(s.options.Steps), resumeCommand(s.out))
