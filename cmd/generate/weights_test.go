@@ -35,8 +35,11 @@ func TestWeightsOfFewerBitsMoveProbabilitiesALittle(t *testing.T) {
 }
 
 func TestTheModelIsShownWithTheMemoryOfItsWeights(t *testing.T) {
-	for weights, want := range map[string]string{"f32": `\([0-9.]+ kB\), .* threads?\)`, "bf16": `\([0-9.]+ kB and [0-9.]+ kB packed\), .*, weights in bf16\)`,
-		"int8": `\([0-9.]+ kB and [0-9.]+ kB packed\), .*, weights in int8\)`} {
+	for weights, want := range map[string]string{
+		"f32":  `\([0-9.]+ kB\), .* threads?\)`,
+		"bf16": `\([0-9.]+ kB and [0-9.]+ kB packed\), .*, weights in bf16\)`,
+		"int8": `\([0-9.]+ kB and [0-9.]+ kB packed\), .*, weights in int8\)`,
+	} {
 		a := defaults()
 		a.model, a.device, a.weights = trainedDir, device.CPU, weights
 		asker, err := newAsker(a, a.flags())

@@ -17,8 +17,8 @@ func (t *gemmTiling) transposedColumns(g *Gemm) int {
 	return g.N / lanes * lanes
 }
 
-// runTransposed computes the first n columns, which are a multiple of lanes. All of a row of B is read before the next ones are, as they follow each
-// other in memory.
+// runTransposed computes the first n columns, a multiple of lanes. All of a row of B is read before the next ones are, as they follow
+// each other in memory.
 func (t *gemmTiling) runTransposed(g *Gemm, n int) {
 	stepK, lanes, height := t.stepK(g.K), t.transposed.lanes, evenly(g.M, t.transposed.rows)
 	for j := 0; j < n; j += lanes {
