@@ -19,9 +19,13 @@ const fewestRows = { wide: 8, tall: 5 };
 const autoSeconds = 4;
 const narrowest = 200;
 const wideFrom = 760;
+const comfortable = { width: 1232, height: 540 };
+const largest = 1.7;
 
-/** @param {Trace} t @returns {number} the step that an example was followed through, which the weights before it are one short of */
-const stepOf = (t) => t.step + (t.weight ? 1 : 0);
+/** @param {Trace} t @param {Run} run @returns {string} the step that an example was followed through, or the weights that it was asked of */
+function nameOf(t, run) {
+  return run.live && t.weight ? `Step ${thousands(t.step + 1)}` : `Weights of step ${thousands(t.step)}`;
+}
 
 /**
  * @param {Source} source @param {Run} run
@@ -109,7 +113,7 @@ export function openFloor(source, run) {
     drawing?.mark(stages, place, trace);
     const p = stages[place];
     text.replaceChildren(
-      html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : `Step ${thousands(stepOf(trace))}`),
+      html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : nameOf(trace, run)),
       p ? explain(p, trace, run) : explainLoop(trace));
   }
 
@@ -276,10 +280,21 @@ function drawScene(run, shape, choose) {
 /** @typedef {import("./layout.js").Needs} Needs */
 /** @typedef {{width: number, height: number}} Size */
 
+/** @param {Size} size @param {Size} drawn in units of its own @param {string} label */
+function canvas(size, drawn, label) {
+  return svg("svg", { width: size.width, height: size.height, viewBox: `0 0 ${drawn.width} ${drawn.height}`, role: "group", "aria-label": label });
+}
+
+/** On a large screen everything grows. @param {Size} size @returns {Size} what is drawn */
+function unitsOf(size) {
+  const scale = Math.max(1, Math.min(largest, size.width / comfortable.width, size.height / comfortable.height));
+  return { width: size.width / scale, height: size.height / scale };
+}
+
 /** @param {Needs} needs @param {Size} size */
 function drawWide(needs, size) {
-  const { width, height } = size;
-  const node = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "The factory floor" });
+  const { width, height } = unitsOf(size);
+  const node = canvas(size, { width, height }, "The factory floor");
   const lineHeight = Math.round(height * 0.54);
   const updateHeight = 96;
   const bed = height - updateHeight - 26;
@@ -316,7 +331,7 @@ function previousMouth(line, key) {
 
 /** @param {Needs} needs @param {Size} size */
 function drawTall(needs, size) {
-  const gutter = 56;
+  const gutter = 86;
   const line = tallLine(needs, { x: 18, y: 4, width: size.width - gutter - 18, height: 0 });
   const loss = line.machines[line.machines.length - 1].box;
   const edge = loss.x + loss.width;
@@ -330,20 +345,21 @@ function drawTall(needs, size) {
   const end = update.box.y + 30;
   const loop = svg("g", { class: "closing" },
     svg("path", { class: "loop", d: `M10 ${end}Q4 ${end} 4 ${end - 8}V22Q4 14 10 14` }), svg("path", { class: "loop-head", d: "M17 14l-10 -5v10z" }));
-  const node = svg("svg", { width: size.width, height, viewBox: `0 0 ${size.width} ${height}`, role: "group", "aria-label": "The factory floor" });
+  const node = canvas({ ...size, height }, { ...size, height }, "The factory floor");
   node.append(loop, river.node, line.node, update.node);
   return scene(node, [line], river, update, loop, null);
 }
 
 /** Two lines with the weights before training and with those of now. @param {Needs} needs @param {Size} size @param {boolean} wide */
 function drawPair(needs, size, wide) {
+  const units = wide ? unitsOf(size) : size;
   const title = 26;
-  const half = wide ? size.height / 2 : size.width / 2;
-  const top = wide ? { x: 0, y: title, width: size.width, height: half - title - 8 } : { x: 4, y: title, width: half - 14, height: 0 };
+  const half = wide ? units.height / 2 : units.width / 2;
+  const top = wide ? { x: 0, y: title, width: units.width, height: half - title - 8 } : { x: 4, y: title, width: half - 14, height: 0 };
   const low = wide ? { ...top, y: half + title } : { ...top, x: half + 10 };
   const lines = [top, low].map((box) => (wide ? wideLine(needs, box) : tallLine(needs, box)));
-  const height = wide ? size.height : lines[0].box.height + title;
-  const node = svg("svg", { width: size.width, height, viewBox: `0 0 ${size.width} ${height}`, role: "group", "aria-label": "The floor before training and now" });
+  const height = wide ? units.height : lines[0].box.height + title;
+  const node = canvas(wide ? size : { ...size, height }, { ...units, height }, "The floor before training and now");
   const names = [top, low].map((box) => svg("text", { class: "title pair", x: box.x, y: box.y - 12 }));
   node.append(...names, ...lines.map((l) => l.node));
   const all = scene(node, lines, null, null, null, null);
@@ -376,13 +392,14 @@ function scene(node, lines, river, update, loop, detail) {
     mark(stages, place, t) {
       const at = (/** @type {string} */ key) => stages.findIndex((s) => s.key === key);
       const whole = place < 0;
+      const heads = detail && !whole && stages[place].kind === "attention" ? stages[place].layer : -1;
       for (const m of [...lines.flatMap((l) => l.machines), ...update ? [update] : []]) {
         m.node.classList.toggle("ahead", !whole && at(m.key) > place);
         m.node.classList.toggle("current", !whole && at(m.key) === place);
       }
       river?.node.classList.toggle("ahead", !whole && at("blame") > place);
+      loop?.classList.toggle("none", heads >= 0);
       loop?.classList.toggle("ahead", !whole && at("update") > place);
-      const heads = !whole && stages[place].kind === "attention" ? stages[place].layer : -1;
       detail?.show(heads, t);
       river?.node.classList.toggle("none", heads >= 0);
       update?.node.classList.toggle("none", heads >= 0);

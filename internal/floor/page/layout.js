@@ -25,17 +25,16 @@ const gap = 20;
 /** @param {Needs} n @param {Box} box @returns {Line} machines from left to right, joined by a lane for each token */
 export function wideLine(n, box) {
   const { layers, heads } = n.run.config;
-  const large = Math.min(1.5, Math.max(1, box.width / 1232));
   const head = 38;
   const foot = 18;
   const open = openLayers(n, box.width);
   const closed = layers - open.length;
   const slim = Math.min(22, Math.max(5, (box.width * 0.28) / Math.max(1, closed) - 4));
 
-  const tokens = 86 * large;
-  const output = 138 * large;
-  const loss = 142 * large;
-  const mlp = 44 * large;
+  const tokens = 86;
+  const output = 138;
+  const loss = 142;
+  const mlp = 44;
   const lanes = box.height - head - foot;
   const strips = 1 + (addsPositions(n.run) ? 1 : 0) + open.length;
   const positionsFixed = addsPositions(n.run) ? 0 : 24;

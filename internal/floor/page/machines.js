@@ -118,7 +118,7 @@ function stripsMachine(s, key, box, title, note, rowsOf, tipOf) {
   strips.append(svg("rect", {
     class: "touch", width: box.width - s.labels, height: s.rows * s.pitch,
     mousemove: (/** @type {MouseEvent} */ e) => {
-      const row = Math.floor(rowAt(e, s.pitch));
+      const row = Math.floor(rowAt(e, s.rows));
       if (now && row >= 0 && row < words(now).length) showTip(tipOf(now, row), e);
       else hideTip();
     },
@@ -140,11 +140,10 @@ function stripsMachine(s, key, box, title, note, rowsOf, tipOf) {
   };
 }
 
-/** @param {MouseEvent} e @param {number} pitch @returns {number} the row under the pointer */
-function rowAt(e, pitch) {
-  const target = /** @type {SVGGraphicsElement} */ (e.currentTarget);
-  const box = target.getBoundingClientRect();
-  return (e.clientY - box.top) / pitch;
+/** @param {MouseEvent} e @param {number} rows of what it is over @returns {number} the row under the pointer */
+function rowAt(e, rows) {
+  const box = /** @type {SVGGraphicsElement} */ (e.currentTarget).getBoundingClientRect();
+  return ((e.clientY - box.top) / box.height) * rows;
 }
 
 /** @param {number[]} row @returns {string} how it begins */
@@ -270,7 +269,7 @@ export function mlpMachine(s, box, layer) {
   inside.append(...bars, svg("rect", {
     class: "touch", x: s.labels, width, height: s.rows * s.pitch,
     mousemove: (/** @type {MouseEvent} */ e) => {
-      const v = sizes[Math.floor(rowAt(e, s.pitch))];
+      const v = sizes[Math.floor(rowAt(e, s.rows))];
       if (v === undefined) hideTip();
       else showTip(`adds numbers of size ${figure(v, 3)} (root mean square)`, e);
     },
@@ -304,6 +303,9 @@ export function closedBlock(s, box, layer) {
     },
   };
 }
+
+/** A token that stands for no text. */
+const special = /^<.*>$/;
 
 /** @param {Setting} s @param {Box} box @returns {Machine} */
 export function outputMachine(s, box) {
@@ -340,8 +342,9 @@ export function outputMachine(s, box) {
         share.textContent = percent(c.p);
         bar.style.transform = `scaleX(${c.p})`;
       });
-      says.textContent = t.answer?.length ? "the model says" : "";
-      answer.textContent = clip((t.answer ?? []).map((a) => a.text).join(s.run.kind === "text" ? "" : " "), Math.floor(box.width / 6.8));
+      const said = (t.answer ?? []).map((a) => a.text).filter((a) => !special.test(a));
+      says.textContent = said.length ? "the model says" : "";
+      answer.textContent = clip(said.join(s.run.kind === "text" ? "" : " "), Math.floor(box.width / 6.8));
     },
   };
 }

@@ -41,7 +41,7 @@ export function riverOf(course) {
       const thick = shares[i] * course.width;
       const high = (total - before) * course.width;
       path.setAttribute("d", thick > 0.05 ? arm(course, mouth, thick, high, before * course.width) : "");
-      const [x, y] = course.upright ? course.point(mouth.along + thick / 2 + 5, mouth.tip - 4) : course.point(mouth.along - thick / 2 - 5, mouth.tip - 13);
+      const [x, y] = course.upright ? course.point(mouth.along + thick / 2 + 6, mouth.tip - 2) : course.point(mouth.along - thick / 2 - 5, mouth.tip - 13);
       label.setAttribute("x", x.toFixed(1));
       label.setAttribute("y", y.toFixed(1));
       before += shares[i];
