@@ -3,7 +3,7 @@
 // Package native implements it on NVIDIA's driver, in builds with the tag gpu; package emulated on the emulator of package ptx, in every
 // build. Both behave alike down to the order in which streams may run, so that what the backend does on one it does on the other.
 //
-// Start at Driver, then Device and Stream.
+// Start at Driver, then Device and Stream; communicator.go is what devices of several processes do together.
 package driver
 
 import (
@@ -60,6 +60,10 @@ type Device interface {
 	NewEvent() (Event, error)
 	// MatMul returns the vendor's library of matrix products, cuBLASLt, or an error that says why there is none.
 	MatMul() (MatMul, error)
+	// NewGroup returns what names a new group of devices: one rank asks for it and gives it to the others.
+	NewGroup() ([]byte, error)
+	// Join makes the device that of a rank of a group. It waits until all ranks have called it.
+	Join(group []byte, rank, size int) (Communicator, error)
 	// Close gives everything back that the device holds.
 	Close() error
 }

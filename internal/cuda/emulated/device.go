@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"net"
 	"sync"
 
 	"trainer/internal/cuda/driver"
@@ -23,10 +24,12 @@ type Device struct {
 	seed       maphash.Seed           // of the checksums of host memory
 	loaded     map[string]*ptx.Module // by their text: PTX is decoded once
 	counters   map[string]*ptx.Counters
-	captures   []*capture // that have begun and not ended
-	history    []*task    // done, and not known to the host or not known to come before all that is to run
-	streams    int        // ever made
-	failed     error      // nothing works from then on
+	captures   []*capture   // that have begun and not ended
+	history    []*task      // done, and not known to the host or not known to come before all that is to run
+	streams    int          // ever made
+	listener   net.Listener // of a group that NewGroup has named
+	joined     *communicator
+	failed     error // nothing works from then on
 }
 
 func newDevice(p driver.Properties, o Options) *Device {
@@ -168,5 +171,8 @@ func (d *Device) Close() error {
 		err = nil
 	}
 	d.failed = errors.New("the GPU is closed")
+	if d.joined != nil {
+		d.joined.leave()
+	}
 	return err
 }

@@ -2,8 +2,8 @@
 //
 // It is there in builds with the tag gpu on Linux for amd64; in all others Open returns ErrNotBuilt. Such a build needs cuda.h and
 // a C compiler, but no GPU, driver or CUDA toolkit: package libcuda finds the driver while the program runs, and package cublaslt the
-// library of matrix products. The environment variable TRAINER_LIBCUDA names another file for the first, TRAINER_LIBCUBLASLT for the
-// second.
+// library of matrix products, package nccl what connects several GPUs. The environment variables TRAINER_LIBCUDA, TRAINER_LIBCUBLASLT and
+// TRAINER_LIBNCCL name other files for them.
 //
 // The CUDA driver keeps a current context for every thread, while goroutines move between threads. So each call holds its thread, makes
 // the device's context current and lets the thread go: see device.enter.

@@ -16,6 +16,7 @@ import (
 	"trainer/internal/cuda/native"
 	"trainer/internal/cuda/native/cublaslt"
 	"trainer/internal/cuda/native/libcuda"
+	"trainer/internal/cuda/native/nccl"
 )
 
 // onFake says that the tests run on the stand-in for NVIDIA's libraries.
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Setenv(libcuda.FileVariable, library)
 		os.Setenv(cublaslt.FileVariable, library)
+		os.Setenv(nccl.FileVariable, library)
 		return m.Run()
 	}())
 }

@@ -40,14 +40,18 @@ func (p *paper) Allocate(size int) (driver.Pointer, error) {
 	return at, nil
 }
 
-func (p *paper) Free(driver.Pointer) error                         { return nil }
-func (p *paper) AllocateHost(size int) ([]byte, error)             { return make([]byte, size), nil }
-func (p *paper) FreeHost([]byte) error                             { return nil }
-func (p *paper) Load(name string, _ []byte) (driver.Module, error) { return paperModule{}, nil }
-func (p *paper) NewStream() (driver.Stream, error)                 { return &paperStream{paper: p}, nil }
-func (p *paper) NewEvent() (driver.Event, error)                   { return paperEvent{}, nil }
-func (p *paper) MatMul() (driver.MatMul, error)                    { return nil, errors.New("paper multiplies nothing") }
-func (p *paper) Close() error                                      { return nil }
+func (p *paper) Free(driver.Pointer) error                          { return nil }
+func (p *paper) AllocateHost(size int) ([]byte, error)              { return make([]byte, size), nil }
+func (p *paper) FreeHost([]byte) error                              { return nil }
+func (p *paper) Load(name string, _ []byte) (driver.Module, error)  { return paperModule{}, nil }
+func (p *paper) NewStream() (driver.Stream, error)                  { return &paperStream{paper: p}, nil }
+func (p *paper) NewEvent() (driver.Event, error)                    { return paperEvent{}, nil }
+func (p *paper) MatMul() (driver.MatMul, error)                     { return nil, errors.New("paper multiplies nothing") }
+func (p *paper) NewGroup() ([]byte, error)                          { return nil, errAlone }
+func (p *paper) Join([]byte, int, int) (driver.Communicator, error) { return nil, errAlone }
+func (p *paper) Close() error                                       { return nil }
+
+var errAlone = errors.New("paper knows no other GPUs")
 
 type paperModule struct{}
 

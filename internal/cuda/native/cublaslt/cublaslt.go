@@ -19,12 +19,11 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"unsafe"
 
 	"trainer/internal/cuda/driver"
+	"trainer/internal/cuda/native/library"
 )
 
 // FileVariable is the environment variable that names another file for the library.
@@ -33,28 +32,14 @@ const FileVariable = "TRAINER_LIBCUBLASLT"
 // Load loads the library, once: the file that FileVariable names, else libcublasLt.so.12 beside the program, else where the dynamic linker
 // looks.
 var Load = sync.OnceValue(func() error {
-	const standard = "libcublasLt.so.12"
-	var files []string
-	if file := os.Getenv(FileVariable); file != "" {
-		files = []string{file}
-	} else {
-		if program, err := os.Executable(); err == nil {
-			files = append(files, filepath.Join(filepath.Dir(program), standard))
-		}
-		files = append(files, standard)
-	}
-	var reasons []error
-	for _, file := range files {
+	return library.Load("cuBLASLt", "install CUDA 12's libcublas", FileVariable, "libcublasLt.so.12", func(file string) error {
 		name := C.CString(file)
-		why := C.library_load(name)
-		C.free(unsafe.Pointer(name))
-		if why == nil {
-			return nil
+		defer C.free(unsafe.Pointer(name))
+		if why := C.library_load(name); why != nil {
+			return errors.New(C.GoString(why))
 		}
-		reasons = append(reasons, errors.New(C.GoString(why)))
-	}
-	return fmt.Errorf("cuBLASLt was not found; install CUDA 12's libcublas, or name the file %s in %s: %w",
-		standard, FileVariable, errors.Join(reasons...))
+		return nil
+	})
 })
 
 // Version is that of the loaded library: "12.9.1".

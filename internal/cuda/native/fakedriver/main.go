@@ -1,16 +1,16 @@
 //go:build gpu && cgo && linux && amd64
 
-// Command fakedriver is a library that stands in for NVIDIA's libcuda.so.1 and libcublasLt.so.12, on the emulator of package emulated. With
+// Command fakedriver is a library that stands in for NVIDIA's libcuda.so.1, libcublasLt.so.12 and libnccl.so.2, on the emulator of package emulated. With
 // it a program built for GPUs runs whole on a machine that has none, from its first call of the driver to the last:
 //
 //	go build -tags gpu -buildmode=c-shared -o fake.so ./internal/cuda/native/fakedriver
-//	TRAINER_LIBCUDA=./fake.so TRAINER_LIBCUBLASLT=./fake.so program
+//	TRAINER_LIBCUDA=./fake.so TRAINER_LIBCUBLASLT=./fake.so TRAINER_LIBNCCL=./fake.so program
 //
 // It has the functions that package native calls, and no others. It is stricter than the driver: a call without a current context, a flag
 // or an order of matrices that native should not use is an error, whose text the emulator's messages become. Its one device reports a
 // compute capability for which there are no cubins, so that PTX is loaded. FAKEDRIVER_STATUS is what cuInit returns.
 //
-// Start reading at device.go; cublaslt.go is the other library.
+// Start reading at device.go; cublaslt.go and nccl.go are the other libraries.
 package main
 
 import "C"
