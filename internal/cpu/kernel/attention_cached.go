@@ -2,13 +2,14 @@ package kernel
 
 import "fmt"
 
-// check panics unless the slices have the lengths that the shape asks for, 0 ≤ lo ≤ hi ≤ pairs of a head and a sequence, and the sequences
-// lie inside the rows and inside the cache. It returns the longest of these sequences.
+// check panics unless the slices have the lengths that the shape asks for, 0 ≤ lo ≤ hi ≤ pairs of a head and a sequence, and the
+// sequences lie inside the rows and inside the cache. It returns the longest of these sequences.
 func (a *CachedAttention) check(lo, hi int) (longest int) {
 	sequences := len(a.Starts)
 	if a.KVHeads < 1 || a.Heads < 1 || a.Heads%a.KVHeads != 0 || a.HeadDim < 1 || len(a.QKV) < a.Rows*a.stride() ||
 		len(a.Cache) < 2*a.KVHeads*a.Places*a.HeadDim || len(a.Out) < a.Rows*a.Heads*a.HeadDim {
-		panic(fmt.Sprintf("kernel: cached attention of %d rows, %d heads of %d, %d of keys and values, %d places: qkv has %d, cache %d, out %d elements",
+		panic(fmt.Sprintf("kernel: cached attention of %d rows, %d heads of %d, %d of keys and values, %d places: "+
+			"qkv has %d, cache %d, out %d elements",
 			a.Rows, a.Heads, a.HeadDim, a.KVHeads, a.Places, len(a.QKV), len(a.Cache), len(a.Out)))
 	}
 	if len(a.Lengths) != sequences || len(a.Offsets) != sequences+1 || lo < 0 || lo > hi || hi > sequences*a.Heads {

@@ -2,9 +2,9 @@
 
 package kernel
 
-// A block of queries has a lane for each. Where a text goes on by one token there is a single query, and its time is that of its keys and values
-// on their way from memory. Two products of few rows read these once for all heads that share them: of queries with keys, and of weights with
-// values.
+// A block of queries has a lane for each. Where a text goes on by one token there is a single query, and its time is that of its keys and
+// values on their way from memory. Two products of few rows read these once for all heads that share them: of queries with keys, and of
+// weights with values.
 
 func cachedAttentionAVX512(a *CachedAttention, lo, hi int, scratch []float32) {
 	attentionISA512.cached(a, lo, hi, scratch)
