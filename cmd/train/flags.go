@@ -47,6 +47,7 @@ type arguments struct {
 	quiet, json               bool
 	onlyEstimate              bool
 	processes                 int // that train together
+	cores                     int // that this process has, or its share of those that several may use
 	cpuProfile, memoryProfile string
 }
 
@@ -56,7 +57,7 @@ func defaults() *arguments {
 		task: taskAuto, tokenizer: autoTokenizer, heldOut: 0.1, splitSeed: 7, evaluateTokens: 1 << 17,
 		config: model.Calculator(0), architecture: string(model.GPT2), positions: string(model.Learned),
 		options: train.Calculator(), evaluateEvery: 1000, saveEvery: 1000,
-		processes: 1, device: "auto", rankTimeout: 60, out: defaultOut,
+		processes: 1, cores: runtime.GOMAXPROCS(0), device: "auto", rankTimeout: 60, out: defaultOut,
 	}
 }
 
@@ -122,7 +123,7 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&o.Precision, "precision", "f32; or bf16: what matrix products read is rounded to 16 bits, on a GPU what they write too; on a CPU with AVX512-BF16")
 	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
 	g.Bool(&o.Recompute, "recompute", "compute activations again for the gradients rather than keep them: the same results, less memory, more time")
-	o.Threads = defaultThreads(o.Batch * c.Context)
+	o.Threads = a.defaultThreads(o.Batch * c.Context)
 	g.Int(&o.Threads, "threads", "threads of the CPU; started by mpirun, of each process")
 	g.Int(&a.rankTimeout, "rank-timeout", "started by mpirun: `seconds` that a process may not be heard of before all end")
 
@@ -148,14 +149,11 @@ func (a *arguments) flags() *cli.Flags {
 	return f
 }
 
-// defaultThreads is all cores that this process may use, as long as each has a few examples of a batch, of so many tokens at most, to work on.
-func defaultThreads(tokens int) int {
+// defaultThreads is all cores that this process has, as long as each has a few examples of a batch, of so many tokens at most, to work on.
+func (a *arguments) defaultThreads(tokens int) int {
 	const each = 96
-	return max(1, min(cores, tokens/each))
+	return max(1, min(a.cores, tokens/each))
 }
-
-// cores are those that this process may use. Package mpi asks Go for one thread more.
-var cores = runtime.GOMAXPROCS(0)
 
 // passing are the flags that are about this process alone: a resumed run does not take them over.
 var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "estimate", "rank-timeout", "quiet", "json", "http", "cpuprofile", "memprofile"}
@@ -206,7 +204,7 @@ func (a *arguments) settle(f *cli.Flags) error {
 	}
 	o := &a.options
 	if !f.Given("threads") {
-		o.Threads = defaultThreads(o.Batch * a.config.Context / a.processes)
+		o.Threads = a.defaultThreads(o.Batch * a.config.Context / a.processes)
 	}
 	if !warmUp {
 		o.WarmUp = min(o.WarmUp, o.Steps/10)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"trainer/internal/collective"
@@ -41,9 +42,39 @@ func (s *session) join() error {
 		return err
 	}
 	s.processes = s.group.Size()
+	if s.processes == 1 {
+		return nil
+	}
 	if !s.leads() {
 		s.view = silentView{}
 	}
+	return s.shareCores()
+}
+
+// shareCores divides the cores of a machine among the processes that may use the same ones.
+func (s *session) shareCores() error {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return err
+	}
+	_, allowed, _ := strings.Cut(string(status), "\nCpus_allowed:")
+	allowed, _, _ = strings.Cut(allowed, "\n")
+	mine := host + allowed
+	list, err := collective.Exchange(s.group, []byte(mine))
+	if err != nil {
+		return err
+	}
+	sharing := 0
+	for _, other := range list {
+		if string(other) == mine {
+			sharing++
+		}
+	}
+	s.cores = max(1, s.cores/sharing)
 	return nil
 }
 
