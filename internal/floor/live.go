@@ -75,7 +75,7 @@ func (l *Live) End(state api.State) {
 	l.state = state
 	l.mutex.Unlock()
 	close(l.done)
-	l.shelf.close()
+	go l.shelf.close() // the end of a training waits for no question
 }
 
 // Run implements Source.

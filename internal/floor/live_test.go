@@ -10,6 +10,7 @@ import (
 
 	"trainer/internal/fault"
 	"trainer/internal/floor/api"
+	"trainer/train"
 )
 
 const endless = 1 << 30
@@ -155,5 +156,20 @@ func TestMetricsOfALiveRunAreThoseOfItsFile(t *testing.T) {
 		if !near(e.Loss, file.Evaluations[i].Loss) || !near(e.ByOperation["plus"], file.Evaluations[i].ByOperation["plus"]) {
 			t.Errorf("evaluation %d is %+v live and %+v in the file", i, e, file.Evaluations[i])
 		}
+	}
+}
+
+func TestAStepIsTakenDownWithoutAllocation(t *testing.T) {
+	l := &Live{history: newHistory([]string{"embeddings"})}
+	m := &train.Metrics{Blame: []float64{1}}
+	const steps = 1000 // between two times that they are fetched
+	for range 4 {      // until there is room
+		for range 2 * steps {
+			l.Stepped(m)
+		}
+		l.notes.take()
+	}
+	if n := testing.AllocsPerRun(steps, func() { m.Step++; l.Stepped(m) }); n != 0 {
+		t.Errorf("%g allocations", n)
 	}
 }

@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
 	"trainer/internal/findings"
 	"trainer/internal/floor/api"
+	"trainer/internal/format"
+	"trainer/internal/memory"
 	"trainer/internal/vm"
 	"trainer/model"
 	"trainer/tokenizer"
@@ -39,14 +42,24 @@ type opened struct {
 	findings  *findings.Findings // nil before they are asked for
 }
 
-// maxOpened is how many models are held: before training and now, side by side, and one on the way.
-const maxOpened = 3
+// Models are held as long as they are few: before training and now, side by side, and one on the way; and small, except for the last one.
+const (
+	maxOpened  = 3
+	maxWeights = 256 << 20 // of all of them, 4 bytes each
+)
 
 func newShelf(dir string) *shelf { return &shelf{dir: dir, turn: make(chan struct{}, 1)} }
 
+// closeLimit is how long close waits for a question at work. Behind it the process is about to end, and takes the models along.
+const closeLimit = time.Second
+
 // close frees the models.
 func (s *shelf) close() {
-	s.turn <- struct{}{}
+	select {
+	case s.turn <- struct{}{}:
+	case <-time.After(closeLimit):
+		return
+	}
 	for _, o := range s.list {
 		o.backend.Close()
 	}
@@ -134,6 +147,9 @@ func (s *shelf) open(step int) (*opened, error) {
 		s.list = append(slices.Delete(s.list, i, i+1), o)
 		return o, nil
 	}
+	if err := s.fits(); err != nil {
+		return nil, err
+	}
 	var m *model.Model
 	var t tokenizer.Tokenizer
 	var err error
@@ -145,7 +161,7 @@ func (s *shelf) open(step int) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(s.list) == maxOpened {
+	for len(s.list) == maxOpened || len(s.list) > 0 && (len(s.list)+1)*len(m.Weights) > maxWeights {
 		s.list[0].backend.Close()
 		s.list = slices.Delete(s.list, 0, 1)
 	}
@@ -153,6 +169,18 @@ func (s *shelf) open(step int) (*opened, error) {
 	o := &opened{step: step, model: m, tokenizer: t, backend: backend, executor: model.NewExecutor(m, backend)}
 	s.list = append(s.list, o)
 	return o, nil
+}
+
+// fits refuses to open a model that would take more than half of the memory that is free: a training may be at work in this process, or in
+// another on this machine, and must not be ended by who looks at it.
+func (s *shelf) fits() error {
+	file, err := os.Stat(filepath.Join(s.dir, model.WeightsFile))
+	free, known := memory.Available()
+	if err == nil && known && 2*file.Size() > int64(free) {
+		return refuse(http.StatusServiceUnavailable, "a model of %s does not fit beside what the machine does: %s of memory are free",
+			format.Bytes(int(file.Size())), format.GiB(free))
+	}
+	return nil
 }
 
 // load reads the model of a step.
