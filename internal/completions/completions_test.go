@@ -353,10 +353,14 @@ func choiceOf(t testing.TB, answer string) string {
 // stuck is a client that takes nothing of an answer until it is told to.
 type stuck struct {
 	*httptest.ResponseRecorder
-	read chan struct{}
+	begun, read chan struct{}
 }
 
 func (s stuck) Write(data []byte) (int, error) {
+	select {
+	case s.begun <- struct{}{}:
+	default:
+	}
 	<-s.read
 	return s.ResponseRecorder.Write(data)
 }
@@ -364,12 +368,13 @@ func (s stuck) Write(data []byte) (int, error) {
 func TestAClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	m := testModel(t, 4096)
 	h := &handler{model: m, created: 1, places: make(chan struct{}, atWork)}
-	w, ended := stuck{httptest.NewRecorder(), make(chan struct{})}, make(chan struct{})
+	w, ended := stuck{httptest.NewRecorder(), make(chan struct{}, 1), make(chan struct{})}, make(chan struct{})
 	go func() {
 		h.complete(w, httptest.NewRequest("POST", "/v1/completions", strings.NewReader(slow)))
 		close(ended)
 	}()
-	for range 3 {
+	<-w.begun
+	for range 3 { // in each step the 128 texts that nobody reads get a token, too
 		if _, err := m.Generator.Generate([][]int32{{97}}, model.Sampling{TopP: 1, MaxTokens: 50}, 0); err != nil {
 			t.Fatal(err)
 		}
