@@ -138,7 +138,7 @@ var window = sync.OnceValue(func() context.Context {
 	return ctx
 })
 
-// open opens a tab of a size in a colour scheme, light or dark.
+// open opens a tab of a size in a colour scheme, light or dark. It is opened after the program that it shows, to be closed before it.
 func open(t testing.TB, width, height int, scheme string) *browser {
 	t.Helper()
 	if err := chromedp.Do(window()); err != nil { // the first tab is the browser's

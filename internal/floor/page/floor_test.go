@@ -39,8 +39,9 @@ var lossSentence = regexp.MustCompile(`p = ([0-9.]+): the loss is −log p = ([0
 
 func TestStepModeShowsLossAsMinusLogOfProbability(t *testing.T) {
 	chromium(t)
+	p := serve(t, "floor", trained(t))
 	b := open(t, 1280, 720, "light")
-	b.goTo(serve(t, "floor", trained(t)).url)
+	b.goTo(p.url)
 	eval[any](b, `document.querySelector("#question").value = "two plus three equals five"; document.querySelector("#ask button").click()`)
 	b.await(`document.querySelector("#explain").textContent.includes("loss")`)
 	for range 20 {
@@ -53,13 +54,13 @@ func TestStepModeShowsLossAsMinusLogOfProbability(t *testing.T) {
 		if found == nil {
 			t.Fatalf("the sentence on the loss is %q", said)
 		}
-		p, loss := number(t, found[1]), number(t, found[2])
+		probability, loss := number(t, found[1]), number(t, found[2])
 		digits := strings.NewReplacer("−", "-").Replace(found[2])
 		format, precision := byte('f'), 4
 		if strings.Contains(digits, "e") {
 			format, precision = 'e', 3
 		}
-		if want := number(t, strconv.FormatFloat(-math.Log(p), format, precision, 64)); want != loss {
+		if want := number(t, strconv.FormatFloat(-math.Log(probability), format, precision, 64)); want != loss {
 			t.Errorf("the page says -log %s = %s, expected %v", found[1], found[2], want)
 		}
 		return
@@ -69,8 +70,9 @@ func TestStepModeShowsLossAsMinusLogOfProbability(t *testing.T) {
 
 func TestKeyboardAloneOperatesThePage(t *testing.T) {
 	chromium(t)
+	p := serve(t, "floor", trained(t))
 	b := open(t, 1280, 720, "light")
-	b.goTo(serve(t, "floor", trained(t)).url)
+	b.goTo(p.url)
 
 	// focus moves with the tab key until it is where it should be.
 	focus := func(selector string) {
@@ -92,7 +94,7 @@ func TestKeyboardAloneOperatesThePage(t *testing.T) {
 	b.press(kb.ArrowRight)
 	b.await(`document.querySelector("#explain .place").textContent.includes("MLP 2")`)
 	b.press(kb.Escape)
-	b.await(`document.querySelector("#explain .place").textContent.startsWith("Step")`)
+	b.await(`document.querySelector("#explain .place").textContent.startsWith("Weights")`)
 	eval[any](b, `document.activeElement.blur()`)
 	focus("#tab-floor")
 	b.press(kb.ArrowRight)
@@ -110,8 +112,9 @@ func TestKeyboardAloneOperatesThePage(t *testing.T) {
 
 func TestUnknownWordIsAnswerAndNoFault(t *testing.T) {
 	chromium(t)
+	p := serve(t, "floor", trained(t))
 	b := open(t, 1280, 720, "light")
-	b.goTo(serve(t, "floor", trained(t)).url)
+	b.goTo(p.url)
 	b.refused.Store(2) // the untrained model's answer is the other
 	eval[any](b, `document.querySelector("#question").value = "two plus banana"; document.querySelector("#ask button").click()`)
 	b.await(`document.querySelector("#explain").textContent.includes("banana")`)

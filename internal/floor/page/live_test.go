@@ -125,8 +125,9 @@ func TestLivePageFollowsTrainingToItsEnd(t *testing.T) {
 
 func TestChartsShowWhatMetricsFileHolds(t *testing.T) {
 	chromium(t)
+	p := serve(t, "floor", trained(t))
 	b := open(t, 1280, 720, "light")
-	b.do(chromedp.Navigate(serve(t, "floor", trained(t)).url + "#run"))
+	b.do(chromedp.Navigate(p.url + "#run"))
 	b.await(`document.querySelector("#run .legend b")?.textContent.length > 1`)
 	shown := number(t, eval[string](b, `document.querySelector("#run .legend b").textContent`))
 	if want := lossOfStep(t, trained(t), steps); math.Abs(shown-want) > 1e-3*want {
