@@ -111,8 +111,9 @@ export function openRun(source, run) {
   /** @param {import("./types").Sample[]} list */
   function drawSamples(list) {
     const few = list.slice(-24).reverse();
+    const between = run.kind === "text" ? "" : " "; // a text goes on, an answer is words of its own
     samples.replaceChildren(...few.length ? [html("h2", {}, "What it writes"), html("ol", {}, ...few.map((s) => html("li", {},
-      html("span", { class: "when" }, `step ${thousands(s.step)}`), html("q", {}, html("b", {}, s.prompt), s.text.replace(s.prompt, "")))))] : []);
+      html("span", { class: "when" }, `step ${thousands(s.step)}`), html("q", {}, html("b", {}, s.prompt), between + s.text.replace(s.prompt, "")))))] : []);
   }
 
   /** Drawn once a frame at most, however many events come. */
