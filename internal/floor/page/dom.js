@@ -42,21 +42,6 @@ export function byId(id) {
   return e;
 }
 
-/** @param {Element} e @param {Attributes} attributes */
-export function set(e, attributes) {
-  setAttributes(e, attributes);
-}
-
-/** @param {SVGTextElement} e @param {string} text @param {number} width the text is cut to it, about */
-export function fitText(e, text, width) {
-  e.textContent = text;
-  if (!text || e.getComputedTextLength() <= width) return;
-  for (let n = text.length - 1; n > 0; n--) {
-    e.textContent = `${text.slice(0, n)}…`;
-    if (e.getComputedTextLength() <= width) return;
-  }
-}
-
 const tip = html("div", { class: "tip", role: "presentation", hidden: true });
 
 /** @param {string} text lines @param {{clientX: number, clientY: number}} at */

@@ -1,6 +1,6 @@
 // The first tab: one example on its way through the machines and back, as training meets it, or stage by stage.
 
-import { byId, html, set, svg } from "./dom.js";
+import { byId, html, svg } from "./dom.js";
 import { explain, explainLoop } from "./explain.js";
 import { capital, thousands } from "./format.js";
 import { headDetail } from "./heads.js";
@@ -15,10 +15,14 @@ import { updateMachine } from "./update.js";
 /** @typedef {import("./layout.js").Line} Line */
 /** @typedef {{step: number, trace: Trace}} Shown */
 
+/** Places for tokens that are kept, so that a shorter example moves nothing. */
 const fewestRows = { wide: 8, tall: 5 };
+/** How long the walk stays at a stage. */
 const autoSeconds = 4;
+/** Below this a window is still being opened; from the next on machines stand side by side, in pixels. */
 const narrowest = 200;
 const wideFrom = 760;
+/** The size at which text on the floor is as large as beside it, and how much it grows at most. */
 const comfortable = { width: 1232, height: 540 };
 const largest = 1.7;
 
@@ -35,6 +39,7 @@ function nameOf(t, run) {
 export function openFloor(source, run) {
   const scene = byId("scene");
   const text = byId("explain");
+  const compare = /** @type {HTMLInputElement} */ (byId("compare"));
   const stages = places(run);
   const width = () => scene.clientWidth - 2 * parseFloat(getComputedStyle(scene).paddingLeft);
 
@@ -93,7 +98,7 @@ export function openFloor(source, run) {
       text.replaceChildren();
       return;
     }
-    const both = byId("compare") instanceof HTMLInputElement && /** @type {HTMLInputElement} */ (byId("compare")).checked && untrained;
+    const both = compare.checked && untrained;
     rows = Math.max(rows, Math.min(64, words(trace).length));
     const open = place >= 0 ? stages[place].layer : run.config.layers - 1;
     const wide = width() >= wideFrom;
@@ -122,7 +127,6 @@ export function openFloor(source, run) {
     byId("live").hidden = !training;
     byId("pause").textContent = run.state === "paused" ? "Resume" : "Pause";
     byId("follow").hidden = !(training && (held || asked));
-    set(byId("walk"), { "data-held": held });
   }
 
   /** @param {string} question @param {number} [step] @param {string} [target] the right answer, where the user gave it */
@@ -156,7 +160,7 @@ export function openFloor(source, run) {
     question.value = parts.answer ? `${parts.text} ${parts.answer}` : parts.text;
     ask(parts.text, chosenStep(), parts.answer || undefined);
   });
-  byId("compare").addEventListener("change", () => {
+  compare.addEventListener("change", () => {
     place = -1;
     if (trace && !untrained) ask(trace.text, chosenStep(), trace.target?.text);
     draw();
@@ -229,7 +233,7 @@ export function openFloor(source, run) {
     slider.max = String(Math.max(0, list.length - 1));
     if (last) slider.value = slider.max;
     sayCheckpoint();
-    /** @type {HTMLElement} */ (byId("compare").parentElement).hidden = list[0]?.step !== 0;
+    /** @type {HTMLElement} */ (compare.parentElement).hidden = list[0]?.step !== 0;
   }
 
   checkpoints();
@@ -380,12 +384,14 @@ function drawPair(needs, size, wide) {
  * @param {import("./machines.js").Machine | null} update @param {SVGGElement | null} loop @param {ReturnType<typeof headDetail> | null} detail
  */
 function scene(node, lines, river, update, loop, detail) {
+  let blamed = true;
   return {
     node,
     /** @param {Trace} t @param {Trace | null} _before */
     update(t, _before) {
       lines.forEach((l) => l.update(t));
       river?.update(t.blame ?? []);
+      blamed = Boolean(t.blame?.length);
       update?.update(t);
     },
     /** @param {import("./trace.js").Place[]} stages @param {number} place @param {Trace} t */
@@ -401,7 +407,7 @@ function scene(node, lines, river, update, loop, detail) {
       loop?.classList.toggle("none", heads >= 0);
       loop?.classList.toggle("ahead", !whole && at("update") > place);
       detail?.show(heads, t);
-      river?.node.classList.toggle("none", heads >= 0);
+      river?.node.classList.toggle("none", heads >= 0 || !blamed);
       update?.node.classList.toggle("none", heads >= 0);
     },
   };

@@ -37,7 +37,7 @@ export function wideLine(n, box) {
   const mlp = 44;
   const lanes = box.height - head - foot;
   const strips = 1 + (addsPositions(n.run) ? 1 : 0) + open.length;
-  const positionsFixed = addsPositions(n.run) ? 0 : 24;
+  const positionsFixed = addsPositions(n.run) ? 0 : 56;
   const columns = 5 + 3 * open.length;
   const left = box.width - tokens - output - loss - positionsFixed - open.length * mlp - closed * (slim + 4) - (columns - 1) * gap;
   const { columns: across } = gridOf(heads, lanes, lanes, 8);

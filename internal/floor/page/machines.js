@@ -280,7 +280,7 @@ export function mlpMachine(s, box, layer) {
     update(t) {
       label(t);
       sizes = shown(t, t.mlp[layer]);
-      const most = Math.max(...t.mlp.flat().slice(-4096), 1e-9);
+      const most = Math.max(...sizes, 1e-9);
       bars.forEach((bar, i) => {
         bar.style.transform = `scaleX(${(sizes[i] ?? 0) / most})`;
       });
