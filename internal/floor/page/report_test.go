@@ -30,6 +30,7 @@ func TestReportShowsAllTabsFromFile(t *testing.T) {
 		t.Error("the report has no claims")
 	}
 	b.do(chromedp.Navigate("file://" + file + "#floor"))
+	b.await(`!document.querySelector("#floor").hidden`)
 	b.press(kb.ArrowRight)
 	b.await(`document.querySelector("#explain .place").textContent.includes("Tokens")`)
 }
