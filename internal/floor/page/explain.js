@@ -9,15 +9,15 @@ import { addsPositions, firstRow, predictedFrom, shown, strongest, weightsOf, wo
 /** @param {string} text */
 const quote = (text) => `“${tokenText(text)}”`;
 
-/** @param {Trace} t @returns {string} the whole loop in a sentence */
-export function explainLoop(t) {
+/** @param {Trace} t @param {Run} run @returns {string} the whole loop in a sentence */
+export function explainLoop(t, run) {
   const best = t.logits.top[0];
   const said = `${quote(t.text.length > 60 ? `…${t.text.slice(-60)}` : t.text)} goes in, and the model's next word is ${quote(best.text)} at ${percent(best.probability)}.`;
   if (!t.target || t.loss === null) return said;
   const most = [...t.blame ?? []].sort((a, b) => b.share - a.share)[0];
   const right = best.id === t.target.id ? "That is right" : `Right is ${quote(t.target.text)}`;
   return `${said} ${right}: loss ${lossText(t.loss)}.${most ? ` Of the blame ${most.stage} gets most, ${percent(most.share, 1)}.` : ""}`
-    + `${t.weight ? " Every weight takes a small step, and the next example comes." : ""}`;
+    + `${t.weight && run.live ? " Every weight takes a small step, and the next example comes." : ""}`;
 }
 
 /** @param {import("./trace.js").Place} place @param {Trace} t @param {Run} run @returns {string} */

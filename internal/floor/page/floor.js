@@ -119,7 +119,8 @@ export function openFloor(source, run) {
     const p = stages[place];
     text.replaceChildren(
       html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : nameOf(trace, run)),
-      p ? explain(p, trace, run) : explainLoop(trace));
+      p ? explain(p, trace, run) : explainLoop(trace, run),
+      ...p ? [] : [html("span", { class: "hint" }, " The arrow keys walk through the stages.")]);
   }
 
   function sayControls() {

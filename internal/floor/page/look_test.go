@@ -59,7 +59,6 @@ func TestNothingOverflowsAtAnySize(t *testing.T) {
 				for _, tab := range tabs {
 					b.do(chromedp.Navigate(p.url+"#"+tab.name), chromedp.Reload())
 					b.await(tab.ready)
-					time.Sleep(500 * time.Millisecond) // what moves has arrived
 					if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > size.width {
 						t.Errorf("%s is %d pixels wide, expected at most %d", tab.name, wide, size.width)
 					}
@@ -69,6 +68,7 @@ func TestNothingOverflowsAtAnySize(t *testing.T) {
 					if pictures == "" {
 						continue
 					}
+					time.Sleep(500 * time.Millisecond) // what moves has arrived
 					picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 					if err == nil {
 						err = os.WriteFile(filepath.Join(pictures, fmt.Sprintf("%s-%dx%d-%s.png", tab.name, size.width, size.height, scheme)), picture, 0o666)
@@ -121,17 +121,16 @@ func TestNoSeriousBarrierForPeopleWithDisabilities(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := serve(t, "floor", trained(t))
-	for _, scheme := range []string{"light", "dark"} {
-		b := open(t, 1280, 720, scheme)
+	for i, scheme := range []string{"light", "dark", "light"} {
+		b := open(t, sizes[i].width, sizes[i].height, scheme)
 		for _, tab := range tabs {
 			b.do(chromedp.Navigate(p.url+"#"+tab.name), chromedp.Reload())
 			b.await(tab.ready)
-			time.Sleep(500 * time.Millisecond)
 			eval[any](b, string(script)+"; null")
 			faults := eval[string](b, `axe.run().then((r) => r.violations.filter((v) => v.impact === "serious" || v.impact === "critical")
 				.map((v) => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")).join("\n"))`)
 			if faults = strings.TrimSpace(faults); faults != "" {
-				t.Errorf("%s, %s:\n%s", tab.name, scheme, faults)
+				t.Errorf("%s, %s, %d pixels wide:\n%s", tab.name, scheme, sizes[i].width, faults)
 			}
 		}
 	}

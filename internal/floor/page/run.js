@@ -8,7 +8,8 @@ import { saveCSV } from "./save.js";
 /** @typedef {import("./types").Metrics} Metrics */
 /** @typedef {import("./chart.js").Series} Series */
 
-/** Colours that stay apart for colour-blind readers, of which the style sheet has one for light and one for dark. */
+/** Colours that stay apart for colour-blind readers, of which the style sheet has one for light and one for dark. Operations take the others from the
+ * front, runs beside this one from the back. */
 const own = "var(--look)";
 const heldOut = "var(--held-out)";
 const others = ["var(--other-1)", "var(--other-2)", "var(--other-3)", "var(--other-4)"];
@@ -87,7 +88,7 @@ export function openRun(source, run) {
     message.textContent = m.steps.length ? "" : "No step has been taken yet.";
     const all = [...shown].sort(([a], [b]) => Number(b === run.name) - Number(a === run.name));
     /** @param {(m: Metrics) => (number | null)[]} of @returns {Series[]} */
-    const each = (of) => all.map(([name, metrics], i) => ({ name: all.length > 1 ? name : "training", x: metrics.steps, y: of(metrics), colour: i ? others[(i - 1) % others.length] : own }));
+    const each = (of) => all.map(([name, metrics], i) => ({ name: all.length > 1 ? name : "training", x: metrics.steps, y: of(metrics), colour: i ? others[others.length - 1 - ((i - 1) % others.length)] : own }));
     const evaluations = m.evaluations ?? [];
     /** @param {(e: import("./types").Evaluation) => number | null | undefined} of @param {string} name @param {string} colour @returns {Series[]} */
     const held = (of, name, colour) => {
