@@ -73,7 +73,8 @@ export function explain(place, t, run) {
       const s = t.weight;
       if (!s) return "In training each weight now moves a little against its gradient. A question that is only answered changes nothing.";
       return `Each weight moves against its gradient: with ${withSign(s.gradient, 5)}, ${s.name} goes from ${withSign(s.old)} to ${withSign(s.new)}, `
-        + `at learning rate ${figure(s.learning_rate, 3)}. Then the next example comes.`;
+        + `at learning rate ${figure(s.learning_rate, 3)}.${t.target ? ` ${quote(t.target.text)} then has ${percent(s.probability_after)}.` : ""} `
+        + "The next example comes.";
     }
   }
 }

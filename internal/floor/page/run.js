@@ -85,7 +85,7 @@ export function openRun(source, run) {
   function draw() {
     const m = shown.get(run.name);
     if (!m) return;
-    message.textContent = m.steps.length ? "" : "No step has been taken yet.";
+    message.textContent = !m.steps.length ? "No step has been taken yet." : m.every > 1 ? `A point is the mean of ${m.every} steps.` : "";
     const all = [...shown].sort(([a], [b]) => Number(b === run.name) - Number(a === run.name));
     /** @param {(m: Metrics) => (number | null)[]} of @returns {Series[]} */
     const each = (of) => all.map(([name, metrics], i) => ({ name: all.length > 1 ? name : "training", x: metrics.steps, y: of(metrics), colour: i ? others[others.length - 1 - ((i - 1) % others.length)] : own }));

@@ -34,6 +34,7 @@ export interface Sample { step: number; prompt: string; text: string }
 
 export interface Metrics {
   run: string;
+  every: number;
   steps: number[];
   loss: (number | null)[];
   accuracy: (number | null)[];
@@ -44,7 +45,6 @@ export interface Metrics {
   blame: { stages: string[]; shares: (number | null)[][] };
   evaluations: Evaluation[] | null;
   samples: Sample[] | null;
-  note?: string;
 }
 
 export interface Step {
@@ -58,6 +58,7 @@ export interface Said { text: string; probability: number }
 export interface Weight {
   name: string; old: number; gradient: number; clipped_gradient: number; mean?: number; size?: number; decay?: number;
   direction: number; learning_rate: number; new: number; optimizer: string;
+  probability_after: number;
 }
 
 export interface Trace {
