@@ -36,7 +36,7 @@ type Executor struct {
 	Recompute bool
 
 	stretches []Stretch // that final is called for
-	final     func(i int, gradient []float32)
+	final     func(i int, gradient vm.Memory)
 	model     *Model
 	backend   vm.Backend
 	workspace *vm.Workspace
@@ -203,9 +203,10 @@ func (e *Executor) Gradient() (gradients, loss vm.Memory) {
 // Stretch is a part of the vector of all weights: the elements from Begin, and before End.
 type Stretch struct{ Begin, End int }
 
-// Watch has final called in each run with Train, as soon as stretch i of the vector that Gradients will return, gaps included, is what it will
-// be. The run goes on when final returns. It is to be asked for ahead of the first run. Devices other than the CPU fail at that.
-func (e *Executor) Watch(stretches []Stretch, final func(i int, gradient []float32)) {
+// Watch has final called in each run with Train, with where Gradient will be, as soon as stretch i of it is what it will be. On the CPU that is so
+// for gaps too, as in Gradients, and the run goes on when final returns; on a GPU it is so for what is queued behind it. It is to be asked for ahead
+// of the first run.
+func (e *Executor) Watch(stretches []Stretch, final func(i int, gradient vm.Memory)) {
 	e.stretches, e.final = stretches, final
 }
 
@@ -221,9 +222,10 @@ func (e *Executor) watch(machine *vm.VM) error {
 		}
 	}
 	return machine.Watch(after, func(i int) {
-		gradient := vm.Float32s(machine.Outputs().Host())[:len(e.model.Weights)]
-		e.clearGaps(gradient, e.stretches[i])
-		e.final(i, gradient)
+		if host := machine.Outputs().Host(); host != nil {
+			e.clearGaps(vm.Float32s(host)[:len(e.model.Weights)], e.stretches[i])
+		}
+		e.final(i, machine.Outputs())
 	})
 }
 

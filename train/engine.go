@@ -122,12 +122,26 @@ func newHostEngine(m *model.Model, p *partition, optimizer Optimizer, o Options,
 	return e
 }
 
+// partitionOf divides the weights among the ranks of the options.
+func partitionOf(m *model.Model, o Options) *partition {
+	rank, ranks := o.Group.Rank(), o.Group.Size()
+	if ranks > 1 && device.IsGPU(o.Device) {
+		return newEvenPartition(m, rank, ranks)
+	}
+	return newPartition(m, rank, ranks, o.Optimizer == muonName)
+}
+
 // engineOf returns the engine of the options' device.
 func engineOf(m *model.Model, p *partition, optimizer Optimizer, o Options) (*engine, error) {
 	var e *engine
 	if device.IsGPU(o.Device) {
 		var err error
-		if e, err = newGPUEngine(m, optimizer, o); err != nil {
+		if o.Group.Size() > 1 {
+			e, err = newGPUGroupEngine(m, p, optimizer, o)
+		} else {
+			e, err = newGPUEngine(m, optimizer, o)
+		}
+		if err != nil {
 			return nil, err
 		}
 	} else {

@@ -23,7 +23,7 @@ type Interlude interface {
 // rest lets the interlude come, if it is due. In a group, rank 0 has said so in its last step, and tells the others what comes of it.
 func (r *run) rest() (err error) {
 	if r.engine.together() {
-		if r.wish&toRest == 0 {
+		if r.wish&toRest == 0 || len(r.begun) > 0 {
 			return nil
 		}
 		follow, err := collective.Lead(r.engine.group, func() ([]byte, error) {

@@ -136,9 +136,6 @@ func (o Options) Validate() error {
 		return fault.Optionf("%s %q: expected %s", fault.Option("loss"), o.Loss, strings.Join(LossNames, " or "))
 	}
 	if n := o.Group.Size(); n > 1 {
-		if device.IsGPU(o.Device) {
-			return fault.Optionf("%s %q: expected cpu where %d processes train together", fault.Option("device"), o.Device, n)
-		}
 		if o.Batch < n {
 			return fault.Optionf("%s %d: expected at least %d, a sequence for each of the processes that train together",
 				fault.Option("batch"), o.Batch, n)

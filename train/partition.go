@@ -74,13 +74,11 @@ func newPartition(m *model.Model, rank, ranks int, whole bool) *partition {
 	begin := 0
 	for i, at := range cuts[1:] {
 		if at-cuts[begin] >= target || at == len(m.Weights) {
-			p.buckets = append(p.buckets, newBucket(cuts[begin:i+2], ranks))
+			p.buckets = append(p.buckets, newBucket(cuts[begin], nearest(cuts[begin:i+2], ranks)))
 			begin = i + 1
 		}
 	}
-	for part := range p.own() {
-		p.size += part.End - part.Begin
-	}
+	p.count()
 	for i := range p.blocks {
 		b := &p.blocks[i]
 		b.owner, b.place = p.find(b.begin)
@@ -88,23 +86,59 @@ func newPartition(m *model.Model, rank, ranks int, whole bool) *partition {
 	return p
 }
 
-// newBucket returns the bucket from the first of some cuts to the last, divided at those that come nearest to equal parts.
-func newBucket(cuts []int, ranks int) bucket {
+// count finds how much of the optimizer's state this rank has.
+func (p *partition) count() {
+	for part := range p.own() {
+		p.size += part.End - part.Begin
+	}
+}
+
+// newEvenPartition divides a model among ranks without regard to parameters and blocks, into equal parts as far as that goes: libraries of GPUs sum
+// these best.
+func newEvenPartition(m *model.Model, rank, ranks int) *partition {
+	const unit = 16 // elements at which a part may begin: kernels and libraries read 16 bytes and more at once
+	n := len(m.Weights)
+	equal := func(n int) int { return (n + ranks*unit - 1) / (ranks * unit) * unit } // part of n elements, the last one may be less
+	usual := equal(min(max(leastBucket, n/16), mostBucket))
+	p := &partition{rank: rank, ranks: ranks}
+	for begin, size := 0, usual; begin < n; begin += ranks * size {
+		left := n - begin
+		if 2*left < 3*ranks*usual { // too little for another bucket behind this one
+			size = equal(left)
+		}
+		var bounds []int
+		for r := range ranks + 1 {
+			bounds = append(bounds, min(r*size, left))
+		}
+		p.buckets = append(p.buckets, newBucket(begin, bounds))
+	}
+	p.count()
+	return p
+}
+
+// newBucket returns the bucket from an element on that is divided at some bounds.
+func newBucket(begin int, bounds []int) bucket {
+	b := bucket{Stretch: model.Stretch{Begin: begin, End: begin + bounds[len(bounds)-1]}, bounds: bounds}
+	for _, at := range bounds {
+		b.inBytes = append(b.inBytes, vm.Float32.Size()*at)
+	}
+	return b
+}
+
+// nearest divides what is from the first of some cuts to the last at those that come nearest to equal parts.
+func nearest(cuts []int, ranks int) (bounds []int) {
 	first, last := cuts[0], cuts[len(cuts)-1]
-	b := bucket{Stretch: model.Stretch{Begin: first, End: last}, bounds: make([]int, ranks+1)}
-	b.bounds[ranks] = last - first
+	bounds = make([]int, ranks+1)
+	bounds[ranks] = last - first
 	for r := 1; r < ranks; r++ {
 		ideal := first + r*(last-first)/ranks
 		i, _ := slices.BinarySearch(cuts, ideal)
 		if i > 0 && ideal-cuts[i-1] < cuts[i]-ideal {
 			i--
 		}
-		b.bounds[r] = cuts[i] - first
+		bounds[r] = cuts[i] - first
 	}
-	for _, at := range b.bounds {
-		b.inBytes = append(b.inBytes, vm.Float32.Size()*at)
-	}
-	return b
+	return bounds
 }
 
 // own yields the stretches that this rank owns, in order, and where each begins in its optimizer's state.

@@ -213,7 +213,11 @@ func (r *run) interrupted() bool {
 // pausesAfter says that something else comes behind a step than the next one: an evaluation, a checkpoint, an interlude, the step that is
 // followed, the end.
 func (r *run) pausesAfter(step int) bool {
-	return r.interrupted() || r.Interlude != nil && r.Interlude.Due() || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) ||
+	rests := r.Interlude != nil && r.Interlude.Due()
+	if r.engine.together() {
+		rests = r.wish&toRest != 0 // the ranks begin the same steps
+	}
+	return r.interrupted() || rests || r.HeldOut.Len() > 0 && due(step, r.EvaluateEvery) ||
 		due(step, r.SaveEvery) || step+1 >= r.Options.Steps
 }
 

@@ -72,7 +72,7 @@ func New(m *model.Model, t tokenizer.Tokenizer, train, heldOut Data, o Options) 
 		return nil, fault.Usagef("%w: choose a smaller model", err)
 	}
 	m.Config.Dropout = o.Dropout
-	p := newPartition(m, o.Group.Rank(), o.Group.Size(), o.Optimizer == muonName)
+	p := partitionOf(m, o)
 	optimizer := o.optimizer(p.size)
 	e, err := engineOf(m, p, optimizer, o)
 	if err != nil {

@@ -2,7 +2,9 @@ package train
 
 import (
 	"errors"
+	"fmt"
 
+	"trainer/internal/collective"
 	"trainer/internal/cuda"
 	"trainer/internal/device"
 	"trainer/internal/fault"
@@ -23,21 +25,49 @@ type gpuUpdater struct {
 
 // newGPUEngine returns an engine on a GPU.
 func newGPUEngine(m *model.Model, host Optimizer, o Options) (*engine, error) {
-	if _, ok := host.(matrixOptimizer); ok {
-		return nil, fault.Optionf("%s %q: expected adamw or sgd on a GPU", fault.Option("optimizer"), o.Optimizer)
-	}
-	b, err := device.Open(o.Device, o.Precision, o.GEMM)
+	b, err := openGPU(host, o)
 	if err != nil {
 		return nil, err
 	}
 	u := &gpuUpdater{model: m, backend: b, host: host}
-	if err := u.open(o); err != nil {
+	if err := u.open(o, nil); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return newEngine(m, b.Device(), []vm.Backend{b}, nil, u), nil
 }
 
-func (u *gpuUpdater) open(o Options) error {
+// newGPUGroupEngine returns an engine on a GPU for processes that train together, each on one of its own.
+func newGPUGroupEngine(m *model.Model, p *partition, host Optimizer, o Options) (*engine, error) {
+	b, err := openGPU(host, o)
+	if err := collective.Agree(o.Group, err); err != nil {
+		if b != nil {
+			err = errors.Join(err, b.Close())
+		}
+		return nil, err
+	}
+	u := newGPUGroupUpdater(&gpuUpdater{model: m, backend: b, host: host}, p, o.Group)
+	if err := b.Join(o.Group); err != nil {
+		return nil, errors.Join(fault.Devicef("-device=%s: %w", o.Device, err), b.Close())
+	}
+	if err := u.open(o, u.cudaBuckets()); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	e := newEngine(m, fmt.Sprintf("%s, in each of %d processes", b.Device(), o.Group.Size()), []vm.Backend{b}, nil, u)
+	e.group = o.Group
+	u.watch(e.workers[0].executor)
+	return e, nil
+}
+
+// openGPU opens the device of the options for an optimizer that it has.
+func openGPU(host Optimizer, o Options) (*cuda.Backend, error) {
+	if _, ok := host.(matrixOptimizer); ok {
+		return nil, fault.Optionf("%s %q: expected adamw or sgd on a GPU", fault.Option("optimizer"), o.Optimizer)
+	}
+	return device.Open(o.Device, o.Precision, o.GEMM)
+}
+
+// open makes the optimizer, of the buckets of ranks where there are several.
+func (u *gpuUpdater) open(o Options, buckets []cuda.Bucket) error {
 	rule := cuda.Rule{SGD: true, Clip: o.Clip}
 	if a, ok := u.host.(*AdamW); ok {
 		rule = cuda.Rule{Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Epsilon, WeightDecay: a.WeightDecay, Clip: o.Clip}
@@ -52,7 +82,7 @@ func (u *gpuUpdater) open(o Options) error {
 		parameters = append(parameters, cuda.Parameter{Begin: p.Begin, Size: p.Size(), Matrix: p.IsMatrix()})
 	}
 	var err error
-	if u.optimizer, err = u.backend.NewOptimizer(u.model.Weights, moments, parameters, rule); err != nil {
+	if u.optimizer, err = u.backend.NewShardedOptimizer(u.model.Weights, moments, parameters, rule, buckets); err != nil {
 		return err
 	}
 	for i := range u.fetches {

@@ -64,9 +64,9 @@ func (u *groupUpdater) rewind() {
 
 // watch has a worker's executor tell of the buckets.
 func (u *groupUpdater) watch(w int, x *model.Executor) {
-	x.Watch(u.partition.stretches(), func(bucket int, gradient []float32) {
+	x.Watch(u.partition.stretches(), func(bucket int, gradient vm.Memory) {
 		if u.live[w] {
-			u.final(w, bucket, gradient)
+			u.final(w, bucket, vm.Float32s(gradient.Host())[:len(u.model.Weights)])
 		}
 	})
 }
@@ -154,17 +154,32 @@ func (u *groupUpdater) spread(vector []float32) error {
 	return collective.All(u.spreading)
 }
 
-// reportHead is how many numbers of a report come ahead of the squares of blocks.
+// reportHead is how many numbers of a report come ahead of the squares of blocks: those of appendReport.
 const reportHead = 5
+
+// appendReport appends what this rank has found in a job, and wishes.
+func (j *job) appendReport(b []byte) []byte {
+	t := j.total()
+	for _, v := range [reportHead]float64{t.loss, float64(t.right), float64(t.of), float64(t.tokens), float64(j.wish)} {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+// addReport adds what a rank has found to the first tally, by a function that reads the numbers of its report.
+func (j *job) addReport(read func() float64) {
+	all := &j.tallies[0]
+	all.loss += read()
+	all.right += int(read())
+	all.of += int(read())
+	all.tokens += int(read())
+	j.wish |= wish(read())
+}
 
 // exchange brings together what the ranks have found: the job then has the tally of all, and blockSums those of all blocks.
 func (u *groupUpdater) exchange(j *job) error {
 	rank := u.group.Rank()
-	mine := u.reports[u.bounds[rank]:u.bounds[rank]]
-	t := j.total()
-	for _, v := range [reportHead]float64{t.loss, float64(t.right), float64(t.of), float64(t.tokens), float64(j.wish)} {
-		mine = binary.LittleEndian.AppendUint64(mine, math.Float64bits(v))
-	}
+	mine := j.appendReport(u.reports[u.bounds[rank]:u.bounds[rank]])
 	for i := range u.partition.blocks {
 		if u.partition.blocks[i].owner == rank {
 			mine = binary.LittleEndian.AppendUint64(mine, math.Float64bits(u.blockSums[i]))
@@ -174,7 +189,6 @@ func (u *groupUpdater) exchange(j *job) error {
 		return err
 	}
 	clear(j.tallies)
-	all := &j.tallies[0]
 	next := make([]int, u.group.Size()) // place in each report
 	read := func(rank int) float64 {
 		v := math.Float64frombits(binary.LittleEndian.Uint64(u.reports[u.bounds[rank]+8*next[rank]:]))
@@ -182,11 +196,7 @@ func (u *groupUpdater) exchange(j *job) error {
 		return v
 	}
 	for r := range u.group.Size() {
-		all.loss += read(r)
-		all.right += int(read(r))
-		all.of += int(read(r))
-		all.tokens += int(read(r))
-		j.wish |= wish(read(r))
+		j.addReport(func() float64 { return read(r) })
 	}
 	for i := range u.partition.blocks {
 		u.blockSums[i] = read(u.partition.blocks[i].owner)

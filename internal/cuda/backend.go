@@ -55,6 +55,7 @@ type Backend struct {
 	library *library // nil without cuBLASLt
 	stage   *stage
 	bounce  []byte // page-locked memory that Read goes through
+	ranks   *ranks // nil without other processes
 
 	adopted   []*adopted
 	narrowed  []*narrowed
@@ -104,12 +105,15 @@ func (b *Backend) Device() string {
 	if b.library != nil {
 		products = b.library.products.Name()
 	}
+	if b.ranks != nil {
+		products += ", " + b.ranks.Name()
+	}
 	return fmt.Sprintf("%s (%s, %s)", b.device.Properties().Name, precision, products)
 }
 
 // Close waits for what was queued and closes the device with all that was allocated on it.
 func (b *Backend) Close() error {
-	return errors.Join(b.synchronize(), b.device.Close())
+	return errors.Join(b.synchronize(), b.ranks.leave(), b.device.Close())
 }
 
 // synchronize waits for everything that was queued.

@@ -58,8 +58,19 @@ type executable struct {
 	backend *Backend
 	program *vm.Program
 	tasks   [][]task // by instruction
-	graph   driver.Graph
+	parts   []part   // of the program, in order
+	after   []int    // see Watch
+	passed  func(i int)
+	stale   bool // the parts are those of another Watch
 }
+
+// part is a stretch of the program, captured as a graph.
+type part struct {
+	graph  driver.Graph
+	passed []int // what is told behind it
+}
+
+var _ vm.Watcher = (*executable)(nil)
 
 // Bind prepares the launches of a program that Rewrite returned. Everything that a run needs is loaded and allocated here.
 func (b *Backend) Bind(p *vm.Program, memory []vm.Memory) (vm.Executable, error) {
@@ -72,15 +83,63 @@ func (b *Backend) Bind(p *vm.Program, memory []vm.Memory) (vm.Executable, error)
 		}
 		e.tasks = append(e.tasks, tasks)
 	}
-	// What was written so far must not become a part of the graph.
+	return e, e.capture()
+}
+
+// capture records the program: as one graph, or as several with what is told between them.
+func (e *executable) capture() error {
+	b := e.backend
+	// What was written so far must not become a part of a graph.
 	if err := b.stage.flush(); err != nil {
-		return nil, err
+		return err
 	}
+	ends := slices.Sorted(slices.Values(e.after))
+	if n := len(e.tasks) - 1; len(ends) == 0 || ends[len(ends)-1] < n {
+		ends = append(ends, n)
+	}
+	begin := 0
+	for _, end := range slices.Compact(ends) {
+		p := part{}
+		var err error
+		if p.graph, err = b.capture(slices.Concat(e.tasks[begin : end+1]...)); err != nil {
+			return err
+		}
+		for i, after := range e.after {
+			if after == end {
+				p.passed = append(p.passed, i)
+			}
+		}
+		e.parts, begin = append(e.parts, p), end+1
+	}
+	return nil
+}
+
+// Watch divides the program's graph where something is told. It is captured anew by the next run.
+func (e *executable) Watch(after []int, passed func(i int)) {
+	e.after, e.passed = after, passed
+	e.stale = true
+}
+
+// recapture captures a program that is watched since it was captured.
+func (e *executable) recapture() error {
+	if err := e.backend.synchronize(); err != nil {
+		return err
+	}
+	if err := e.forget(); err != nil {
+		return err
+	}
+	e.stale = false
+	return e.capture()
+}
+
+// forget gives the graphs back.
+func (e *executable) forget() error {
 	var err error
-	if e.graph, err = b.capture(slices.Concat(e.tasks...)); err != nil {
-		return nil, err
+	for _, p := range e.parts {
+		err = errors.Join(err, p.graph.Close())
 	}
-	return e, nil
+	e.parts = nil
+	return err
 }
 
 // Run queues the program behind what was written.
@@ -88,8 +147,21 @@ func (e *executable) Run() error {
 	if err := e.backend.stage.flush(); err != nil {
 		return err
 	}
+	if e.stale {
+		if err := e.recapture(); err != nil {
+			return err
+		}
+	}
 	e.backend.latest = e
-	return e.backend.compute.Replay(e.graph)
+	for _, p := range e.parts {
+		if err := e.backend.compute.Replay(p.graph); err != nil {
+			return err
+		}
+		for _, i := range p.passed {
+			e.passed(i)
+		}
+	}
+	return nil
 }
 
 // explain adds to a fault which instructions of the latest program run the kernel that it names.
@@ -133,5 +205,5 @@ func (e *executable) step(i int) error {
 
 // Close gives the graph back.
 func (e *executable) Close() error {
-	return errors.Join(e.backend.synchronize(), e.graph.Close())
+	return errors.Join(e.backend.synchronize(), e.forget())
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"unsafe"
 
+	"trainer/internal/cuda/driver"
 	"trainer/internal/cuda/kernels"
 	"trainer/internal/vm"
 )
@@ -43,10 +44,13 @@ type Optimizer struct {
 	gradient, loss *block // of the step to come: what Add was given, or the sum
 	sum, lossSum   *block // over micro-batches; nil until there are several
 
-	numbers   *block // kernels.Numbers
-	report    *block // kernels.Outcome, then the square of each stretch
-	stretches int    // parts of weights that a block of threads each works on
-	first     []int  // by parameter: its first stretch
+	numbers   *block   // kernels.Numbers
+	report    *block   // kernels.Outcome, the square of each stretch, and with other ranks the loss
+	buckets   []Bucket // nil without other ranks
+	pieces    []piece  // of all ranks
+	stretches int      // parts of pieces that a block of threads each works on
+	of        []int    // by stretch: the parameter
+	own       [2]int   // the first stretch of this rank, and the one behind its last
 	graphs    map[graphKey]*updateGraph
 	changes   int // of the backend's copies, as the graphs know them
 	steps     int
@@ -62,6 +66,13 @@ type Report struct {
 
 // NewOptimizer returns an optimizer of weights, a vector that holds the parameters. AdamW takes two moments as long as the weights, SGD none.
 func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameters []Parameter, rule Rule) (*Optimizer, error) {
+	return b.NewShardedOptimizer(weights, moments, parameters, rule, nil)
+}
+
+// NewShardedOptimizer is NewOptimizer for a backend that has joined others: each rank moves its part of each bucket, with moments for these alone,
+// one part behind the other (ZeRO stage 1, Rajbhandari et al. 2020, section 5.1). The last run of each step is taken by Reduce and AddReduced.
+// Buckets begin and end at multiples of 16 elements, as their parts do.
+func (b *Backend) NewShardedOptimizer(weights []float32, moments [][]float32, parameters []Parameter, rule Rule, buckets []Bucket) (*Optimizer, error) {
 	want := 2
 	if rule.SGD {
 		want = 0
@@ -70,7 +81,7 @@ func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameter
 		panic(fmt.Sprintf("cuda: an optimizer with %d moments, expected %d", len(moments), want))
 	}
 	o := &Optimizer{
-		backend: b, rule: rule, parameters: parameters, squares: make([]float64, len(parameters)), graphs: make(map[graphKey]*updateGraph),
+		backend: b, rule: rule, parameters: parameters, buckets: buckets, pieces: pieces(parameters, buckets), squares: make([]float64, len(parameters)), graphs: make(map[graphKey]*updateGraph),
 	}
 	var err error
 	if o.weights, err = b.adopt(vm.Bytes(weights)); err != nil {
@@ -81,16 +92,27 @@ func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameter
 			return nil, fmt.Errorf("moments of the optimizer: %w", err)
 		}
 	}
-	for _, p := range parameters {
-		o.first = append(o.first, o.stretches)
-		o.stretches += len(kernels.Stretches(kernels.Stretch{}, p.Size))
+	for _, p := range o.pieces {
+		for range kernels.Stretches(kernels.Stretch{}, p.size) {
+			o.of = append(o.of, p.parameter)
+		}
+		switch rank := b.ranks.number(); {
+		case p.rank < rank:
+			o.own = [2]int{len(o.of), len(o.of)}
+		case p.rank == rank:
+			o.own[1] = len(o.of)
+		}
 	}
+	o.stretches = len(o.of)
 	if o.numbers, err = b.allocate(int(unsafe.Sizeof(kernels.Numbers{}))); err != nil {
 		return nil, err
 	}
-	o.report, err = b.allocate(outcomeSize + 4*o.stretches)
+	o.report, err = b.allocate(outcomeSize + 4*(o.stretches+1))
 	return o, err
 }
+
+// squaresAt is where the squares of all stretches are.
+func (o *Optimizer) squaresAt() driver.Pointer { return o.report.at + driver.Pointer(outcomeSize) }
 
 const outcomeSize = int(unsafe.Sizeof(kernels.Outcome{}))
 
@@ -109,14 +131,8 @@ func (o *Optimizer) Add(gradient, loss vm.Memory, first, alone bool) error {
 		return nil
 	}
 	b := o.backend
-	if o.sum == nil {
-		var err error
-		if o.sum, err = b.allocate(g.size); err != nil {
-			return fmt.Errorf("the sum of the gradients of micro-batches: %w", err)
-		}
-		if o.lossSum, err = b.allocate(l.size); err != nil {
-			return err
-		}
+	if err := o.reserve(); err != nil {
+		return err
 	}
 	o.gradient, o.loss = o.sum, o.lossSum
 	if err := b.stage.flush(); err != nil {
@@ -126,6 +142,18 @@ func (o *Optimizer) Add(gradient, loss vm.Memory, first, alone bool) error {
 		return errors.Join(b.compute.Copy(o.sum.at, g.at, g.size), b.compute.Copy(o.lossSum.at, l.at, l.size))
 	}
 	return errors.Join(b.launch(kernels.Add(o.sum.at, o.sum.at, g.at, g.size/4)), b.launch(kernels.Add(o.lossSum.at, o.lossSum.at, l.at, 1)))
+}
+
+// reserve makes room for the sums of micro-batches.
+func (o *Optimizer) reserve() (err error) {
+	if o.sum != nil {
+		return nil
+	}
+	if o.sum, err = o.backend.allocate(o.weights.size); err != nil {
+		return fmt.Errorf("the sum of the gradients of micro-batches: %w", err)
+	}
+	o.lossSum, err = o.backend.allocate(4)
+	return err
 }
 
 // Step queues a step with what was added. Without move it only measures the gradient, whatever that is.
@@ -154,7 +182,10 @@ func (o *Optimizer) Step(learningRate float64, move bool) error {
 	if err := o.backend.stage.flush(); err != nil {
 		return err
 	}
-	return o.backend.compute.Replay(g.graph)
+	if o.buckets != nil {
+		return o.stepTogether(g, move)
+	}
+	return g.update.replay(o.backend.compute)
 }
 
 // bytesOf views a value as memory.
@@ -168,18 +199,13 @@ func (o *Optimizer) Report(outcome []byte) Report {
 	head := (*kernels.Outcome)(unsafe.Pointer(&outcome[0]))
 	r := Report{Norm: head.Norm, Failed: int(head.Failed), Squares: o.squares}
 	squares := vm.Float32s(outcome[outcomeSize:])
-	for i := range o.parameters {
-		end := o.stretches
-		if i+1 < len(o.first) {
-			end = o.first[i+1]
-		}
-		r.Squares[i] = 0
-		for _, s := range squares[o.first[i]:end] {
-			r.Squares[i] += float64(s)
-		}
+	clear(r.Squares)
+	for i, of := range o.of {
+		r.Squares[of] += float64(squares[i])
 	}
 	return r
 }
 
-// Gradient is that of the latest step, in the layout of the weights, until the next run or Add.
+// Gradient is that of the latest step, in the layout of the weights, until the next run or Add. With other ranks it is this one's part of it, until
+// SpreadGradient.
 func (o *Optimizer) Gradient() vm.Memory { return o.gradient }

@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"trainer/internal/cuda/driver"
@@ -15,10 +16,29 @@ type graphKey struct {
 	move           bool
 }
 
-// updateGraph is a step captured for a gradient in one place.
+// updateGraph is a step captured for a gradient in one place. Without other ranks all of it is update.
 type updateGraph struct {
-	table *block // of kernels.Stretch
-	graph driver.Graph
+	table   *block // of kernels.Stretch: those of this rank
+	measure recording
+	update  recording
+	round   recording // behind the weights of all ranks
+}
+
+// recording is a graph; the zero value is one of no work.
+type recording struct{ graph driver.Graph }
+
+func (r recording) replay(s driver.Stream) error {
+	if r.graph == nil {
+		return nil
+	}
+	return s.Replay(r.graph)
+}
+
+func (r recording) close() error {
+	if r.graph == nil {
+		return nil
+	}
+	return r.graph.Close()
 }
 
 // maxGraphs is how many places of a gradient an Optimizer remembers. Programs of other shapes leave it in the same place, until a larger
@@ -43,66 +63,90 @@ func (o *Optimizer) graph(key graphKey) (*updateGraph, error) {
 	return g, nil
 }
 
-// capture makes the table of all stretches and records the step.
+// capture makes the table of stretches and records the step.
 func (o *Optimizer) capture(key graphKey) (*updateGraph, error) {
 	b := o.backend
 	stretches, rounded := o.table(key.gradient)
-	size := int(unsafe.Sizeof(kernels.Stretch{})) * len(stretches)
-	table, err := b.allocate(size)
-	if err != nil {
-		return nil, err
-	}
-	if err := table.Write(unsafe.Slice((*byte)(unsafe.Pointer(&stretches[0])), size)); err != nil {
-		return nil, err
-	}
-	outcome, squares := o.report.at, o.report.at+driver.Pointer(outcomeSize)
-	launches := []kernels.Launch{
-		kernels.SumSquares(squares, table.at, o.stretches),
-		kernels.JudgeStep(outcome, squares, key.loss, o.numbers.at, o.stretches),
-	}
-	if key.move {
-		update := kernels.AdamW
-		if o.rule.SGD {
-			update = kernels.SGD
+	g := &updateGraph{}
+	if len(stretches) > 0 { // a rank may own nothing
+		size := int(unsafe.Sizeof(kernels.Stretch{})) * len(stretches)
+		var err error
+		if g.table, err = b.allocate(size); err != nil {
+			return nil, err
 		}
-		launches = append(launches, update(table.at, o.numbers.at, outcome, o.stretches))
-		launches = append(launches, rounded...)
+		if err := g.table.Write(unsafe.Slice((*byte)(unsafe.Pointer(&stretches[0])), size)); err != nil {
+			return nil, err
+		}
 	}
-	tasks, err := b.tasks(launches...)
-	if err != nil {
-		return nil, err
+	loss := key.loss
+	if o.buckets != nil {
+		loss = o.squaresAt() + driver.Pointer(4*o.stretches) // of all ranks
 	}
-	if err := b.stage.flush(); err != nil {
-		return nil, err
+	judge := []kernels.Launch{kernels.JudgeStep(o.report.at, o.squaresAt(), loss, o.numbers.at, o.stretches)}
+	var measure, update []kernels.Launch
+	if n := len(stretches); n > 0 {
+		measure = append(measure, kernels.SumSquares(o.squaresAt()+driver.Pointer(4*o.own[0]), g.table.at, n))
+		move := kernels.AdamW
+		if o.rule.SGD {
+			move = kernels.SGD
+		}
+		update = append(update, move(g.table.at, o.numbers.at, o.report.at, n))
 	}
-	g := &updateGraph{table: table}
-	g.graph, err = b.capture(tasks)
-	return g, err
+	if !key.move {
+		update, rounded = nil, nil
+	}
+	if o.buckets == nil {
+		return g, o.record(&g.update, slices.Concat(measure, judge, update, rounded))
+	}
+	return g, errors.Join(o.record(&g.measure, measure), o.record(&g.update, slices.Concat(judge, update)), o.record(&g.round, rounded))
 }
 
-// table returns all stretches of weights, with a gradient in a given place, and the launches that round what the update itself cannot.
+// record captures launches.
+func (o *Optimizer) record(r *recording, launches []kernels.Launch) error {
+	if len(launches) == 0 {
+		return nil
+	}
+	b := o.backend
+	tasks, err := b.tasks(launches...)
+	if err != nil {
+		return err
+	}
+	if err := b.stage.flush(); err != nil {
+		return err
+	}
+	r.graph, err = b.capture(tasks)
+	return err
+}
+
+// table returns this rank's stretches of weights, with a gradient in a given place, and the launches that round what the update itself cannot:
+// weights whose copies have another layout, or are moved by other ranks too.
 func (o *Optimizer) table(gradient driver.Pointer) (stretches []kernels.Stretch, rounded []kernels.Launch) {
 	copies := make(map[driver.Pointer]*narrowed)
 	for _, n := range o.backend.narrowed {
 		copies[n.master.at] = n
 	}
-	for _, p := range o.parameters {
-		offset := driver.Pointer(4 * p.Begin)
+	for _, p := range o.pieces {
+		if p.rank != o.backend.ranks.number() {
+			continue
+		}
+		offset, place := driver.Pointer(4*p.begin), driver.Pointer(4*p.place)
 		s := kernels.Stretch{Weights: o.weights.at + offset, Gradient: gradient + offset}
 		if !o.rule.SGD {
-			s.Moment1, s.Moment2 = o.moments[0].at+offset, o.moments[1].at+offset
-			if p.Matrix {
+			s.Moment1, s.Moment2 = o.moments[0].at+place, o.moments[1].at+place
+			if o.parameters[p.parameter].Matrix {
 				s.WeightDecay = float32(o.rule.WeightDecay)
 			}
 		}
-		if n := copies[s.Weights]; n != nil {
-			if n.columns == kernels.PitchBF16(n.columns) {
-				s.Copy = n.copy.at
-			} else {
-				rounded = append(rounded, kernels.ToBF16(n.copy.at, n.master.at, n.rows, n.columns))
-			}
+		if n := copies[s.Weights]; n != nil && o.buckets == nil && n.columns == kernels.PitchBF16(n.columns) {
+			s.Copy = n.copy.at
+			delete(copies, s.Weights)
 		}
-		stretches = append(stretches, kernels.Stretches(s, p.Size)...)
+		stretches = append(stretches, kernels.Stretches(s, p.size)...)
+	}
+	for _, p := range o.parameters {
+		if n := copies[o.weights.at+driver.Pointer(4*p.Begin)]; n != nil {
+			rounded = append(rounded, kernels.ToBF16(n.copy.at, n.master.at, n.rows, n.columns))
+		}
 	}
 	return stretches, rounded
 }
@@ -113,7 +157,11 @@ func (o *Optimizer) forget() error {
 		return err
 	}
 	for key, g := range o.graphs {
-		if err := errors.Join(g.graph.Close(), g.table.Free()); err != nil {
+		err := errors.Join(g.measure.close(), g.update.close(), g.round.close())
+		if g.table != nil {
+			err = errors.Join(err, g.table.Free())
+		}
+		if err != nil {
 			return err
 		}
 		delete(o.graphs, key)
