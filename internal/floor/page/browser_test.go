@@ -64,8 +64,7 @@ func chromium(t testing.TB) {
 // program is a running command that serves the page.
 type program struct {
 	url    string
-	cmd    *exec.Cmd
-	output *bytes.Buffer
+	output bytes.Buffer // what it wrote, to be read when it has ended
 	ended  chan error
 }
 
@@ -90,14 +89,17 @@ func serve(t testing.TB, name string, arguments ...string) *program {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{cmd: cmd, output: new(bytes.Buffer), ended: make(chan error, 1)}
+	p := &program{ended: make(chan error, 1)}
 	found := make(chan string, 1)
 	go func() {
 		lines := bufio.NewScanner(pipe)
 		for lines.Scan() {
 			p.output.WriteString(lines.Text() + "\n")
-			if url := address.FindString(lines.Text()); url != "" && len(found) == 0 && p.url == "" {
-				found <- url
+			if url := address.FindString(lines.Text()); url != "" {
+				select {
+				case found <- url:
+				default: // it is known
+				}
 			}
 		}
 		p.ended <- cmd.Wait()
@@ -110,13 +112,15 @@ func serve(t testing.TB, name string, arguments ...string) *program {
 	select {
 	case p.url = <-found:
 	case <-time.After(patience):
-		t.Fatalf("%s has not said where its page is within %s: %s", name, patience, p.output)
+		cmd.Process.Kill()
+		<-p.ended
+		t.Fatalf("%s has not said where its page is within %s: %s", name, patience, &p.output)
 	}
 	return p
 }
 
-// browser is a tab of Chromium. What a page writes to its console is an error of the test, but for requests that the test means to be refused,
-// which Chromium writes there.
+// browser is a tab of Chromium. What a page writes to its console is an error of the test, but for requests that the test means to be
+// refused, which Chromium writes there.
 type browser struct {
 	t       testing.TB
 	ctx     context.Context

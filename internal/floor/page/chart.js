@@ -46,7 +46,12 @@ export class View {
  * @property {number} [height]
  */
 
-const edgeOf = (/** @type {number} */ width, /** @type {number} */ height) => ({ left: 48, right: width - 10, top: 8, bottom: height - 24 });
+const edgeOf = (/** @type {number} */ width, /** @type {number} */ height) => ({
+  left: 48,
+  right: width - 10,
+  top: 8,
+  bottom: height - 24,
+});
 
 /** @param {Options} o */
 export function openChart(o) {
@@ -56,9 +61,20 @@ export function openChart(o) {
   drawing.append(axes, marks, brush, cursor);
   const legend = html("ul", { class: "legend" });
   const title = html("h3", {}, o.title);
-  const save = html("span", { class: "save" },
-    html("button", { type: "button", class: "quiet", "aria-label": `Save ${o.title} as SVG`, click: () => saveSVG(drawing, o.title, o.name) }, "SVG"),
-    html("button", { type: "button", class: "quiet", "aria-label": `Save ${o.title} as PNG`, click: () => savePNG(drawing, o.title, o.name) }, "PNG"));
+  const save = html(
+    "span",
+    { class: "save" },
+    html(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Save ${o.title} as SVG`, click: () => saveSVG(drawing, o.title, o.name) },
+      "SVG",
+    ),
+    html(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Save ${o.title} as PNG`, click: () => savePNG(drawing, o.title, o.name) },
+      "PNG",
+    ),
+  );
   const node = html("figure", { class: "chart" }, html("figcaption", {}, title, save), legend, drawing);
 
   /** @type {Series[]} */
@@ -86,9 +102,16 @@ export function openChart(o) {
     const seen = series.map((s) => windowOf(s, begin, end));
     const [low, high] = o.stacked ? [0, 1] : bounds(seen, log, Boolean(o.share));
     const y = scaleTo(low, high, edge.bottom, edge.top, log);
-    drawAxes(axes, edge, roundNumbers(begin, end, Math.max(2, width / 90)).map((v) => ({ at: x(v), text: thousands(v) })),
-      (log ? roundPowers(low, high) : roundNumbers(low, high, 5)).map((v) => ({ at: y(v), text: o.share || o.stacked ? percent(v, 0) : figure(v, 3) })));
-    marks.replaceChildren(...o.stacked ? areas(seen, x, y) : seen.flatMap((s) => lines(s, x, y)));
+    drawAxes(
+      axes,
+      edge,
+      roundNumbers(begin, end, Math.max(2, width / 90)).map((v) => ({ at: x(v), text: thousands(v) })),
+      (log ? roundPowers(low, high) : roundNumbers(low, high, 5)).map((v) => ({
+        at: y(v),
+        text: o.share || o.stacked ? percent(v, 0) : figure(v, 3),
+      })),
+    );
+    marks.replaceChildren(...(o.stacked ? areas(seen, x, y) : seen.flatMap((s) => lines(s, x, y))));
     sayCursor(x, edge);
   }
 
@@ -111,12 +134,15 @@ export function openChart(o) {
     if (s.mark === "dots") {
       const line = svg("path", { class: "series thin", d: lineThrough(s.x, s.y, x, y, log) });
       line.style.stroke = s.colour;
-      return [line, ...s.x.map((at, i) => {
-        const v = s.y[i];
-        const dot = svg("circle", { class: "mark", r: 3, cx: x(at), cy: v === null || (log && v <= 0) ? -99 : y(v) });
-        dot.style.fill = s.colour;
-        return dot;
-      })];
+      return [
+        line,
+        ...s.x.map((at, i) => {
+          const v = s.y[i];
+          const dot = svg("circle", { class: "mark", r: 3, cx: x(at), cy: v === null || (log && v <= 0) ? -99 : y(v) });
+          dot.style.fill = s.colour;
+          return dot;
+        }),
+      ];
     }
     const drawn = [];
     if (o.view.smoothing) {
@@ -135,13 +161,20 @@ export function openChart(o) {
     const at = c === null ? -1 : x(c);
     const shown = at >= edge.left && at <= edge.right;
     cursor.classList.toggle("none", !shown);
-    if (shown) for (const [name, v] of Object.entries({ x1: at, x2: at, y1: edge.top, y2: edge.bottom })) cursor.setAttribute(name, String(v));
-    legend.replaceChildren(...series.filter((s) => s.x.length).map((s) => {
-      const i = shown && c !== null ? nearestIndex(s.x, c) : s.x.length - 1;
-      const swatch = html("span", { class: "swatch" });
-      swatch.style.background = s.colour;
-      return html("li", {}, swatch, s.name, html("b", {}, text(s.y[i])));
-    }), html("li", { class: "at" }, shown && c !== null ? `step ${thousands(c)}` : ""));
+    if (shown)
+      for (const [name, v] of Object.entries({ x1: at, x2: at, y1: edge.top, y2: edge.bottom }))
+        cursor.setAttribute(name, String(v));
+    legend.replaceChildren(
+      ...series
+        .filter((s) => s.x.length)
+        .map((s) => {
+          const i = shown && c !== null ? nearestIndex(s.x, c) : s.x.length - 1;
+          const swatch = html("span", { class: "swatch" });
+          swatch.style.background = s.colour;
+          return html("li", {}, swatch, s.name, html("b", {}, text(s.y[i])));
+        }),
+      html("li", { class: "at" }, shown && c !== null ? `step ${thousands(c)}` : ""),
+    );
   }
 
   /** @param {PointerEvent} e */
@@ -155,7 +188,12 @@ export function openChart(o) {
     if (dragged === null) return;
     const at = e.clientX - drawing.getBoundingClientRect().left;
     const edge = edgeOf(width, height);
-    for (const [name, v] of Object.entries({ x: Math.min(dragged, at), width: Math.abs(at - dragged), y: edge.top, height: edge.bottom - edge.top })) {
+    for (const [name, v] of Object.entries({
+      x: Math.min(dragged, at),
+      width: Math.abs(at - dragged),
+      y: edge.top,
+      height: edge.bottom - edge.top,
+    })) {
       brush.setAttribute(name, String(v));
     }
   });
@@ -233,7 +271,11 @@ function windowOf(s, begin, end) {
 /** @param {Series[]} list @param {boolean} log @param {boolean} share @returns {[number, number]} */
 function bounds(list, log, share) {
   if (share) return [0, 1];
-  const values = list.flatMap((s) => s.y).filter((v) => v !== null && Number.isFinite(v) && (!log || v > 0)).map(Number).sort((a, b) => a - b);
+  const values = list
+    .flatMap((s) => s.y)
+    .filter((v) => v !== null && Number.isFinite(v) && (!log || v > 0))
+    .map(Number)
+    .sort((a, b) => a - b);
   if (!values.length) return log ? [0.1, 1] : [0, 1];
   const low = values[0];
   const high = values[values.length - 1];

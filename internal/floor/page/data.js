@@ -13,7 +13,8 @@ export function openSource() {
  * @param {any} t @returns {import("./types").Trace}
  */
 function complete(t) {
-  for (const name of ["embeddings", "positions", "residual", "attention", "attention_out", "mlp", "answer", "blame", "lens"]) t[name] ??= [];
+  for (const name of ["embeddings", "positions", "residual", "attention", "attention_out", "mlp", "answer", "blame", "lens"])
+    t[name] ??= [];
   return t;
 }
 
@@ -58,11 +59,12 @@ function serverSource() {
     example: async () => complete(await ask("/api/example")),
     trace: async (text, step, target) => complete(await ask(address("/api/trace", { text, step, target }))),
     findings: (step) => ask(address("/api/findings", { step })),
-    control: (action) => ask("/api/control", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Floor-Token": token },
-      body: JSON.stringify({ action }),
-    }),
+    control: (action) =>
+      ask("/api/control", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Floor-Token": token },
+        body: JSON.stringify({ action }),
+      }),
     listen(on) {
       const events = new EventSource("/api/events");
       events.onopen = () => on.connection?.(true);
@@ -95,8 +97,14 @@ function embeddedSource(doc) {
     run: () => Promise.resolve(doc.run),
     metrics: (run) => give(doc.metrics[run], `This report does not hold the run ${run}.`),
     example: () => give(doc.example ?? doc.traces[0], "This report holds no example."),
-    trace: (text, step) => give(nearest(doc.traces.filter((t) => t.text === text), step),
-      "This report holds its sample questions only: open the run with cmd/floor to ask others."),
+    trace: (text, step) =>
+      give(
+        nearest(
+          doc.traces.filter((t) => t.text === text),
+          step,
+        ),
+        "This report holds its sample questions only: open the run with cmd/floor to ask others.",
+      ),
     findings: (step) => give(nearest(doc.findings, step), "This report holds no findings."),
     control: () => Promise.reject(new Error("A report cannot train.")),
     listen: () => () => {},

@@ -26,7 +26,7 @@ const wideFrom = 760;
 const comfortable = { width: 1232, height: 540 };
 const largest = 1.7;
 
-/** @param {Trace} t @param {Run} run @returns {string} the step that an example was followed through, or the weights that it was asked of */
+/** @param {Trace} t @param {Run} run @returns {string} the step that an example was followed through, or the weights that were asked */
 function nameOf(t, run) {
   return run.live && t.weight ? `Step ${thousands(t.step + 1)}` : `Weights of step ${thousands(t.step)}`;
 }
@@ -103,7 +103,11 @@ export function openFloor(source, run) {
     const open = place >= 0 ? stages[place].layer : run.config.layers - 1;
     const wide = width() >= wideFrom;
     const shape = {
-      wide, width: width(), height: wide ? Math.max(436, scene.clientHeight - 8) : 0, open, both: Boolean(both),
+      wide,
+      width: width(),
+      height: wide ? Math.max(436, scene.clientHeight - 8) : 0,
+      open,
+      both: Boolean(both),
       rows: Math.max(rows, wide ? fewestRows.wide : fewestRows.tall),
     };
     const wanted = JSON.stringify(shape);
@@ -120,7 +124,8 @@ export function openFloor(source, run) {
     text.replaceChildren(
       html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : nameOf(trace, run)),
       p ? explain(p, trace, run) : explainLoop(trace, run),
-      ...p ? [] : [html("span", { class: "hint" }, " The arrow keys walk through the stages.")]);
+      ...(p ? [] : [html("span", { class: "hint" }, " The arrow keys walk through the stages.")]),
+    );
   }
 
   function sayControls() {
@@ -166,8 +171,14 @@ export function openFloor(source, run) {
     if (trace && !untrained) ask(trace.text, chosenStep(), trace.target?.text);
     draw();
   });
-  byId("back").addEventListener("click", () => { stopWalk(); go(place - 1); });
-  byId("forward").addEventListener("click", () => { stopWalk(); go(place + 1); });
+  byId("back").addEventListener("click", () => {
+    stopWalk();
+    go(place - 1);
+  });
+  byId("forward").addEventListener("click", () => {
+    stopWalk();
+    go(place + 1);
+  });
   byId("walk").addEventListener("click", toggleWalk);
   byId("follow").addEventListener("click", () => {
     held = false;
@@ -253,10 +264,16 @@ export function openFloor(source, run) {
     visible: draw,
     checkpoints,
     key(e) {
-      if (e.key === "ArrowRight") { stopWalk(); go(place + 1); }
-      else if (e.key === "ArrowLeft") { stopWalk(); go(place - 1); }
-      else if (e.key === "Escape") { stopWalk(); go(-1); }
-      else return;
+      if (e.key === "ArrowRight") {
+        stopWalk();
+        go(place + 1);
+      } else if (e.key === "ArrowLeft") {
+        stopWalk();
+        go(place - 1);
+      } else if (e.key === "Escape") {
+        stopWalk();
+        go(-1);
+      } else return;
       e.preventDefault();
     },
   };
@@ -270,7 +287,9 @@ function split(typed, ends) {
   const list = typed.trim().split(/\s+/);
   if (!ends || !typed.trim()) return { text: typed.trimStart(), answer: "" };
   const at = list.lastIndexOf(ends);
-  return at < 0 ? { text: `${list.join(" ")} ${ends}`, answer: "" } : { text: list.slice(0, at + 1).join(" "), answer: list.slice(at + 1).join(" ") };
+  return at < 0
+    ? { text: `${list.join(" ")} ${ends}`, answer: "" }
+    : { text: list.slice(0, at + 1).join(" "), answer: list.slice(at + 1).join(" ") };
 }
 
 /**
@@ -287,7 +306,13 @@ function drawScene(run, shape, choose) {
 
 /** @param {Size} size @param {Size} drawn in units of its own @param {string} label */
 function canvas(size, drawn, label) {
-  return svg("svg", { width: size.width, height: size.height, viewBox: `0 0 ${drawn.width} ${drawn.height}`, role: "group", "aria-label": label });
+  return svg("svg", {
+    width: size.width,
+    height: size.height,
+    viewBox: `0 0 ${drawn.width} ${drawn.height}`,
+    role: "group",
+    "aria-label": label,
+  });
 }
 
 /** On a large screen everything grows. @param {Size} size @returns {Size} what is drawn */
@@ -308,22 +333,54 @@ function drawWide(needs, size) {
   const riverWidth = Math.min(64, (bed - lineHeight) * 0.5);
   const turn = loss.x + 16;
   const river = riverOf({
-    point: (along, up) => [turn - along, bed - up], width: riverWidth, spring: bed - lineHeight - 8, upright: false,
-    mouths: [...line.mouths].reverse().map(([key, x]) => ({ key, along: turn - x, tip: bed - lineHeight - 6, label: x - (previousMouth(line, key) ?? -99) > 40 })),
+    point: (along, up) => [turn - along, bed - up],
+    width: riverWidth,
+    spring: bed - lineHeight - 8,
+    upright: false,
+    mouths: [...line.mouths]
+      .reverse()
+      .map(([key, x]) => ({
+        key,
+        along: turn - x,
+        tip: bed - lineHeight - 6,
+        label: x - (previousMouth(line, key) ?? -99) > 40,
+      })),
   });
   const first = Math.min(...line.mouths.values());
-  const caption = svg("text", { class: "note", x: first + 14, y: bed + 17 }, "blame flows back: each stage’s share of the squared gradient");
+  const caption = svg(
+    "text",
+    { class: "note", x: first + 14, y: bed + 17 },
+    "blame flows back: each stage’s share of the squared gradient",
+  );
   river.node.append(caption);
-  const update = updateMachine({ x: line.machines[1].box.x, y: height - updateHeight + 4, width: width - line.machines[1].box.x, height: updateHeight - 8 }, needs.choose);
+  const update = updateMachine(
+    { x: line.machines[1].box.x, y: height - updateHeight + 4, width: width - line.machines[1].box.x, height: updateHeight - 8 },
+    needs.choose,
+  );
   const x = 40;
   const from = height - updateHeight + 40;
-  const loop = svg("g", { class: "closing" },
-    svg("path", { class: "loop", d: `M${line.machines[1].box.x - 16} ${from}H${x + 12}Q${x} ${from} ${x} ${from - 12}V${lineHeight + 16}` }),
+  const loop = svg(
+    "g",
+    { class: "closing" },
+    svg("path", {
+      class: "loop",
+      d: `M${line.machines[1].box.x - 16} ${from}H${x + 12}Q${x} ${from} ${x} ${from - 12}V${lineHeight + 16}`,
+    }),
     svg("path", { class: "loop-head", d: `M${x} ${lineHeight + 6}l-5 11h10z` }),
-    svg("text", { class: "note", x: x + 10, y: lineHeight + 44 }, "next"), svg("text", { class: "note", x: x + 10, y: lineHeight + 58 }, "example"),
+    svg("text", { class: "note", x: x + 10, y: lineHeight + 44 }, "next"),
+    svg("text", { class: "note", x: x + 10, y: lineHeight + 58 }, "example"),
     svg("path", { class: "loop", d: `M${first} ${bed + 6}V${height - updateHeight - 10}` }),
-    svg("path", { class: "loop-head", d: `M${first} ${height - updateHeight}l-5 -11h10z` }));
-  const detail = headDetail({ x: line.machines[1].box.x, y: lineHeight + 10, width: loss.x - line.machines[1].box.x - 30, height: height - lineHeight - 14 }, needs.run);
+    svg("path", { class: "loop-head", d: `M${first} ${height - updateHeight}l-5 -11h10z` }),
+  );
+  const detail = headDetail(
+    {
+      x: line.machines[1].box.x,
+      y: lineHeight + 10,
+      width: loss.x - line.machines[1].box.x - 30,
+      height: height - lineHeight - 14,
+    },
+    needs.run,
+  );
   node.append(loop, river.node, line.node, update.node, detail.node);
   return scene(node, [line], river, update, loop, detail);
 }
@@ -342,14 +399,21 @@ function drawTall(needs, size) {
   const edge = loss.x + loss.width;
   const turn = loss.y + loss.height * 0.45;
   const river = riverOf({
-    point: (along, up) => [size.width - up, turn - along], width: 26, spring: size.width - edge - 6, upright: true,
+    point: (along, up) => [size.width - up, turn - along],
+    width: 26,
+    spring: size.width - edge - 6,
+    upright: true,
     mouths: [...line.mouths].reverse().map(([key, y]) => ({ key, along: turn - y, tip: gutter - 14, label: true })),
   });
   const update = updateMachine({ x: 18, y: loss.y + loss.height + 26, width: size.width - 22, height: 210 }, needs.choose);
   const height = loss.y + loss.height + 26 + 222;
   const end = update.box.y + 30;
-  const loop = svg("g", { class: "closing" },
-    svg("path", { class: "loop", d: `M10 ${end}Q4 ${end} 4 ${end - 8}V22Q4 14 10 14` }), svg("path", { class: "loop-head", d: "M17 14l-10 -5v10z" }));
+  const loop = svg(
+    "g",
+    { class: "closing" },
+    svg("path", { class: "loop", d: `M10 ${end}Q4 ${end} 4 ${end - 8}V22Q4 14 10 14` }),
+    svg("path", { class: "loop-head", d: "M17 14l-10 -5v10z" }),
+  );
   const node = canvas({ ...size, height }, { ...size, height }, "The factory floor");
   node.append(loop, river.node, line.node, update.node);
   return scene(node, [line], river, update, loop, null);
@@ -360,7 +424,9 @@ function drawPair(needs, size, wide) {
   const units = wide ? unitsOf(size) : size;
   const title = 26;
   const half = wide ? units.height / 2 : units.width / 2;
-  const top = wide ? { x: 0, y: title, width: units.width, height: half - title - 8 } : { x: 4, y: title, width: half - 14, height: 0 };
+  const top = wide
+    ? { x: 0, y: title, width: units.width, height: half - title - 8 }
+    : { x: 4, y: title, width: half - 14, height: 0 };
   const low = wide ? { ...top, y: half + title } : { ...top, x: half + 10 };
   const lines = [top, low].map((box) => (wide ? wideLine(needs, box) : tallLine(needs, box)));
   const height = wide ? units.height : lines[0].box.height + title;
@@ -382,7 +448,8 @@ function drawPair(needs, size, wide) {
 /**
  * What every drawing can do: take a trace, and show how far the example has come.
  * @param {SVGSVGElement} node @param {Line[]} lines @param {ReturnType<typeof riverOf> | null} river
- * @param {import("./machines.js").Machine | null} update @param {SVGGElement | null} loop @param {ReturnType<typeof headDetail> | null} detail
+ * @param {import("./machines.js").Machine | null} update @param {SVGGElement | null} loop
+ * @param {ReturnType<typeof headDetail> | null} detail
  */
 function scene(node, lines, river, update, loop, detail) {
   let blamed = true;
@@ -400,7 +467,7 @@ function scene(node, lines, river, update, loop, detail) {
       const at = (/** @type {string} */ key) => stages.findIndex((s) => s.key === key);
       const whole = place < 0;
       const heads = detail && !whole && stages[place].kind === "attention" ? stages[place].layer : -1;
-      for (const m of [...lines.flatMap((l) => l.machines), ...update ? [update] : []]) {
+      for (const m of [...lines.flatMap((l) => l.machines), ...(update ? [update] : [])]) {
         m.node.classList.toggle("ahead", !whole && at(m.key) > place);
         m.node.classList.toggle("current", !whole && at(m.key) === place);
       }

@@ -27,7 +27,9 @@ func trained(t testing.TB) string {
 	}
 	folder := filepath.Join(dir, "runs", "calculator")
 	runOnce.Do(func() {
-		out, err := exec.Command(filepath.Join(dir, "train"), "-device=cpu", "-quiet", "-steps", strconv.Itoa(steps), "-save-every=400", "-keep=3", "-out", folder).CombinedOutput()
+		train := exec.Command(filepath.Join(dir, "train"), "-device=cpu", "-quiet", "-steps", strconv.Itoa(steps), "-save-every=400", "-keep=3",
+			"-out", folder)
+		out, err := train.CombinedOutput()
 		if err != nil {
 			t.Fatalf("train: %v: %s", err, out)
 		}

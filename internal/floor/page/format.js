@@ -24,7 +24,13 @@ export function figure(v, digits = 4) {
   if (v === null || v === undefined || !Number.isFinite(v)) return "–";
   if (v === 0) return "0";
   const size = Math.abs(v);
-  if (size >= 1e6 || size < 1e-4) return signed(v.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e"));
+  if (size >= 1e6 || size < 1e-4)
+    return signed(
+      v
+        .toExponential(digits - 1)
+        .replace(/\.?0+e/, "e")
+        .replace("e+", "e"),
+    );
   if (size >= 1000) return signed(thousands(v));
   return signed(String(Number(v.toPrecision(digits))));
 }
@@ -55,7 +61,13 @@ export function probabilityText(loss) {
 
 /** @param {string} text of a token @returns {string} that can be seen: a space and the end of a line too */
 export function tokenText(text) {
-  return text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replace(/^ /, "·").replace(/^ +$/, (s) => "·".repeat(s.length)) || "∅";
+  return (
+    text
+      .replaceAll("\n", "↵")
+      .replaceAll("\t", "⇥")
+      .replace(/^ /, "·")
+      .replace(/^ +$/, (s) => "·".repeat(s.length)) || "∅"
+  );
 }
 
 /** @param {string} text @returns {string} a stage's name with a capital */

@@ -19,7 +19,11 @@ export function headDetail(box, run) {
       const [side, above] = named ? [62, 18] : [14, 18];
       const heads = run.config.heads;
       const { columns, side: cellSide } = gridOf(heads, box.width, box.height, 0);
-      const square = Math.min(cellSide - 26, (box.width / columns) - side - 16, box.height / Math.ceil(heads / columns) - above - 22);
+      const square = Math.min(
+        cellSide - 26,
+        box.width / columns - side - 16,
+        box.height / Math.ceil(heads / columns) - above - 22,
+      );
       t.attention[layer].forEach((head, h) => {
         const [x, y] = [(h % columns) * (box.width / columns) + side, Math.floor(h / columns) * (square + above + 24) + above];
         const q = headSquare({ x, y, side: square }, `head ${h + 1}`, (now) => now.attention[layer]?.[h] ?? []);
@@ -28,15 +32,35 @@ export function headDetail(box, run) {
         node.append(svg("text", { class: "title", x, y: y - 6 }, `Head ${h + 1}`), q.node);
         if (!named) return;
         head.forEach((row, i) => {
-          node.append(svg("text", { class: `word small end${i === predictedFrom(t) ? " main" : ""}`, x: x - 5, y: y + (i + 0.5) * cell }, tokenText(w[i]).slice(0, 9)));
+          node.append(
+            svg(
+              "text",
+              { class: `word small end${i === predictedFrom(t) ? " main" : ""}`, x: x - 5, y: y + (i + 0.5) * cell },
+              tokenText(w[i]).slice(0, 9),
+            ),
+          );
           if (cell < 26) return;
           row.slice(0, i + 1).forEach((p, j) => {
             if (p < 0.05) return;
-            node.append(svg("text", { class: `cell${p > 0.5 ? " light" : ""}`, x: x + (j + 0.5) * cell, y: y + (i + 0.5) * cell }, String(Math.round(100 * p))));
+            node.append(
+              svg(
+                "text",
+                { class: `cell${p > 0.5 ? " light" : ""}`, x: x + (j + 0.5) * cell, y: y + (i + 0.5) * cell },
+                String(Math.round(100 * p)),
+              ),
+            );
           });
         });
         if (cell >= 16) {
-          w.forEach((word, j) => node.append(svg("text", { class: "word small end", transform: `translate(${x + (j + 0.5) * cell} ${y + square + 5}) rotate(-40)` }, tokenText(word).slice(0, 7))));
+          w.forEach((word, j) =>
+            node.append(
+              svg(
+                "text",
+                { class: "word small end", transform: `translate(${x + (j + 0.5) * cell} ${y + square + 5}) rotate(-40)` },
+                tokenText(word).slice(0, 7),
+              ),
+            ),
+          );
         }
       });
     },

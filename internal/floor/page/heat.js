@@ -53,6 +53,9 @@ const short = (v) => String(Math.round(v * 100) / 100);
 
 /** @param {number[][]} rows @returns {number} the size that only one value in fifty exceeds, so that an outlier does not pale the rest */
 export function scaleOf(rows) {
-  const sizes = rows.flat().map(Math.abs).sort((a, b) => a - b);
+  const sizes = rows
+    .flat()
+    .map(Math.abs)
+    .sort((a, b) => a - b);
   return sizes[Math.floor(0.98 * (sizes.length - 1))] || 1;
 }

@@ -2,7 +2,16 @@
 
 import { svg } from "./dom.js";
 import {
-  attentionMachine, closedBlock, embeddingsMachine, gridOf, lossMachine, mlpMachine, outputMachine, positionsMachine, streamMachine, tokensMachine,
+  attentionMachine,
+  closedBlock,
+  embeddingsMachine,
+  gridOf,
+  lossMachine,
+  mlpMachine,
+  outputMachine,
+  positionsMachine,
+  streamMachine,
+  tokensMachine,
 } from "./machines.js";
 import { addsPositions, predictedFrom, words } from "./trace.js";
 
@@ -39,7 +48,8 @@ export function wideLine(n, box) {
   const strips = 1 + (addsPositions(n.run) ? 1 : 0) + open.length;
   const positionsFixed = addsPositions(n.run) ? 0 : 56;
   const columns = 5 + 3 * open.length;
-  const left = box.width - tokens - output - loss - positionsFixed - open.length * mlp - closed * (slim + 4) - (columns - 1) * gap;
+  const left =
+    box.width - tokens - output - loss - positionsFixed - open.length * mlp - closed * (slim + 4) - (columns - 1) * gap;
   const { columns: across } = gridOf(heads, lanes, lanes, 8);
   const down = Math.ceil(heads / across);
   const square = Math.min(((lanes - 8 * (down - 1)) / down) * across + 8 * (across - 1), (left * 0.52) / open.length);
@@ -54,12 +64,16 @@ export function wideLine(n, box) {
   /** @param {(box: Box) => Machine} build @param {number} width @param {string | string[]} [stage] */
   const add = (build, width, stage, after = gap) => {
     machines.push(build({ x: box.x + x, y: box.y, width, height: box.height }));
-    for (const name of typeof stage === "string" ? [stage] : stage ?? []) mouths.set(name, box.x + x + width / 2);
+    for (const name of typeof stage === "string" ? [stage] : (stage ?? [])) mouths.set(name, box.x + x + width / 2);
     x += width + after;
   };
   add((b) => tokensMachine(setting, b), tokens);
   add((b) => embeddingsMachine(setting, b), strip, "embeddings");
-  add((b) => positionsMachine(setting, b), addsPositions(n.run) ? strip : positionsFixed, addsPositions(n.run) ? "positions" : []);
+  add(
+    (b) => positionsMachine(setting, b),
+    addsPositions(n.run) ? strip : positionsFixed,
+    addsPositions(n.run) ? "positions" : [],
+  );
   for (let layer = 0; layer < layers; layer++) {
     if (!open.includes(layer)) {
       add((b) => closedBlock(setting, b, layer), slim, [], open.includes(layer + 1) ? gap : 4);
@@ -77,13 +91,22 @@ export function wideLine(n, box) {
 
   const begin = box.x + tokens + 6;
   const end = machines[machines.length - 2].box.x - 8;
-  const lines = Array.from({ length: n.rows }, (_, i) => svg("line", {
-    class: "lane", x1: begin, x2: end, y1: box.y + head + (i + 0.5) * pitch, y2: box.y + head + (i + 0.5) * pitch,
-  }));
+  const lines = Array.from({ length: n.rows }, (_, i) =>
+    svg("line", {
+      class: "lane",
+      x1: begin,
+      x2: end,
+      y1: box.y + head + (i + 0.5) * pitch,
+      y2: box.y + head + (i + 0.5) * pitch,
+    }),
+  );
   const tip = svg("path", { class: "loop-head", d: "M0 0l-10 -5v10z" });
   const node = svg("g", {}, svg("g", { class: "lanes" }, ...lines, tip), ...machines.map((m) => m.node));
   return {
-    node, machines, mouths, box,
+    node,
+    machines,
+    mouths,
+    box,
     update(t) {
       const has = words(t).length;
       lines.forEach((line, i) => {
@@ -104,7 +127,10 @@ function openLayers(n, width) {
   return [Math.min(n.open, layers - 1)];
 }
 
-/** @param {Needs} n @param {Box} box its height is not used @returns {Line} machines from top to bottom, each with the words in front of its rows */
+/**
+ * Machines from top to bottom, each with the words in front of its rows.
+ * @param {Needs} n @param {Box} box its height is not used @returns {Line}
+ */
 export function tallLine(n, box) {
   const { layers, heads } = n.run.config;
   const head = 34;
@@ -142,7 +168,10 @@ export function tallLine(n, box) {
   add((b) => outputMachine(setting, b), 6 * 30 + 44, "output");
   add((b) => lossMachine(setting, b), 170);
   return {
-    node: svg("g", {}, ...machines.map((m) => m.node)), machines, mouths, box: { ...box, height: y - 18 - box.y },
+    node: svg("g", {}, ...machines.map((m) => m.node)),
+    machines,
+    mouths,
+    box: { ...box, height: y - 18 - box.y },
     update: (t) => machines.forEach((m) => m.update(t)),
   };
 }

@@ -15,7 +15,15 @@ export function openLearned(source, run) {
   const message = html("p", { class: "empty", role: "status" });
   const cards = html("div", { class: "cards" });
   const label = html("output", {});
-  const slider = html("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Checkpoint", input: () => later() });
+  const slider = html("input", {
+    type: "range",
+    min: 0,
+    max: 0,
+    step: 1,
+    value: 0,
+    "aria-label": "Checkpoint",
+    input: () => later(),
+  });
   const when = html("label", { class: "slider" }, "weights at step", slider, label);
   root.replaceChildren(html("div", { class: "tools" }, when), message, cards);
   /** @type {Map<number, Findings>} */
@@ -50,7 +58,7 @@ export function openLearned(source, run) {
     label.textContent = thousands(step);
     if (!known.has(step)) message.textContent = "The model is being asked.";
     try {
-      const f = known.get(step) ?? await source.findings(now ? undefined : step);
+      const f = known.get(step) ?? (await source.findings(now ? undefined : step));
       if (!run.live || !now) known.set(step, f);
       if (wanted !== step) return;
       message.textContent = "";
@@ -62,7 +70,14 @@ export function openLearned(source, run) {
 
   /** @param {Findings} f */
   function draw(f) {
-    cards.replaceChildren(...claimsCard(f), ...numbersCards(f), ...attentionCards(f), ...operationsCards(f), ...lensCards(f), ...otherCards(f));
+    cards.replaceChildren(
+      ...claimsCard(f),
+      ...numbersCards(f),
+      ...attentionCards(f),
+      ...operationsCards(f),
+      ...lensCards(f),
+      ...otherCards(f),
+    );
   }
 
   return {

@@ -100,7 +100,8 @@ func TestLivePageFollowsTrainingToItsEnd(t *testing.T) {
 			t.Errorf("the update shows %v, expected %v", shown, want)
 		}
 	}
-	shares := strings.Fields(strings.ReplaceAll(eval[string](b, `[...document.querySelectorAll(".share")].map((e) => e.textContent.replace(/[^0-9.]/g, "")).join(" ")`), "%", ""))
+	const labels = `[...document.querySelectorAll(".share")].map((e) => e.textContent.replace(/[^0-9.]/g, "")).join(" ")`
+	shares := strings.Fields(eval[string](b, labels))
 	if len(shares) != len(trace.Blame) {
 		t.Fatalf("the river has %d arms with a share, expected %d", len(shares), len(trace.Blame))
 	}
@@ -113,7 +114,7 @@ func TestLivePageFollowsTrainingToItsEnd(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS("#pause")))
 	b.await(`document.querySelector("#state").textContent === "ended"`)
 	if err := <-p.ended; err != nil {
-		t.Fatalf("train: %v: %s", err, p.output)
+		t.Fatalf("train: %v: %s", err, &p.output)
 	}
 	if got := b.step(); got != 6000 {
 		t.Errorf("the page ends at step %d, expected 6000", got)

@@ -92,7 +92,8 @@ func TestNothingOverflowsAtAnySize(t *testing.T) {
 // overflowing names the first text that reaches out of the window on the right, but for tables that scroll.
 const overflowing = `[...document.querySelectorAll("body *")].filter((e) => {
 	const box = e.getBoundingClientRect();
-	return box.width > 0 && box.right > innerWidth + 1 && getComputedStyle(e).visibility === "visible" && e.textContent.trim() && !e.children.length && !e.closest(".scroll");
+	return box.width > 0 && box.right > innerWidth + 1 && getComputedStyle(e).visibility === "visible" && e.textContent.trim() &&
+		!e.children.length && !e.closest(".scroll");
 }).slice(0, 1).map((e) => e.textContent.trim()).join("")`
 
 func TestFirstPaintIsQuick(t *testing.T) {

@@ -28,7 +28,11 @@ import { addsPositions, firstRow, predictedFrom, shown, weightsOf, words } from 
  */
 function frame(s, key, box, title, note) {
   const node = svg("g", {
-    class: "machine", "data-stage": key, role: "button", tabindex: 0, "aria-label": `${title}, ${note}`,
+    class: "machine",
+    "data-stage": key,
+    role: "button",
+    tabindex: 0,
+    "aria-label": `${title}, ${note}`,
     transform: `translate(${box.x} ${box.y})`,
     click: () => s.choose(key),
     keydown: (e) => {
@@ -58,7 +62,9 @@ function weightNote(run, key) {
  * @param {Setting} s @param {SVGGElement} inside
  */
 function rowLabels(s, inside) {
-  const list = s.labels ? Array.from({ length: s.rows }, (_, i) => svg("text", { class: "word small", y: (i + 0.5) * s.pitch })) : [];
+  const list = s.labels
+    ? Array.from({ length: s.rows }, (_, i) => svg("text", { class: "word small", y: (i + 0.5) * s.pitch }))
+    : [];
   inside.append(...list);
   return (/** @type {Trace} */ t) => {
     const w = words(t);
@@ -82,7 +88,9 @@ export function tokensMachine(s, box) {
   });
   const few = s.pitch >= 11;
   return {
-    key: "tokens", box, node,
+    key: "tokens",
+    box,
+    node,
     update(t) {
       const w = words(t);
       const every = few ? 1 : Math.ceil(11 / s.pitch);
@@ -115,18 +123,24 @@ function stripsMachine(s, key, box, title, note, rowsOf, tipOf) {
   });
   /** @type {Trace | null} */
   let now = null;
-  strips.append(svg("rect", {
-    class: "touch", width: box.width - s.labels, height: s.rows * s.pitch,
-    mousemove: (/** @type {MouseEvent} */ e) => {
-      const row = Math.floor(rowAt(e, s.rows));
-      if (now && row >= 0 && row < words(now).length) showTip(tipOf(now, row), e);
-      else hideTip();
-    },
-    mouseleave: hideTip,
-  }));
+  strips.append(
+    svg("rect", {
+      class: "touch",
+      width: box.width - s.labels,
+      height: s.rows * s.pitch,
+      mousemove: (/** @type {MouseEvent} */ e) => {
+        const row = Math.floor(rowAt(e, s.rows));
+        if (now && row >= 0 && row < words(now).length) showTip(tipOf(now, row), e);
+        else hideTip();
+      },
+      mouseleave: hideTip,
+    }),
+  );
   inside.append(strips);
   return {
-    key, box, node,
+    key,
+    box,
+    node,
     update(t) {
       now = t;
       label(t);
@@ -134,7 +148,10 @@ function stripsMachine(s, key, box, title, note, rowsOf, tipOf) {
       const scale = scaleOf(rows);
       list.forEach((strip, i) => {
         const row = rows[i] ?? [];
-        strip.update(row.length ? [row] : [], scale, { width: (box.width - s.labels) / (row.length || 1), height: s.pitch - gap });
+        strip.update(row.length ? [row] : [], scale, {
+          width: (box.width - s.labels) / (row.length || 1),
+          height: s.pitch - gap,
+        });
       });
     },
   };
@@ -147,19 +164,37 @@ function rowAt(e, rows) {
 }
 
 /** @param {number[]} row @returns {string} how it begins */
-const beginning = (row) => `${row.slice(0, 6).map((v) => figure(v, 3)).join("  ")} …`;
+const beginning = (row) =>
+  `${row
+    .slice(0, 6)
+    .map((v) => figure(v, 3))
+    .join("  ")} …`;
 
 /** @param {Setting} s @param {Box} box @returns {Machine} */
 export function embeddingsMachine(s, box) {
-  return stripsMachine(s, "embeddings", box, "Embeddings", weightNote(s.run, "embeddings"), (t) => shown(t, t.embeddings),
-    (t, i) => `“${tokenText(words(t)[i])}” is ${t.width ?? s.run.config.width} numbers:\n${beginning(shown(t, t.embeddings)[i])}`);
+  return stripsMachine(
+    s,
+    "embeddings",
+    box,
+    "Embeddings",
+    weightNote(s.run, "embeddings"),
+    (t) => shown(t, t.embeddings),
+    (t, i) => `“${tokenText(words(t)[i])}” is ${t.width ?? s.run.config.width} numbers:\n${beginning(shown(t, t.embeddings)[i])}`,
+  );
 }
 
 /** @param {Setting} s @param {Box} box @returns {Machine} */
 export function positionsMachine(s, box) {
   if (addsPositions(s.run)) {
-    return stripsMachine(s, "positions", box, "+ Positions", weightNote(s.run, "positions"), (t) => shown(t, t.positions),
-      (t, i) => `added at place ${firstRow(t) + i}:\n${beginning(shown(t, t.positions)[i] ?? [])}`);
+    return stripsMachine(
+      s,
+      "positions",
+      box,
+      "+ Positions",
+      weightNote(s.run, "positions"),
+      (t) => shown(t, t.positions),
+      (t, i) => `added at place ${firstRow(t) + i}:\n${beginning(shown(t, t.positions)[i] ?? [])}`,
+    );
   }
   const { node, inside } = frame(s, "positions", box, "Positions", "rotary");
   const radius = Math.min(s.pitch * 0.38, 9);
@@ -171,7 +206,9 @@ export function positionsMachine(s, box) {
     return g;
   });
   return {
-    key: "positions", box, node,
+    key: "positions",
+    box,
+    node,
     update(t) {
       list.forEach((g, i) => g.classList.toggle("none", i >= words(t).length));
     },
@@ -180,8 +217,15 @@ export function positionsMachine(s, box) {
 
 /** @param {Setting} s @param {Box} box @param {number} layer after it @returns {Machine} */
 export function streamMachine(s, box, layer) {
-  const m = stripsMachine(s, `mlp ${layer}`, box, "Stream", `after block ${layer}`, (t) => shown(t, t.residual[layer]),
-    (t, i) => `“${tokenText(words(t)[i])}” after block ${layer}:\n${beginning(shown(t, t.residual[layer])[i])}`);
+  const m = stripsMachine(
+    s,
+    `mlp ${layer}`,
+    box,
+    "Stream",
+    `after block ${layer}`,
+    (t) => shown(t, t.residual[layer]),
+    (t, i) => `“${tokenText(words(t)[i])}” after block ${layer}:\n${beginning(shown(t, t.residual[layer])[i])}`,
+  );
   m.node.setAttribute("aria-label", `Residual stream after block ${layer}`);
   const said = svg("text", { class: "so-far", x: s.labels, y: box.height - 2 });
   m.node.append(said);
@@ -205,7 +249,9 @@ export function headSquare(at, name, headOf) {
   /** @type {Trace | null} */
   let now = null;
   const touch = svg("rect", {
-    class: "touch", width: at.side, height: at.side,
+    class: "touch",
+    width: at.side,
+    height: at.side,
     mousemove: (/** @type {MouseEvent} */ e) => {
       if (!now) return;
       const head = headOf(now);
@@ -214,8 +260,12 @@ export function headSquare(at, name, headOf) {
       const column = Math.floor(((e.clientX - box.left) / box.width) * head.length);
       const w = words(now);
       if (!(row in head) || !(column in head)) return hideTip();
-      showTip(column > row ? `${name}: “${tokenText(w[row])}” cannot look ahead`
-        : `${name}: “${tokenText(w[row])}” takes ${percent(head[row][column], 1)} from “${tokenText(w[column])}”`, e);
+      showTip(
+        column > row
+          ? `${name}: “${tokenText(w[row])}” cannot look ahead`
+          : `${name}: “${tokenText(w[row])}” takes ${percent(head[row][column], 1)} from “${tokenText(w[column])}”`,
+        e,
+      );
     },
     mouseleave: hideTip,
   });
@@ -231,7 +281,11 @@ export function headSquare(at, name, headOf) {
   };
 }
 
-/** @param {number} heads @param {number} width @param {number} height @param {number} gap between squares @returns {{columns: number, side: number}} */
+/**
+ * The grid in which squares are largest.
+ * @param {number} heads @param {number} width @param {number} height @param {number} gap between squares
+ * @returns {{columns: number, side: number}}
+ */
 export function gridOf(heads, width, height, gap) {
   let best = { columns: 1, side: 0 };
   for (let columns = 1; columns <= heads; columns++) {
@@ -248,8 +302,13 @@ export function attentionMachine(s, box, layer) {
   const { node, inside } = frame(s, key, box, capital(key), weightNote(s.run, key));
   const gap = 8;
   const { columns, side } = gridOf(s.run.config.heads, box.width, box.height - s.head, gap);
-  const squares = Array.from({ length: s.run.config.heads }, (_, h) => headSquare(
-    { x: (h % columns) * (side + gap), y: Math.floor(h / columns) * (side + gap), side }, `head ${h + 1}`, (t) => t.attention[layer]?.[h] ?? []));
+  const squares = Array.from({ length: s.run.config.heads }, (_, h) =>
+    headSquare(
+      { x: (h % columns) * (side + gap), y: Math.floor(h / columns) * (side + gap), side },
+      `head ${h + 1}`,
+      (t) => t.attention[layer]?.[h] ?? [],
+    ),
+  );
   inside.append(...squares.map((q) => q.node));
   return { key, box, node, update: (t) => squares.forEach((q) => q.update(t)) };
 }
@@ -257,26 +316,46 @@ export function attentionMachine(s, box, layer) {
 /** @param {Setting} s @param {Box} box @param {number} layer @returns {Machine} */
 export function mlpMachine(s, box, layer) {
   const key = `mlp ${layer + 1}`;
-  const { node, inside } = frame(s, key, box, `MLP ${layer + 1}`, s.labels ? weightNote(s.run, key) : thousands(weightsOf(s.run, key)));
+  const { node, inside } = frame(
+    s,
+    key,
+    box,
+    `MLP ${layer + 1}`,
+    s.labels ? weightNote(s.run, key) : thousands(weightsOf(s.run, key)),
+  );
   const label = rowLabels(s, inside);
   const width = box.width - s.labels;
   const thick = Math.max(1, Math.min(8, s.pitch * 0.4));
-  const bars = Array.from({ length: s.rows }, (_, i) => svg("rect", {
-    class: "bar plain", x: s.labels, y: (i + 0.5) * s.pitch - thick / 2, width, height: thick,
-  }));
+  const bars = Array.from({ length: s.rows }, (_, i) =>
+    svg("rect", {
+      class: "bar plain",
+      x: s.labels,
+      y: (i + 0.5) * s.pitch - thick / 2,
+      width,
+      height: thick,
+    }),
+  );
   /** @type {number[]} */
   let sizes = [];
-  inside.append(...bars, svg("rect", {
-    class: "touch", x: s.labels, width, height: s.rows * s.pitch,
-    mousemove: (/** @type {MouseEvent} */ e) => {
-      const v = sizes[Math.floor(rowAt(e, s.rows))];
-      if (v === undefined) hideTip();
-      else showTip(`adds numbers of size ${figure(v, 3)} (root mean square)`, e);
-    },
-    mouseleave: hideTip,
-  }));
+  inside.append(
+    ...bars,
+    svg("rect", {
+      class: "touch",
+      x: s.labels,
+      width,
+      height: s.rows * s.pitch,
+      mousemove: (/** @type {MouseEvent} */ e) => {
+        const v = sizes[Math.floor(rowAt(e, s.rows))];
+        if (v === undefined) hideTip();
+        else showTip(`adds numbers of size ${figure(v, 3)} (root mean square)`, e);
+      },
+      mouseleave: hideTip,
+    }),
+  );
   return {
-    key, box, node,
+    key,
+    box,
+    node,
     update(t) {
       label(t);
       sizes = shown(t, t.mlp[layer]);
@@ -296,7 +375,9 @@ export function closedBlock(s, box, layer) {
   const map = heatMap("values");
   inside.append(map.node);
   return {
-    key, box, node,
+    key,
+    box,
+    node,
     update(t) {
       const rows = shown(t, t.residual[layer + 1]);
       map.update(rows, scaleOf(rows), { width: box.width / (rows[0]?.length || 1), height: s.pitch });
@@ -318,7 +399,12 @@ export function outputMachine(s, box) {
     const word = svg("text", { class: "word", y: pitch * 0.36 });
     const share = svg("text", { class: "number end", x: box.width, y: pitch * 0.36 });
     const bar = svg("rect", { class: "bar", y: pitch * 0.7, width: box.width, height: Math.max(3, pitch * 0.16) });
-    g.append(svg("rect", { class: "track", y: pitch * 0.7, width: box.width, height: Math.max(3, pitch * 0.16) }), bar, word, share);
+    g.append(
+      svg("rect", { class: "track", y: pitch * 0.7, width: box.width, height: Math.max(3, pitch * 0.16) }),
+      bar,
+      word,
+      share,
+    );
     inside.append(g);
     return { g, word, share, bar };
   });
@@ -326,7 +412,9 @@ export function outputMachine(s, box) {
   const answer = svg("text", { class: "word main", y: box.height });
   node.append(says, answer);
   return {
-    key: "output", box, node,
+    key: "output",
+    box,
+    node,
     update(t) {
       const all = t.logits.top.slice(0, 5).map((c) => ({ id: c.id, text: c.text, p: c.probability }));
       if (t.target && t.probability !== null && !all.some((c) => c.id === t.target?.id)) {
@@ -376,10 +464,14 @@ export function lossMachine(s, box) {
     svg("text", { class: "note", x: left, y: y(0) + 14 }, "p = 0"),
     svg("text", { class: "note end", x: left + width, y: y(0) + 14 }, "p = 1"),
     svg("text", { class: "note end", x: left - 4, y: y(0) }, "0"),
-    dot, value, sum,
+    dot,
+    value,
+    sum,
   );
   return {
-    key: "loss", box, node,
+    key: "loss",
+    box,
+    node,
     update(t) {
       const known = t.loss !== null && t.probability !== null;
       dot.classList.toggle("none", !known);

@@ -13,7 +13,9 @@ function theme() {
   let chosen = "";
   try {
     chosen = localStorage.getItem("theme") ?? "";
-  } catch { /* a page from a file may have no storage */ }
+  } catch {
+    /* a page from a file may have no storage */
+  }
   const button = byId("theme");
   const apply = () => {
     const dark = chosen ? chosen === "dark" : system.matches;
@@ -25,7 +27,9 @@ function theme() {
     chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
     try {
       localStorage.setItem("theme", chosen);
-    } catch { /* then it lasts as long as the page */ }
+    } catch {
+      /* then it lasts as long as the page */
+    }
     apply();
   });
   system.addEventListener("change", apply);
@@ -68,7 +72,7 @@ function tabbing(opened) {
 function banner(message, command) {
   const b = byId("banner");
   b.hidden = !message;
-  b.replaceChildren(message, ...command ? [" ", html("code", {}, command)] : []);
+  b.replaceChildren(message, ...(command ? [" ", html("code", {}, command)] : []));
 }
 
 /** @param {import("./types").Run} run @param {Partial<import("./types").Step>} [now] */
@@ -139,8 +143,12 @@ async function main() {
       floor.state(s.state);
       if (run.live && (s.state === "ended" || s.state === "interrupted")) {
         close();
-        banner(s.state === "ended" ? "Training has ended; this page keeps its last state. The finished run opens with" : "Training was interrupted. Its run opens with",
-          s.open ?? run.open);
+        banner(
+          s.state === "ended"
+            ? "Training has ended; this page keeps its last state. The finished run opens with"
+            : "Training was interrupted. Its run opens with",
+          s.open ?? run.open,
+        );
       }
     },
   });

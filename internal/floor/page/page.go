@@ -3,8 +3,8 @@
 // what flows out is requests to /api.
 //
 // Start at index.html and main.js. data.js is the only module that knows where values come from; types.d.ts says what they are, and
-// .ci/run checks the modules against it. floor.js, run.js and learned.js are the three tabs; machines.js draws the stages of a model, chart.js
-// everything with axes.
+// .ci/run checks the modules against it. floor.js, run.js and learned.js are the three tabs; machines.js draws the stages of a model,
+// chart.js everything with axes.
 package page
 
 import "embed"

@@ -37,7 +37,8 @@ export function scaleTo(low, high, from, to, log = false) {
 
 /**
  * A line through points; where there is no number it breaks.
- * @param {number[]} xs @param {(number | null)[]} ys @param {(v: number) => number} x @param {(v: number) => number} y @param {boolean} [log]
+ * @param {number[]} xs @param {(number | null)[]} ys
+ * @param {(v: number) => number} x @param {(v: number) => number} y @param {boolean} [log]
  */
 export function lineThrough(xs, ys, x, y, log = false) {
   let d = "";
@@ -96,8 +97,11 @@ export function drawAxes(g, edge, across, up) {
   g.replaceChildren(
     ...up.flatMap(({ at, text }) => [
       svg("line", { class: "grid", x1: edge.left, x2: edge.right, y1: at, y2: at }),
-      svg("text", { class: "tick end", x: edge.left - 6, y: at + 3.5 }, text)]),
-    ...across.map(({ at, text }) => svg("text", { class: "tick middle", x: Math.min(at, edge.right - 12), y: edge.bottom + 16 }, text)),
+      svg("text", { class: "tick end", x: edge.left - 6, y: at + 3.5 }, text),
+    ]),
+    ...across.map(({ at, text }) =>
+      svg("text", { class: "tick middle", x: Math.min(at, edge.right - 12), y: edge.bottom + 16 }, text),
+    ),
     svg("line", { class: "axis", x1: edge.left, x2: edge.right, y1: edge.bottom, y2: edge.bottom }),
   );
 }

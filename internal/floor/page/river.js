@@ -41,7 +41,9 @@ export function riverOf(course) {
       const thick = shares[i] * course.width;
       const high = (total - before) * course.width;
       path.setAttribute("d", thick > 0.05 ? arm(course, mouth, thick, high, before * course.width) : "");
-      const [x, y] = course.upright ? course.point(mouth.along + thick / 2 + 6, mouth.tip - 2) : course.point(mouth.along - thick / 2 - 5, mouth.tip - 13);
+      const [x, y] = course.upright
+        ? course.point(mouth.along + thick / 2 + 6, mouth.tip - 2)
+        : course.point(mouth.along - thick / 2 - 5, mouth.tip - 13);
       label.setAttribute("x", x.toFixed(1));
       label.setAttribute("y", y.toFixed(1));
       before += shares[i];
@@ -77,7 +79,11 @@ export function riverOf(course) {
  * between it and the inner bank at the spring
  */
 function arm(course, mouth, thick, high, outside) {
-  const at = (/** @type {number} */ along, /** @type {number} */ up) => course.point(along, up).map((v) => v.toFixed(1)).join(" ");
+  const at = (/** @type {number} */ along, /** @type {number} */ up) =>
+    course
+      .point(along, up)
+      .map((v) => v.toFixed(1))
+      .join(" ");
   const low = high - thick;
   const inner = -outside;
   const outer = inner - thick;
@@ -85,9 +91,11 @@ function arm(course, mouth, thick, high, outside) {
   const [near, far] = [mouth.along - thick / 2, mouth.along + thick / 2];
   const [wing, head] = [Math.max(2.5, thick * 0.25), Math.min(9, 5 + thick * 0.2)];
   const neck = mouth.tip - head;
-  return `M${at(inner, course.spring)}L${at(inner, high + r)}Q${at(inner, high)} ${at(inner + r, high)}`
-    + `L${at(near - bend, high)}Q${at(near, high)} ${at(near, high + bend)}L${at(near, neck)}L${at(near - wing, neck)}`
-    + `L${at(mouth.along, mouth.tip)}L${at(far + wing, neck)}L${at(far, neck)}L${at(far, low + bend + thick)}`
-    + `Q${at(far, low)} ${at(far - bend - thick, low)}L${at(outer + r + thick, low)}Q${at(outer, low)} ${at(outer, low + r + thick)}`
-    + `L${at(outer, course.spring)}Z`;
+  return (
+    `M${at(inner, course.spring)}L${at(inner, high + r)}Q${at(inner, high)} ${at(inner + r, high)}` +
+    `L${at(near - bend, high)}Q${at(near, high)} ${at(near, high + bend)}L${at(near, neck)}L${at(near - wing, neck)}` +
+    `L${at(mouth.along, mouth.tip)}L${at(far + wing, neck)}L${at(far, neck)}L${at(far, low + bend + thick)}` +
+    `Q${at(far, low)} ${at(far - bend - thick, low)}L${at(outer + r + thick, low)}Q${at(outer, low)} ${at(outer, low + r + thick)}` +
+    `L${at(outer, course.spring)}Z`
+  );
 }

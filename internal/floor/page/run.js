@@ -8,8 +8,10 @@ import { saveCSV } from "./save.js";
 /** @typedef {import("./types").Metrics} Metrics */
 /** @typedef {import("./chart.js").Series} Series */
 
-/** Colours that stay apart for colour-blind readers, of which the style sheet has one for light and one for dark. Operations take the others from the
- * front, runs beside this one from the back. */
+/**
+ * Colours that stay apart for colour-blind readers, of which the style sheet has one for light and one for dark. Operations take the others
+ * from the front, runs beside this one from the back.
+ */
 const own = "var(--look)";
 const heldOut = "var(--held-out)";
 const others = ["var(--other-1)", "var(--other-2)", "var(--other-3)", "var(--other-4)"];
@@ -34,14 +36,25 @@ export function openRun(source, run) {
 
   const charts = {
     loss: openChart({ title: "Loss", name: `${run.name}-loss`, view, log: true, height: 230 }),
-    accuracy: openChart({ title: run.kind === "text" ? "Right tokens" : "Right answers", name: `${run.name}-accuracy`, view, share: true, height: 230 }),
+    accuracy: openChart({
+      title: run.kind === "text" ? "Right tokens" : "Right answers",
+      name: `${run.name}-accuracy`,
+      view,
+      share: true,
+      height: 230,
+    }),
     blame: openChart({ title: "Blame by stage", name: `${run.name}-blame`, view, stacked: true, share: true, height: 230 }),
     norm: openChart({ title: "Gradient norm, before clipping", name: `${run.name}-gradient-norm`, view, log: true, height: 160 }),
     rate: openChart({ title: "Learning rate", name: `${run.name}-learning-rate`, view, height: 160 }),
     speed: openChart({ title: "Tokens a second", name: `${run.name}-speed`, view, height: 160 }),
   };
   const smoothing = html("input", {
-    type: "range", id: "smoothing", min: 0, max: 0.99, step: 0.01, value: firstSmoothing,
+    type: "range",
+    id: "smoothing",
+    min: 0,
+    max: 0.99,
+    step: 0.01,
+    value: firstSmoothing,
     input: () => {
       view.smoothing = Number(smoothing.value);
       view.changed();
@@ -52,14 +65,37 @@ export function openRun(source, run) {
   const message = html("p", { class: "empty", role: "status" });
   const samples = html("div", { class: "samples" });
   byId("run").replaceChildren(
-    html("div", { class: "tools" },
+    html(
+      "div",
+      { class: "tools" },
       html("label", { class: "check" }, log, " log loss"),
       html("label", { class: "slider" }, "smoothing", smoothing),
-      html("button", { type: "button", click: () => { view.range = null; view.changed(); } }, "All steps"),
-      ...beside.map((name) => html("label", { class: "check" }, html("input", { type: "checkbox", change: (e) => overlay(name, e.target.checked) }), ` ${name}`)),
+      html(
+        "button",
+        {
+          type: "button",
+          click: () => {
+            view.range = null;
+            view.changed();
+          },
+        },
+        "All steps",
+      ),
+      ...beside.map((name) =>
+        html(
+          "label",
+          { class: "check" },
+          html("input", { type: "checkbox", change: (e) => overlay(name, e.target.checked) }),
+          ` ${name}`,
+        ),
+      ),
       html("span", { class: "space" }),
-      html("button", { type: "button", click: () => table() }, "Save CSV")),
-    message, html("div", { class: "charts" }, ...Object.values(charts).map((c) => c.node)), samples);
+      html("button", { type: "button", click: () => table() }, "Save CSV"),
+    ),
+    message,
+    html("div", { class: "charts" }, ...Object.values(charts).map((c) => c.node)),
+    samples,
+  );
 
   /** @param {string} name @param {boolean} on */
   async function overlay(name, on) {
@@ -77,35 +113,76 @@ export function openRun(source, run) {
   function table() {
     const m = shown.get(run.name);
     if (!m) return;
-    saveCSV(["step", "epoch", "loss", "accuracy", "learning_rate", "gradient_norm", "tokens_per_second", ...m.blame.stages.map((s) => `blame ${s}`)],
-      m.steps.map((step, i) => [step, m.epoch[i], m.loss[i], m.accuracy[i], m.learning_rate[i], m.gradient_norm[i], m.tokens_per_second[i],
-        ...m.blame.shares[i] ?? []]), run.name);
+    saveCSV(
+      [
+        "step",
+        "epoch",
+        "loss",
+        "accuracy",
+        "learning_rate",
+        "gradient_norm",
+        "tokens_per_second",
+        ...m.blame.stages.map((s) => `blame ${s}`),
+      ],
+      m.steps.map((step, i) => [
+        step,
+        m.epoch[i],
+        m.loss[i],
+        m.accuracy[i],
+        m.learning_rate[i],
+        m.gradient_norm[i],
+        m.tokens_per_second[i],
+        ...(m.blame.shares[i] ?? []),
+      ]),
+      run.name,
+    );
   }
 
   function draw() {
     const m = shown.get(run.name);
     if (!m) return;
-    message.textContent = !m.steps.length ? "No step has been taken yet." : m.every > 1 ? `A point is the mean of ${m.every} steps.` : "";
+    message.textContent = !m.steps.length
+      ? "No step has been taken yet."
+      : m.every > 1
+        ? `A point is the mean of ${m.every} steps.`
+        : "";
     const all = [...shown].sort(([a], [b]) => Number(b === run.name) - Number(a === run.name));
     /** @param {(m: Metrics) => (number | null)[]} of @returns {Series[]} */
-    const each = (of) => all.map(([name, metrics], i) => ({ name: all.length > 1 ? name : "training", x: metrics.steps, y: of(metrics), colour: i ? others[others.length - 1 - ((i - 1) % others.length)] : own }));
+    const each = (of) =>
+      all.map(([name, metrics], i) => ({
+        name: all.length > 1 ? name : "training",
+        x: metrics.steps,
+        y: of(metrics),
+        colour: i ? others[others.length - 1 - ((i - 1) % others.length)] : own,
+      }));
     const evaluations = m.evaluations ?? [];
-    /** @param {(e: import("./types").Evaluation) => number | null | undefined} of @param {string} name @param {string} colour @returns {Series[]} */
+    /**
+     * @param {(e: import("./types").Evaluation) => number | null | undefined} of @param {string} name @param {string} colour
+     * @returns {Series[]}
+     */
     const held = (of, name, colour) => {
       const list = evaluations.filter((e) => of(e) !== undefined);
       return list.length ? [{ name, x: list.map((e) => e.step), y: list.map((e) => of(e) ?? null), colour, mark: "dots" }] : [];
     };
     charts.loss.update([...each((x) => x.loss), ...held((e) => e.loss, "held out", heldOut)]);
     const operations = [...new Set(evaluations.flatMap((e) => Object.keys(e.by_operation ?? {})))];
-    charts.accuracy.update([...each((x) => x.accuracy), ...operations.length
-      ? operations.flatMap((name, i) => held((e) => e.by_operation?.[name], `held out, ${name}`, others[i % others.length]))
-      : held((e) => e.accuracy, "held out", heldOut)]);
+    charts.accuracy.update([
+      ...each((x) => x.accuracy),
+      ...(operations.length
+        ? operations.flatMap((name, i) => held((e) => e.by_operation?.[name], `held out, ${name}`, others[i % others.length]))
+        : held((e) => e.accuracy, "held out", heldOut)),
+    ]);
     charts.norm.update(each((x) => x.gradient_norm));
     charts.rate.update(each((x) => x.learning_rate));
     charts.speed.update(each((x) => x.tokens_per_second));
-    charts.blame.update(m.blame.stages.map((name, i) => ({
-      name, x: m.steps, y: m.blame.shares.map((row) => row[i] ?? null), colour: stageColour(i, m.blame.stages.length),
-    })));
+    charts.blame.update(
+      m.blame.stages.map((name, i) => ({
+        name,
+        x: m.steps,
+        y: m.blame.shares.map((row) => row[i] ?? null),
+        colour: stageColour(i, m.blame.stages.length),
+      })),
+    );
     drawSamples(m.samples ?? []);
   }
 
@@ -113,8 +190,25 @@ export function openRun(source, run) {
   function drawSamples(list) {
     const few = list.slice(-24).reverse();
     const between = run.kind === "text" ? "" : " "; // a text goes on, an answer is words of its own
-    samples.replaceChildren(...few.length ? [html("h2", {}, "What it writes"), html("ol", {}, ...few.map((s) => html("li", {},
-      html("span", { class: "when" }, `step ${thousands(s.step)}`), html("q", {}, html("b", {}, s.prompt), between + s.text.replace(s.prompt, "")))))] : []);
+    samples.replaceChildren(
+      ...(few.length
+        ? [
+            html("h2", {}, "What it writes"),
+            html(
+              "ol",
+              {},
+              ...few.map((s) =>
+                html(
+                  "li",
+                  {},
+                  html("span", { class: "when" }, `step ${thousands(s.step)}`),
+                  html("q", {}, html("b", {}, s.prompt), between + s.text.replace(s.prompt, "")),
+                ),
+              ),
+            ),
+          ]
+        : []),
+    );
   }
 
   /** Drawn once a frame at most, however many events come. */
@@ -165,7 +259,7 @@ export function openRun(source, run) {
     sample(s) {
       const m = shown.get(run.name);
       if (!m) return;
-      m.samples = [...m.samples ?? [], s];
+      m.samples = [...(m.samples ?? []), s];
       soon();
     },
   };
@@ -173,7 +267,8 @@ export function openRun(source, run) {
 
 /** Every second point goes, the last one excepted. @param {Metrics} m */
 function thin(m) {
-  const keep = (/** @type {unknown} */ _, /** @type {number} */ i, /** @type {unknown[]} */ list) => i % 2 === 0 || i === list.length - 1;
+  const keep = (/** @type {unknown} */ _, /** @type {number} */ i, /** @type {unknown[]} */ list) =>
+    i % 2 === 0 || i === list.length - 1;
   m.steps = m.steps.filter(keep);
   m.loss = m.loss.filter(keep);
   m.accuracy = m.accuracy.filter(keep);

@@ -1,7 +1,21 @@
 // Drawings and tables as files. A saved drawing has its styles written into it, in the colours of the screen.
 
-const styles = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "stroke-linejoin", "opacity", "font-family",
-  "font-size", "font-weight", "text-anchor", "dominant-baseline", "visibility"];
+const styles = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "stroke-linejoin",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "text-anchor",
+  "dominant-baseline",
+  "visibility",
+];
 const titleHeight = 28;
 
 /** @param {string} name @param {Blob} content */
@@ -30,7 +44,14 @@ export function asDocument(drawing, title) {
     for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, String(v));
     return e;
   };
-  const heading = make("text", { x: 12, y: -9, "font-family": "sans-serif", "font-size": 13, "font-weight": 600, fill: page.getPropertyValue("--ink") });
+  const heading = make("text", {
+    x: 12,
+    y: -9,
+    "font-family": "sans-serif",
+    "font-size": 13,
+    "font-weight": 600,
+    fill: page.getPropertyValue("--ink"),
+  });
   heading.textContent = title;
   copy.prepend(make("rect", { x: 0, y: -titleHeight, width, height, fill: page.getPropertyValue("--paper") }), heading);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
@@ -62,6 +83,7 @@ export function savePNG(drawing, title, name) {
 
 /** @param {string[]} head @param {(number | string | null)[][]} rows @param {string} name */
 export function saveCSV(head, rows, name) {
-  const field = (/** @type {number | string | null} */ v) => (v === null ? "" : /[",\n]/.test(String(v)) ? `"${String(v).replaceAll('"', '""')}"` : String(v));
+  const field = (/** @type {number | string | null} */ v) =>
+    v === null ? "" : /[",\n]/.test(String(v)) ? `"${String(v).replaceAll('"', '""')}"` : String(v);
   save(`${name}.csv`, new Blob([[head, ...rows].map((row) => `${row.map(field).join(",")}\n`).join("")], { type: "text/csv" }));
 }

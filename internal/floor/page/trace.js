@@ -20,13 +20,17 @@ export const predictedFrom = (t) => Math.max(0, t.logits.row - firstRow(t));
 
 /**
  * A stage of the walk: key is the name by which blame knows it, where it has weights.
- * @typedef {{key: string, kind: "tokens" | "embeddings" | "positions" | "attention" | "mlp" | "output" | "loss" | "blame" | "update", layer: number}} Place
+ * @typedef {"tokens" | "embeddings" | "positions" | "attention" | "mlp" | "output" | "loss" | "blame" | "update"} Kind
+ * @typedef {{key: string, kind: Kind, layer: number}} Place
  */
 
 /** @param {Run} run @returns {Place[]} the way of an example through the model and back */
 export function places(run) {
   /** @type {Place[]} */
-  const list = [{ key: "tokens", kind: "tokens", layer: 0 }, { key: "embeddings", kind: "embeddings", layer: 0 }];
+  const list = [
+    { key: "tokens", kind: "tokens", layer: 0 },
+    { key: "embeddings", kind: "embeddings", layer: 0 },
+  ];
   list.push({ key: "positions", kind: "positions", layer: 0 });
   for (let layer = 0; layer < run.config.layers; layer++) {
     list.push({ key: `attention ${layer + 1}`, kind: "attention", layer }, { key: `mlp ${layer + 1}`, kind: "mlp", layer });

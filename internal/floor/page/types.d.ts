@@ -89,7 +89,9 @@ export interface Claim {
   id: string; claim: string; measure: string; value: number | null; threshold: number; holds: boolean; says: string;
 }
 
-export interface Gaze { operator_before: number | null; last_before: number | null; last_operator: number | null; last_after: number | null }
+export interface Gaze {
+  operator_before: number | null; last_before: number | null; last_operator: number | null; last_after: number | null;
+}
 export interface Head extends Gaze { layer: number; head: number; distance: number; self: number; previous: number; first: number }
 
 export interface Findings {

@@ -1,7 +1,6 @@
 package page_test
 
 import (
-	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -59,13 +58,14 @@ func told(of reflect.Type) []string {
 func TestTypesOfThePageAreThoseOfTheAPI(t *testing.T) {
 	all := declared(t)
 	for name, value := range map[string]any{
-		"Run": api.Run{}, "Stage": api.Stage{}, "Checkpoint": api.Checkpoint{}, "Metrics": api.Metrics{}, "Evaluation": api.Evaluation{}, "Sample": api.Sample{},
-		"Step": api.StepEvent{}, "Trace": api.Trace{}, "Candidate": api.Logit{}, "Said": api.AnswerWord{}, "Weight": api.WeightStep{}, "Document": api.Document{},
-		"Findings": findings.Findings{}, "Claim": findings.Claim{}, "Gaze": findings.Gaze{}, "Head": findings.Head{},
+		"Run": api.Run{}, "Stage": api.Stage{}, "Checkpoint": api.Checkpoint{}, "Metrics": api.Metrics{}, "Evaluation": api.Evaluation{},
+		"Sample": api.Sample{}, "Step": api.StepEvent{}, "Trace": api.Trace{}, "Candidate": api.Logit{}, "Said": api.AnswerWord{},
+		"Weight": api.WeightStep{}, "Document": api.Document{}, "Findings": findings.Findings{}, "Claim": findings.Claim{},
+		"Gaze": findings.Gaze{}, "Head": findings.Head{},
 	} {
 		page, server := slices.Sorted(slices.Values(all[name])), slices.Sorted(slices.Values(told(reflect.TypeOf(value))))
 		if !slices.Equal(page, server) {
-			t.Errorf("types.d.ts has the fields %v of %s, expected %v, as %T has them (of %v)", page, name, server, value, slices.Sorted(maps.Keys(all)))
+			t.Errorf("types.d.ts has the fields %v of %s, expected %v, as %T has them", page, name, server, value)
 		}
 	}
 }

@@ -10,7 +10,11 @@ import { figure, withSign } from "./format.js";
 export function updateMachine(box, choose) {
   const narrow = box.width < 520;
   const node = svg("g", {
-    class: "machine update", "data-stage": "update", role: "button", tabindex: 0, "aria-label": "Update: every weight takes a small step",
+    class: "machine update",
+    "data-stage": "update",
+    role: "button",
+    tabindex: 0,
+    "aria-label": "Update: every weight takes a small step",
     transform: `translate(${box.x} ${box.y})`,
     click: () => choose("update"),
     keydown: (/** @type {KeyboardEvent} */ e) => {
@@ -26,36 +30,55 @@ export function updateMachine(box, choose) {
 
   // new = old − learning rate × direction, in columns; on a phone below one another.
   const terms = [
-    { sign: "", label: "new weight" }, { sign: "=", label: "old weight" }, { sign: "−", label: "learning rate" }, { sign: "×", label: "direction" },
+    { sign: "", label: "new weight" },
+    { sign: "=", label: "old weight" },
+    { sign: "−", label: "learning rate" },
+    { sign: "×", label: "direction" },
   ];
   const column = narrow ? 0 : Math.min(150, (box.width - 190) / 4);
   const fields = terms.map(({ sign, label }, i) => {
     const [x, y] = narrow ? [0, 50 + i * 24] : [i * column, 48];
     const value = svg("text", { class: "number term", x: narrow ? x + 120 : x + (i ? 18 : 0), y });
-    node.append(svg("text", { class: "sign", x: narrow ? x + 104 : x, y }, sign), value,
-      svg("text", { class: "note", x: narrow ? x : x + (i ? 18 : 0), y: narrow ? y : y + 16 }, label));
+    node.append(
+      svg("text", { class: "sign", x: narrow ? x + 104 : x, y }, sign),
+      value,
+      svg("text", { class: "note", x: narrow ? x : x + (i ? 18 : 0), y: narrow ? y : y + 16 }, label),
+    );
     return value;
   });
   const gradient = svg("text", { class: "note", y: narrow ? 150 : 84 });
   const optimizer = svg("text", { class: "note", y: narrow ? 165 : 84 });
   node.append(gradient, optimizer);
 
-  const line = narrow ? { x: 8, y: 190, width: box.width - 16 } : { x: 4 * column + 30, y: 44, width: box.width - 4 * column - 38 };
+  const line = narrow
+    ? { x: 8, y: 190, width: box.width - 16 }
+    : { x: 4 * column + 30, y: 44, width: box.width - 4 * column - 38 };
   const middle = line.x + line.width / 2;
   const before = svg("circle", { class: "old", r: 4, cy: line.y });
   const after = svg("circle", { class: "new", r: 4, cy: line.y });
   const way = svg("line", { class: "way", y1: line.y, y2: line.y });
   const zoom = svg("text", { class: "note middle", x: middle, y: line.y + 22 });
-  const drawing = svg("g", {}, svg("line", { class: "axis", x1: line.x, x2: line.x + line.width, y1: line.y, y2: line.y }), way, before, after, zoom);
+  const drawing = svg(
+    "g",
+    {},
+    svg("line", { class: "axis", x1: line.x, x2: line.x + line.width, y1: line.y, y2: line.y }),
+    way,
+    before,
+    after,
+    zoom,
+  );
   node.append(drawing);
 
   return {
-    key: "update", box, node,
+    key: "update",
+    box,
+    node,
     update(t) {
       const w = t.weight;
       drawing.classList.toggle("none", !w);
       if (!w) {
-        name.textContent = narrow ? "in training, each weight now takes a step"
+        name.textContent = narrow
+          ? "in training, each weight now takes a step"
           : "a question is answered without a step: in training, each weight now moves against its gradient";
         const texts = ["new", "old", "rate", "direction"];
         fields.forEach((f, i) => {
