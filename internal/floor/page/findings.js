@@ -39,7 +39,7 @@ export function claimsCard(f) {
 /** The value between 0 and 1, or beyond, with the threshold that it has to reach. @param {number} value @param {number} threshold */
 function gauge(value, threshold) {
   const width = 120;
-  const x = (/** @type {number} */ v) => Math.max(0, Math.min(1, v)) * width;
+  const x = (/** @type {number} */ v) => (Math.max(0, v) / Math.max(1, value, threshold)) * width;
   return html(
     "div",
     { class: "gauge" },
