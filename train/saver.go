@@ -40,8 +40,8 @@ func (r *run) save(meanwhile bool) error {
 	}
 	s.saved, s.begun = r.step, begun
 	held, err := r.snapshot(r.Arguments)
-	if err == nil && !r.leads() {
-		return nil
+	if !r.leads() {
+		return err
 	}
 	if err == nil {
 		held.state.HeldOut = r.heldOut

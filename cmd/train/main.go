@@ -11,14 +11,11 @@ import (
 	"context"
 
 	"trainer/internal/cli"
-	"trainer/internal/mpi"
 )
 
 func main() {
 	a := defaults()
 	flags := a.flags()
-	if rank, _, together := mpi.Launched(); together {
-		flags.Silent = rank > 0
-	}
+	flags.Silent = rankOf() > 0
 	cli.Main(flags, func(ctx context.Context) error { return teach(ctx, a, flags) })
 }

@@ -29,7 +29,9 @@ import (
 type session struct {
 	*arguments
 	flags     *cli.Flags
+	rank      int                     // of this process, by its launcher
 	group     collective.Communicator // of the processes that train together
+	localRank int                     // among those on this machine
 	device    device.Choice
 	folder    *train.Folder // nil on the ranks of a group behind 0
 	opened    bool          // the folder is, on rank 0
@@ -59,11 +61,11 @@ type view interface {
 
 // teach is the command.
 func teach(ctx context.Context, a *arguments, flags *cli.Flags) error {
-	s := &session{arguments: a, flags: flags, view: newView(a), outcome: api.Interrupted}
+	s := &session{arguments: a, flags: flags, rank: rankOf(), view: newView(a), outcome: api.Interrupted}
 	if err := s.join(); err != nil {
 		return err
 	}
-	err := s.work(ctx)
+	err := s.meet(s.work(ctx))
 	return s.leave(errors.Join(err, s.close()))
 }
 

@@ -4,93 +4,25 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"trainer/internal/collective"
 	"trainer/internal/device"
 	"trainer/internal/fault"
-	"trainer/internal/mpi"
 	"trainer/internal/vm"
 	"trainer/model"
 	"trainer/tokenizer"
-	"trainer/train"
 )
 
-// One of several processes that mpirun has started: rank 0 has the run folder and the screen, the others do the same work without. What can
+// One of several processes that a launcher has started: rank 0 has the run folder and the screen, the others do the same work without. What can
 // go wrong on one of them is agreed on by all (collective.Agree, collective.Lead) until the training begins; later an error of one ends all.
 
 // leads says that this process keeps the run and tells about it.
 func (s *session) leads() bool { return s.group.Rank() == 0 }
-
-// join connects this process with the others of its launcher.
-func (s *session) join() error {
-	if s.rankTimeout < 1 {
-		return fault.Usagef("-rank-timeout %d: expected at least 1 second", s.rankTimeout)
-	}
-	var err error
-	s.group, err = mpi.Join(mpi.Options{Timeout: time.Duration(s.rankTimeout) * time.Second, Lost: func(err error) {
-		fmt.Fprintf(os.Stderr, "%s: %v; the last checkpoint is whole, go on with -resume\n", s.flags.Name(), err)
-	}})
-	if err != nil {
-		return err
-	}
-	s.processes = s.group.Size()
-	if s.processes == 1 {
-		return nil
-	}
-	if !s.leads() {
-		s.view = silentView{}
-	}
-	return s.shareCores()
-}
-
-// shareCores divides the cores of a machine among the processes that may use the same ones.
-func (s *session) shareCores() error {
-	host, err := os.Hostname()
-	if err != nil {
-		return err
-	}
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return err
-	}
-	_, allowed, _ := strings.Cut(string(status), "\nCpus_allowed:")
-	allowed, _, _ = strings.Cut(allowed, "\n")
-	mine := host + allowed
-	list, err := collective.Exchange(s.group, []byte(mine))
-	if err != nil {
-		return err
-	}
-	sharing := 0
-	for _, other := range list {
-		if string(other) == mine {
-			sharing++
-		}
-	}
-	s.cores = max(1, s.cores/sharing)
-	return nil
-}
-
-// leave ends this process's part with an error or without, and returns it. An error that the others do not know of ends them too.
-func (s *session) leave(err error) error {
-	if s.group.Size() == 1 {
-		return err
-	}
-	known := err == nil || errors.Is(err, fault.ErrInterrupted) || errors.As(err, new(*collective.Agreed)) || errors.As(err, new(*train.NonFiniteError))
-	if known {
-		return errors.Join(err, s.group.Close())
-	}
-	fmt.Fprintf(os.Stderr, "%s: rank %d of %d: %v\n", s.flags.Name(), s.group.Rank(), s.group.Size(), err)
-	s.group.Abort(fault.ExitCode(err))
-	return err
-}
 
 // own are the flags that may differ between processes that train together: where things are, whose content is compared, and what only rank 0
 // does.
@@ -217,12 +149,18 @@ func must(data []byte, err error) []byte {
 	return data
 }
 
-// chooseDevice chooses what the model runs on: processes that train together do it on CPUs.
+// chooseDevice chooses what the model runs on. Of processes that train together each takes a GPU of its own where GPUs are asked for.
 func (s *session) chooseDevice() (device.Choice, error) {
-	if n := s.group.Size(); n > 1 && s.arguments.device == "auto" {
-		return device.Choice{Name: device.CPU, Reason: fmt.Sprintf("%d processes train together on CPUs", n)}, nil
+	name := s.arguments.device
+	if n := s.group.Size(); n > 1 {
+		switch name {
+		case "auto":
+			return device.Choice{Name: device.CPU, Reason: fmt.Sprintf("%d processes train together on CPUs; -device=cuda gives each a GPU", n)}, nil
+		case device.CUDA:
+			name = fmt.Sprintf("%s:%d", device.CUDA, s.localRank)
+		}
 	}
-	return device.Choose(s.arguments.device, memoryOnGPU(s.config))
+	return device.Choose(name, memoryOnGPU(s.config))
 }
 
 // asked are the answers of the model as it is, which rank 0 wants.
