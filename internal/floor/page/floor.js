@@ -112,11 +112,11 @@ export function openFloor(source, run) {
     };
     const wanted = JSON.stringify(shape);
     if (wanted !== drawnAs) {
-      const focused = document.activeElement?.getAttribute("data-stage");
+      const focused = document.activeElement?.closest(".machine")?.getAttribute("data-stage");
       drawing = drawScene(run, shape, choose);
       scene.replaceChildren(drawing.node);
       drawnAs = wanted;
-      if (focused) /** @type {SVGElement | null} */ (scene.querySelector(`[data-stage="${focused}"]`))?.focus();
+      if (focused) /** @type {SVGElement | null} */ (scene.querySelector(`[data-stage="${focused}"] .handle`))?.focus();
     }
     drawing?.update(trace, both ? untrained : null);
     drawing?.mark(stages, place, trace);

@@ -90,7 +90,7 @@ func TestKeyboardAloneOperatesThePage(t *testing.T) {
 	focus("#question")
 	b.press("six times seven", kb.Enter)
 	b.await(`document.querySelector("#explain").textContent.includes("six times seven equals")`)
-	focus(`.machine[data-stage="attention 2"]`)
+	focus(`.machine[data-stage="attention 2"] .handle`)
 	b.press(kb.Enter)
 	b.await(`document.querySelector("#explain .place").textContent.includes("Attention 2")`)
 	b.press(kb.ArrowRight)

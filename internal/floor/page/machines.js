@@ -23,32 +23,34 @@ import { addsPositions, firstRow, predictedFrom, shown, weightsOf, words } from 
  */
 
 /**
+ * The group of a machine, with its handle: the title as a button, for keyboards and screen readers. The mouse may press anywhere.
+ * @param {string} key @param {Box} box @param {(key: string) => void} choose @param {...SVGTextElement} titles
+ * @returns {{node: SVGGElement, handle: SVGGElement}}
+ */
+export function machineGroup(key, box, choose, ...titles) {
+  const ground = svg("rect", { class: "ground", x: -6, y: -4, width: box.width + 12, height: box.height + 8, rx: 4 });
+  const press = (/** @type {KeyboardEvent} */ e) => {
+    if (e.key !== "Enter" && e.key !== " ") return;
+    e.preventDefault();
+    e.stopPropagation();
+    choose(key);
+  };
+  const handle = svg("g", { class: "handle", role: "button", tabindex: 0, keydown: press }, ground, ...titles);
+  const place = `translate(${box.x} ${box.y})`;
+  const node = svg("g", { class: "machine", "data-stage": key, transform: place, click: () => choose(key) }, handle);
+  return { node, handle };
+}
+
+/**
  * @param {Setting} s @param {string} key @param {Box} box @param {string} title @param {string} note
- * @returns {{node: SVGGElement, inside: SVGGElement}} a machine's frame; inside has its origin below the title
+ * @returns {{node: SVGGElement, handle: SVGGElement, inside: SVGGElement}} a machine's frame; inside has its origin below the title
  */
 function frame(s, key, box, title, note) {
-  const node = svg("g", {
-    class: "machine",
-    "data-stage": key,
-    role: "button",
-    tabindex: 0,
-    "aria-label": `${title}, ${note}`,
-    transform: `translate(${box.x} ${box.y})`,
-    click: () => s.choose(key),
-    keydown: (e) => {
-      if (e.key === "Enter" || e.key === " ") {
-        e.preventDefault();
-        e.stopPropagation();
-        s.choose(key);
-      }
-    },
-  });
-  node.append(svg("rect", { class: "ground", x: -6, y: -4, width: box.width + 12, height: box.height + 8, rx: 4 }));
-  node.append(svg("text", { class: "title", y: 11 }, title));
-  node.append(svg("text", { class: "note", y: 25 }, note));
+  const texts = [svg("text", { class: "title", y: 11 }, title), svg("text", { class: "note", y: 25 }, note)];
+  const { node, handle } = machineGroup(key, box, s.choose, ...texts);
   const inside = svg("g", { transform: `translate(0 ${s.head})` });
   node.append(inside);
-  return { node, inside };
+  return { node, handle, inside };
 }
 
 /** @param {Run} run @param {string} key */
@@ -226,7 +228,6 @@ export function streamMachine(s, box, layer) {
     (t) => shown(t, t.residual[layer]),
     (t, i) => `“${tokenText(words(t)[i])}” after block ${layer}:\n${beginning(shown(t, t.residual[layer])[i])}`,
   );
-  m.node.setAttribute("aria-label", `Residual stream after block ${layer}`);
   const said = svg("text", { class: "so-far", x: s.labels, y: box.height - 2 });
   m.node.append(said);
   return {
@@ -370,8 +371,8 @@ export function mlpMachine(s, box, layer) {
 /** A block that is not open: its stream alone. @param {Setting} s @param {Box} box @param {number} layer @returns {Machine} */
 export function closedBlock(s, box, layer) {
   const key = `attention ${layer + 1}`;
-  const { node, inside } = frame(s, key, box, box.width > 14 ? String(layer + 1) : "", "");
-  node.setAttribute("aria-label", `Open block ${layer + 1}`);
+  const { node, handle, inside } = frame(s, key, box, box.width > 14 ? String(layer + 1) : "", "");
+  handle.setAttribute("aria-label", `Open block ${layer + 1}`);
   const map = heatMap("values");
   inside.append(map.node);
   return {

@@ -2,6 +2,7 @@
 
 import { svg } from "./dom.js";
 import { figure, withSign } from "./format.js";
+import { machineGroup } from "./machines.js";
 
 /** @typedef {import("./machines.js").Box} Box */
 /** @typedef {import("./machines.js").Machine} Machine */
@@ -9,24 +10,11 @@ import { figure, withSign } from "./format.js";
 /** @param {Box} box @param {(key: string) => void} choose @returns {Machine} */
 export function updateMachine(box, choose) {
   const narrow = box.width < 520;
-  const node = svg("g", {
-    class: "machine update",
-    "data-stage": "update",
-    role: "button",
-    tabindex: 0,
-    "aria-label": "Update: every weight takes a small step",
-    transform: `translate(${box.x} ${box.y})`,
-    click: () => choose("update"),
-    keydown: (/** @type {KeyboardEvent} */ e) => {
-      if (e.key !== "Enter" && e.key !== " ") return;
-      e.preventDefault();
-      e.stopPropagation();
-      choose("update");
-    },
-  });
-  node.append(svg("rect", { class: "ground", x: -6, y: -4, width: box.width + 12, height: box.height + 8, rx: 4 }));
+  const title = svg("text", { class: "title", y: 11 }, "Update");
+  const { node } = machineGroup("update", box, choose, title);
+  node.classList.add("update");
   const name = svg("text", { class: "note", y: narrow ? 26 : 11, x: narrow ? 0 : 58 });
-  node.append(svg("text", { class: "title", y: 11 }, "Update"), name);
+  node.append(name);
 
   // new = old − learning rate × direction, in columns; on a phone below one another.
   const terms = [
