@@ -6,6 +6,7 @@ import (
 
 	"trainer/internal/cpu"
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/vm"
 )
 
 func TestASteadyRunAllocatesNothing(t *testing.T) {
@@ -136,8 +137,8 @@ func TestStretchesOfTheGradientAreToldWhenTheyAreFinal(t *testing.T) {
 			stretches := []Stretch{{0, n / 3}, {n / 3, n / 2}, {n / 2, n}}
 			told := make([]float32, n)
 			var order []int
-			e.Watch(stretches, func(i int, gradient []float32) {
-				copy(told[stretches[i].Begin:stretches[i].End], gradient[stretches[i].Begin:])
+			e.Watch(stretches, func(i int, gradient vm.Memory) {
+				copy(told[stretches[i].Begin:stretches[i].End], vm.Float32s(gradient.Host())[stretches[i].Begin:])
 				order = append(order, i)
 			})
 			list := mixedExamples(m.Config)
