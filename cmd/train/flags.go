@@ -124,8 +124,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.String(&o.GEMM, "gemm", "who multiplies matrices on a GPU: cublaslt, own, or auto, cuBLASLt where it is installed")
 	g.Bool(&o.Recompute, "recompute", "compute activations again for the gradients rather than keep them: the same results, less memory, more time")
 	o.Threads = a.defaultThreads(o.Batch * c.Context)
-	g.Int(&o.Threads, "threads", "threads of the CPU; started by mpirun, of each process")
-	g.Int(&a.rankTimeout, "rank-timeout", "started by mpirun: `seconds` that a process may not be heard of before all end")
+	g.Int(&o.Threads, "threads", "threads of the CPU; of each process, where several train together")
+	g.Int(&a.rankTimeout, "rank-timeout", "of processes that train together: `seconds` that one may not come or not be heard of before all end")
 
 	g = f.Group("Run folder")
 	g.String(&a.out, "out", "`folder` of the run; with -data, by default, runs/<name of the file>")
