@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"trainer/internal/collective"
 	"trainer/internal/device"
 	"trainer/internal/fault"
 	"trainer/internal/safetensors"
+	"trainer/internal/vm"
 	"trainer/model"
 )
 
@@ -183,5 +185,44 @@ func TestANumberThatIsNotFiniteOnOneGPUMovesNoWeightOnAny(t *testing.T) {
 	})
 	if texts[0] == "" || texts[1] != texts[0] {
 		t.Errorf("the ranks say %q", texts)
+	}
+}
+
+func TestAGPUTellsOfBucketsWhileTheBackwardPassGoesOn(t *testing.T) {
+	o := onGPU(t)
+	o.Device, o.Batch = device.Emulated, 2
+	trainer := newTrainerOf(t, wide(t), mixed(40), nil, o)
+	p := newEvenPartition(trainer.Model, 0, 2)
+	executor := trainer.engine.workers[0].executor
+	told := make([][]float32, len(p.buckets)) // each bucket when it is told
+	early := 0                                // buckets that were told when nothing of the first one was computed
+	executor.Watch(p.stretches(), func(i int, gradient vm.Memory) {
+		all := make([]byte, 4*len(trainer.Model.Weights))
+		if err := gradient.Read(all); err != nil {
+			t.Error(err)
+		}
+		values := vm.Float32s(all)
+		b := p.buckets[i]
+		told[i] = values[b.Begin:b.End]
+		if first := p.buckets[0]; slices.Max(values[first.Begin:first.End]) == 0 {
+			early++
+		}
+	})
+	trainer.sampler.draw(trainer.batch)
+	outcome := measured(t, trainer, trainer.batch, 2, false)
+	gradient, err := executor.Gradients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.buckets {
+		b := &p.buckets[i]
+		for j, v := range gradient[b.Begin:b.End] {
+			if v != 0 && told[i][j] != v { // gaps hold anything
+				t.Fatalf("element %d of bucket %d is %g when it is told, and %g at the end", j, i, told[i][j], v)
+			}
+		}
+	}
+	if n := len(p.buckets); n < 3 || early < n-2 || !outcome.finite() {
+		t.Errorf("of %d buckets %d are told before the gradient of the first weights is there", n, early)
 	}
 }
