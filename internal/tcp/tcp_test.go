@@ -125,6 +125,7 @@ func TestOperationsGiveTheBitsThatGoroutinesGiveEachOther(t *testing.T) {
 }
 
 func TestRanksThatDoNotComeAreNamedOnAllThatDo(t *testing.T) {
+	t.Parallel()
 	for want, without := range map[string][]int{
 		"rank 2 of 4 did not come to ":         {2},
 		"ranks 1, 2 and 3 of 4 did not come":   {1, 2, 3},
@@ -150,6 +151,7 @@ func TestRanksThatDoNotComeAreNamedOnAllThatDo(t *testing.T) {
 }
 
 func TestRanksOfAnotherGroupOrTwiceTheSameAreRefused(t *testing.T) {
+	t.Parallel()
 	for want, places := range map[string][]Place{
 		"says that it is rank 1 of 3, expected one of 2": {{Rank: 1, Size: 3}},
 		"says that it is rank 2 of 2, expected one of 2": {{Rank: 2, Size: 2}},
@@ -172,6 +174,7 @@ func TestRanksOfAnotherGroupOrTwiceTheSameAreRefused(t *testing.T) {
 }
 
 func TestWhoeverElseConnectsIsIgnored(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -26,12 +26,17 @@ trap 'rm -rf "$WORK"' EXIT
 PYTHON=${TRAINER_PYTHON:-python3}
 export TRAINER_LIBCUDA=${TRAINER_LIBCUDA:-libcuda.so.1} # also has the tests of package native not look for a stand-in
 export TRAINER_TEST_DEVICE=cuda
-if [ -z "${TRAINER_LIBCUBLASLT-}" ] && [ ! -e libcublasLt.so.12 ]; then
-	# PyTorch for CUDA 12 brings the library along, where the dynamic linker does not look.
-	found=$("$PYTHON" -c 'import glob, site; print(*[f for d in site.getsitepackages() + [site.getusersitepackages()]
-		for f in glob.glob(d + "/nvidia/cublas/lib/libcublasLt.so.12")], sep="\n")' 2>/dev/null | head -n 1)
-	[ -z "$found" ] || export TRAINER_LIBCUBLASLT=$found
-fi
+# found VARIABLE FOLDER NAME has a library be found that PyTorch for CUDA 12 brings along, where the dynamic linker does not look, unless the variable
+# names it or it lies here.
+found() {
+	local file
+	[ -z "${!1-}" ] && [ ! -e "$3" ] || return 0
+	file=$("$PYTHON" -c 'import glob, site, sys; print(*[f for d in site.getsitepackages() + [site.getusersitepackages()]
+		for f in glob.glob(d + "/nvidia/" + sys.argv[1])], sep="\n")' "$2/lib/$3" 2>/dev/null | head -n 1) || return 0
+	[ -z "$file" ] || export "$1=$file"
+}
+found TRAINER_LIBCUBLASLT cublas libcublasLt.so.12
+found TRAINER_LIBNCCL nccl libnccl.so.2
 
 FAILED=0
 SUMMARY=()
@@ -76,7 +81,7 @@ machine() {
 	uname -srm
 	sed -n 's/^PRETTY_NAME=//p' /etc/os-release
 	echo "$(nproc) processors, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-	echo "TRAINER_LIBCUDA=$TRAINER_LIBCUDA TRAINER_LIBCUBLASLT=${TRAINER_LIBCUBLASLT-} CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-}"
+	echo "TRAINER_LIBCUDA=$TRAINER_LIBCUDA TRAINER_LIBCUBLASLT=${TRAINER_LIBCUBLASLT-} TRAINER_LIBNCCL=${TRAINER_LIBNCCL-} CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES-}"
 	if command -v nvidia-smi >/dev/null; then
 		nvidia-smi
 		nvidia-smi --query-gpu=name,driver_version,vbios_version,pstate,clocks.sm,clocks.max.sm,clocks.mem,power.limit,ecc.mode.current --format=csv

@@ -8,18 +8,34 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"trainer/internal/collective"
+	"trainer/internal/cuda/native"
+	"trainer/internal/cuda/native/nccl"
 	"trainer/internal/tcp"
 )
 
-// TestRanksSumAndGatherByNCCL runs TestOneRank in two processes, as the stand-in has one GPU in each.
+// TestRanksSumAndGatherByNCCL runs TestOneRank in two processes: the stand-in has one GPU in each, and of real ones each takes its own.
 func TestRanksSumAndGatherByNCCL(t *testing.T) {
-	needsFake(t)
+	gpus := [2]int{}
+	if !onFake {
+		d, err := native.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err := d.Devices(); err != nil || len(all) < 2 {
+			t.Skipf("%d GPUs, %v: two ranks need one each", len(all), err)
+		}
+		if err := nccl.Load(); err != nil {
+			t.Skip(err)
+		}
+		gpus[1] = 1
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +46,7 @@ func TestRanksSumAndGatherByNCCL(t *testing.T) {
 	for rank := range 2 {
 		all.Go(func() {
 			c := exec.Command(os.Args[0], "-test.run=^TestOneRank$", "-test.v")
-			c.Env = append(os.Environ(), "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port, "WORLD_SIZE=2", fmt.Sprint("RANK=", rank))
+			c.Env = append(os.Environ(), "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port, "WORLD_SIZE=2", fmt.Sprint("RANK=", rank), fmt.Sprint("LOCAL_RANK=", gpus[rank]))
 			if output, err := c.CombinedOutput(); err != nil || strings.Contains(string(output), "SKIP") {
 				t.Errorf("rank %d: %v\n%s", rank, err, output)
 			}
@@ -52,7 +68,8 @@ func TestOneRank(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t)
+	gpu, _ := strconv.Atoi(os.Getenv("LOCAL_RANK")) // nothing is 0
+	r := newRigOn(t, gpu)
 	name, err := collective.Lead(group, r.NewGroup)
 	r.must(err)
 	rank, size := place.Rank, place.Size

@@ -55,13 +55,19 @@ type rig struct {
 	stream driver.Stream
 }
 
-// newRig opens the device. What a test leaves behind is an error of Close.
+// newRig opens the first device. What a test leaves behind is an error of Close.
 func newRig(t testing.TB) *rig {
+	t.Helper()
+	return newRigOn(t, 0)
+}
+
+// newRigOn opens a device by its number.
+func newRigOn(t testing.TB, index int) *rig {
 	t.Helper()
 	r := &rig{TB: t}
 	d, err := native.Open()
 	r.must(err)
-	r.Device, err = d.Open(0)
+	r.Device, err = d.Open(index)
 	r.must(err)
 	r.stream, err = r.NewStream()
 	r.must(err)
