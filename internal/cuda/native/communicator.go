@@ -38,7 +38,7 @@ func (d *device) Join(group []byte, rank, size int) (driver.Communicator, error)
 	defer d.leave()
 	comm, err := nccl.Join(group, rank, size)
 	if err != nil {
-		return nil, fmt.Errorf("joining %d GPUs as rank %d by NCCL %s: %w; NCCL_DEBUG=INFO tells more", size, rank, nccl.Version(), err)
+		return nil, fmt.Errorf("joining %d GPUs as rank %d by NCCL %s: %w", size, rank, nccl.Version(), err)
 	}
 	return &communicator{device: d, comm: comm, size: size}, nil
 }
