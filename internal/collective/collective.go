@@ -7,8 +7,8 @@
 // what makes them match. Operations are begun by a call and ended by Request.Wait, so that computation can go on meanwhile.
 //
 // Implementations: Alone, of one process; Local, of goroutines in one process, for tests; package mpi, of processes on any number of
-// machines. Nothing in the interface speaks of host memory's owner or of threads, so that one on NCCL, where the operations are queued on
-// a stream, can be another.
+// machines; package tcp, of those that torchrun or its like has started. All of them speak of memory of the host. What GPUs bring together
+// in their own memory goes by driver.Communicator of internal/cuda, on streams; their processes find each other and agree by one of these.
 //
 // Start at Communicator; exchange.go has what is built on it.
 package collective

@@ -8,6 +8,8 @@
 //
 // The GPU is a driver.Device, the emulated one as well as a real one. A Backend is for one goroutine at a time.
 //
+// Backends of several processes are joined by Join: ranks.go is what they do beside their programs, sharded.go a step that they take together.
+//
 // Start at Backend, then bind.go for how an op becomes launches, and rewrite.go for what is put together.
 package cuda
 
