@@ -13,8 +13,8 @@ import (
 
 // answers are the right answers to the questions of a run's examples, which are read when the first one is asked for.
 type answers struct {
-	once sync.Once
-	list map[string]string // by question
+	mutex sync.Mutex
+	list  map[string]string // by question; nil before they are read
 }
 
 // completed returns a question with the right answer to it, where it comes with none and the run's examples have it.
@@ -22,15 +22,27 @@ func (s *shelf) completed(q Question, t tokenizer.Tokenizer) Question {
 	if q.Target != "" || questionEnds(t) == "" {
 		return q
 	}
-	s.answers.once.Do(func() {
-		s.answers.list = make(map[string]string)
-		known, _ := s.examples(t) // without its data, a run's questions are shown without answers
-		for _, e := range known {
-			s.answers.list[e.Question] = e.Answer
-		}
-	})
-	q.Target = s.answers.list[strings.Join(strings.Fields(q.Text), " ")]
+	q.Target = s.known(t)[strings.Join(strings.Fields(q.Text), " ")]
 	return q
+}
+
+// known are the answers. Before the first checkpoint of a run, which tells what its data is, they are not kept.
+func (s *shelf) known(t tokenizer.Tokenizer) map[string]string {
+	s.answers.mutex.Lock()
+	defer s.answers.mutex.Unlock()
+	if s.answers.list != nil {
+		return s.answers.list
+	}
+	saved := s.saved()
+	examples, _ := s.examples(t) // without its data, a run's questions are shown without answers
+	list := make(map[string]string, len(examples))
+	for _, e := range examples {
+		list[e.Question] = e.Answer
+	}
+	if saved {
+		s.answers.list = list
+	}
+	return list
 }
 
 // example is what a run shows by itself when nobody trains it: of a text its first words, with the one that follows; else a question, the first

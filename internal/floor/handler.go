@@ -22,7 +22,8 @@ const (
 	questionBurst = 20
 	numberRate    = 100 // other requests
 	numberBurst   = 500
-	answerLimit   = time.Minute // for a question to be answered
+	answerLimit   = time.Minute      // for a question to be answered
+	replyLimit    = 10 * time.Second // for an answer to be taken, however long it took to find
 )
 
 // controlHeader is the header that has the page's token, in requests that change something.
@@ -50,7 +51,7 @@ func New(s Source, h *Hub, beside *Runs, files fs.FS) (http.Handler, error) {
 	mux.Handle("/", static)
 	mux.HandleFunc("GET /api/run", f.number(func(*http.Request) (any, error) { return f.run(), nil }))
 	mux.HandleFunc("GET /api/metrics", f.number(f.metrics))
-	mux.HandleFunc("GET /api/example", f.number(func(r *http.Request) (any, error) { return s.Example(r.Context()) }))
+	mux.HandleFunc("GET /api/example", f.question(func(r *http.Request) (any, error) { return s.Example(r.Context()) }))
 	mux.HandleFunc("GET /api/trace", f.question(f.trace))
 	mux.HandleFunc("GET /api/findings", f.question(f.findings))
 	mux.Handle("GET /api/events", h)
@@ -165,7 +166,7 @@ func (f *handler) control(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
-		fail(w, refuse(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", maxBody))
+		fail(w, refuse(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes: expected {\"action\": \"pause\"}", maxBody))
 		return
 	}
 	var c api.Control
@@ -184,12 +185,13 @@ func (f *handler) control(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, state)
 }
 
-// reply answers with JSON.
+// reply answers with JSON. The time that the server gives a request may be over by then.
 func reply(w http.ResponseWriter, status int, document any) {
 	data, err := json.Marshal(document)
 	if err != nil {
 		status, data = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be told as JSON"}`)
 	}
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(replyLimit)) // a writer without one takes as long as it likes
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

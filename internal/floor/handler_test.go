@@ -2,13 +2,16 @@ package floor
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"trainer/internal/floor/api"
 )
@@ -201,5 +204,24 @@ func TestEveryDocumentIsJSON(t *testing.T) {
 	}
 	if status, text := fetch(t, s, "GET", "/api/example", "", nil); status != 200 || !strings.Contains(text, "two plus three equals") {
 		t.Errorf("the example is %d %.200s", status, text)
+	}
+}
+
+func TestAnAnswerThatTookLongerThanARequestMayIsStillSent(t *testing.T) {
+	const limit = 20 * time.Millisecond
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(3 * limit)
+		reply(w, http.StatusOK, api.Error{})
+	}))
+	s.Config.WriteTimeout = limit
+	s.Start()
+	defer s.Close()
+	r, err := http.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if text, err := io.ReadAll(r.Body); err != nil || !json.Valid(text) {
+		t.Errorf("the answer is %q, %v", text, err)
 	}
 }

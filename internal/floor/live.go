@@ -136,7 +136,7 @@ func (l *Live) Example(ctx context.Context) (*api.Trace, error) {
 // Findings implements Source. They take longer than a training should wait: those of Now are the last checkpoint's.
 func (l *Live) Findings(ctx context.Context, step int) (*findings.Findings, error) {
 	if step == Now && !l.shelf.saved() {
-		return nil, refuse(http.StatusNotFound, "there are no findings before the first checkpoint")
+		return nil, refuse(http.StatusNotFound, "there are no findings before the first checkpoint: ask again behind it")
 	}
 	return l.shelf.findings(ctx, step)
 }

@@ -177,7 +177,8 @@ func (s *shelf) fits() error {
 	file, err := os.Stat(filepath.Join(s.dir, model.WeightsFile))
 	free, known := memory.Available()
 	if err == nil && known && 2*file.Size() > int64(free) {
-		return refuse(http.StatusServiceUnavailable, "a model of %s does not fit beside what the machine does: %s of memory are free",
+		return refuse(http.StatusServiceUnavailable, "a model of %s does not fit beside what the machine does: %s of memory are free: "+
+			"ask again when more is, or look at a copy of the folder on another machine",
 			format.Bytes(int(file.Size())), format.GiB(free))
 	}
 	return nil
