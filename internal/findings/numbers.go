@@ -48,7 +48,11 @@ func (l *lab) numbers(f *Findings) error {
 		word := arithmetic.Number(v)
 		if id, ok := l.Tokenizer.ID(word); ok && !strings.Contains(word, " ") {
 			n.Words, n.Values = append(n.Words, word), append(n.Values, v)
-			rows = append(rows, l.embedding(id))
+			row := make([]float64, l.Model.Config.Width)
+			for i, x := range l.embedding(id) {
+				row[i] = float64(x)
+			}
+			rows = append(rows, row)
 		}
 	}
 	const fewest = 4
@@ -92,23 +96,15 @@ func (l *lab) numbers(f *Findings) error {
 	return nil
 }
 
-// embedding is the row of a token in the table of embeddings, the first parameter.
-func (l *lab) embedding(id int32) []float64 {
+// embedding is the row [C] of a token in the table of embeddings, the first parameter.
+func (l *lab) embedding(id int32) []float32 {
 	p := &l.Model.Parameters[0]
-	row := make([]float64, p.Shape[1])
-	for i, v := range p.Value[int(id)*len(row):][:len(row)] {
-		row[i] = float64(v)
-	}
-	return row
+	return p.Value[int(id)*p.Shape[1]:][:p.Shape[1]]
 }
 
 // neighbours looks at the first tokens of a text that are different.
 func (l *lab) neighbours() []Neighbour {
 	const tokens, nearest = 12, 5
-	table := make([][]float64, l.Model.Config.VocabSize)
-	for id := range table {
-		table[id] = l.embedding(int32(id))
-	}
 	var list []Neighbour
 	seen := make(map[int32]bool)
 	read := l.passage
@@ -121,9 +117,10 @@ func (l *lab) neighbours() []Neighbour {
 		}
 		seen[id] = true
 		n := Neighbour{Token: l.Tokenizer.Token(id)}
-		for other, row := range table {
-			if other != int(id) {
-				n.Nearest = append(n.Nearest, Nearby{l.Tokenizer.Token(int32(other)), api.Number(cosine(table[id], row))})
+		own := l.embedding(id)
+		for other := range int32(l.Model.Config.VocabSize) {
+			if other != id {
+				n.Nearest = append(n.Nearest, Nearby{l.Tokenizer.Token(other), api.Number(cosine(own, l.embedding(other)))})
 			}
 		}
 		slices.SortStableFunc(n.Nearest, func(a, b Nearby) int { return cmp.Compare(b.Cosine, a.Cosine) })
@@ -133,13 +130,13 @@ func (l *lab) neighbours() []Neighbour {
 	return list
 }
 
-// cosine is x·y / (|x|·|y|), 0 where either is zero.
-func cosine(x, y []float64) float64 {
+// cosine is x·y / (|x|·|y|) of vectors x, y [C], 0 where either is zero.
+func cosine[F ref.Float](x, y []F) float64 {
 	size := math.Sqrt(ref.SumSquares(x) * ref.SumSquares(y))
 	if size == 0 {
 		return 0
 	}
-	return ref.Dot(x, y) / size
+	return float64(ref.Dot(x, y)) / size
 }
 
 // principal projects rows on their first two principal components, which are the eigenvectors of the Gram matrix of the centred rows, times the
