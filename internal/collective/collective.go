@@ -57,9 +57,12 @@ func (e *AbortedError) Error() string {
 	return fmt.Sprintf("rank %d has ended the training with code %d", e.Rank, e.Code)
 }
 
-// check panics where an operation is asked for with impossible bounds.
-func check(operation string, size, length int, bounds []int) {
-	ok := len(bounds) == size+1 && bounds[0] == 0 && bounds[size] == length
+// UnknownLength is the length of what another rank has.
+const UnknownLength = -1
+
+// CheckBounds panics where an operation is asked for with impossible bounds of so many elements among size ranks.
+func CheckBounds(operation string, size, length int, bounds []int) {
+	ok := len(bounds) == size+1 && bounds[0] == 0 && (length == UnknownLength || bounds[size] == length)
 	for r := 0; ok && r < size; r++ {
 		ok = bounds[r] <= bounds[r+1]
 	}

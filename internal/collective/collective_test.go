@@ -114,6 +114,9 @@ func TestImpossibleBoundsPanic(t *testing.T) {
 			collective.Local(3)[0].AllGather(make([]byte, 4), bounds)
 		}()
 	}
+	for _, length := range []int{4, collective.UnknownLength} {
+		collective.CheckBounds("Gather", 3, length, []int{0, 0, 1, 4})
+	}
 }
 
 func TestFactsThatDifferAreNamedWithTheFirstRankThatHasThem(t *testing.T) {
@@ -123,7 +126,8 @@ func TestFactsThatDifferAreNamedWithTheFirstRankThatHasThem(t *testing.T) {
 			t.Error(err)
 		}
 		err := collective.Same(c, facts)
-		if want := "the data is 1 on rank 2 of 3, and 0 on rank 0: expected the same on all"; fmt.Sprint(err) != want || fault.ExitCode(err) != fault.ExitData {
+		const want = "the data is 1 on rank 2 of 3, and 0 on rank 0: expected the same on all"
+		if fmt.Sprint(err) != want || fault.ExitCode(err) != fault.ExitData {
 			t.Errorf("rank %d returns %v of class %d, want %q", c.Rank(), err, fault.ExitCode(err), want)
 		}
 	})

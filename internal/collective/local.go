@@ -132,19 +132,21 @@ func (l *local) Rank() int { return l.rank }
 func (l *local) Size() int { return l.size }
 
 func (l *local) ReduceScatter(values []float32, bounds []int) Request {
-	check("ReduceScatter", l.size, len(values), bounds)
+	CheckBounds("ReduceScatter", l.size, len(values), bounds)
 	return l.meet(&call{operation: "ReduceScatter", values: values, bounds: bounds})
 }
 
 func (l *local) AllGather(data []byte, bounds []int) Request {
-	check("AllGather", l.size, len(data), bounds)
+	CheckBounds("AllGather", l.size, len(data), bounds)
 	return l.meet(&call{operation: "AllGather", part: data, bounds: bounds})
 }
 
 func (l *local) Gather(part, whole []byte, bounds []int) Request {
+	length := UnknownLength
 	if l.rank == 0 {
-		check("Gather", l.size, len(whole), bounds)
+		length = len(whole)
 	}
+	CheckBounds("Gather", l.size, length, bounds)
 	return l.meet(&call{operation: "Gather", part: part, whole: whole, bounds: bounds})
 }
 

@@ -15,18 +15,16 @@ import (
 	"trainer/internal/vm"
 )
 
-// communicator asks the thread for what MPI does.
-type communicator struct{ *thread }
-
-var _ collective.Communicator = communicator{}
+var _ collective.Communicator = (*thread)(nil)
 
 func (t *thread) Rank() int { return t.rank }
 func (t *thread) Size() int { return t.size }
 
-// counts turns bounds into MPI's counts and offsets.
-func (t *thread) counts(operation string, bounds []int) (counts, offsets []int32) {
-	if len(bounds) != t.size+1 || bounds[t.size] > math.MaxInt32 {
-		panic(fmt.Sprintf("mpi: %s among %d ranks with bounds %v: expected %d, up to %d", operation, t.size, bounds, t.size+1, math.MaxInt32))
+// counts turns the bounds of so many elements into MPI's counts and offsets.
+func (t *thread) counts(operation string, length int, bounds []int) (counts, offsets []int32) {
+	collective.CheckBounds(operation, t.size, length, bounds)
+	if bounds[t.size] > math.MaxInt32 {
+		panic(fmt.Sprintf("mpi: %s of %d elements: expected up to %d", operation, bounds[t.size], math.MaxInt32))
 	}
 	counts, offsets = make([]int32, t.size), make([]int32, t.size)
 	for r := range counts {
@@ -38,7 +36,7 @@ func (t *thread) counts(operation string, bounds []int) (counts, offsets []int32
 // ReduceScatter has each rank send the others their parts, and add up what comes in the order of ranks: MPI's own reductions promise no order,
 // and need not use all links at the same time.
 func (t *thread) ReduceScatter(values []float32, bounds []int) collective.Request {
-	counts, offsets := t.counts("ReduceScatter", bounds)
+	counts, offsets := t.counts("ReduceScatter", len(values), bounds)
 	mine := values[bounds[t.rank]:bounds[t.rank+1]]
 	n := len(mine)
 	parts := t.memory.take(n * t.size)
@@ -86,12 +84,16 @@ func (m *memory) give(part []float32) {
 }
 
 func (t *thread) AllGather(data []byte, bounds []int) collective.Request {
-	counts, offsets := t.counts("AllGather", bounds)
+	counts, offsets := t.counts("AllGather", len(data), bounds)
 	return t.ask(&operation{start: func() (*openmpi.Request, error) { return openmpi.AllGather(data, counts, offsets) }})
 }
 
 func (t *thread) Gather(part, whole []byte, bounds []int) collective.Request {
-	counts, offsets := t.counts("Gather", bounds)
+	length := collective.UnknownLength
+	if t.rank == 0 {
+		length = len(whole)
+	}
+	counts, offsets := t.counts("Gather", length, bounds)
 	return t.ask(&operation{start: func() (*openmpi.Request, error) { return openmpi.Gather(part, whole, counts, offsets) }})
 }
 

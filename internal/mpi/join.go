@@ -31,5 +31,5 @@ func Join(o Options) (collective.Communicator, error) {
 			launched, t.size)
 	}
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // or the thread would wait for those that compute
-	return &communicator{thread: t}, t.introduce()
+	return t, t.introduce()
 }

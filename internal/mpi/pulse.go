@@ -43,7 +43,7 @@ func (t *thread) introduce() error {
 	if err != nil {
 		return err
 	}
-	places, err := collective.Exchange(communicator{t}, fmt.Appendf(nil, "process %d on %s", os.Getpid(), host))
+	places, err := collective.Exchange(t, fmt.Appendf(nil, "process %d on %s", os.Getpid(), host))
 	if err != nil {
 		return err
 	}

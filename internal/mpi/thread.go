@@ -10,7 +10,7 @@ import (
 	"trainer/internal/mpi/openmpi"
 )
 
-// thread makes all calls of MPI.
+// thread is the communicator of this rank: it makes all calls of MPI.
 type thread struct {
 	options    Options
 	rank, size int

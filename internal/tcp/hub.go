@@ -10,6 +10,7 @@ import (
 
 	"trainer/internal/collective"
 	"trainer/internal/cpu/kernel"
+	"trainer/internal/vm"
 )
 
 // hub is rank 0. A goroutine for each of the others takes what it sends; one carries operations out.
@@ -17,7 +18,6 @@ type hub struct {
 	station
 	links []*link      // by rank; nil for 0
 	sent  []chan frame // by rank
-	asked chan *request
 }
 
 var _ collective.Communicator = (*hub)(nil)
@@ -29,7 +29,7 @@ type frame struct {
 }
 
 func newHub(links []*link, o Options) *hub {
-	h := &hub{station: newStation(0, len(links), o), links: links, sent: make([]chan frame, len(links)), asked: make(chan *request, under)}
+	h := &hub{station: newStation(0, len(links), o), links: links, sent: make([]chan frame, len(links))}
 	for r := 1; r < len(links); r++ {
 		h.sent[r] = make(chan frame, 1)
 		go h.read(r)
@@ -176,7 +176,7 @@ func (r *request) answers(parts [][]byte) [][]byte {
 			if rank == 0 {
 				copy(r.values[from:to], sum)
 			} else {
-				answers[rank] = floats(sum)
+				answers[rank] = vm.Bytes(sum)
 			}
 		}
 	case allGather:
@@ -195,26 +195,6 @@ func (r *request) answers(parts [][]byte) [][]byte {
 		}
 	}
 	return answers
-}
-
-// ask begins an operation.
-func (h *hub) ask(r *request) collective.Request {
-	select {
-	case h.asked <- r:
-	case <-h.over:
-		r.result <- h.why()
-		return r
-	}
-	select {
-	case <-h.over: // the goroutine may have gone meanwhile
-		select {
-		case r := <-h.asked:
-			r.result <- h.why()
-		default:
-		}
-	default:
-	}
-	return r
 }
 
 func (h *hub) ReduceScatter(values []float32, bounds []int) collective.Request {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -90,7 +91,7 @@ func accept(l net.Listener, links []*link, until time.Time, timeout time.Duratio
 	}
 	for missing := len(links) - 1; missing > 0; {
 		c, err := l.Accept()
-		if errors.Is(err, errTimeout) {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("%s of %d did not come to %s within %v: see whether each was started, and reaches that address",
 				absent(links), len(links), l.Addr(), timeout)
 		}

@@ -2,14 +2,10 @@ package tcp
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 
-	"trainer/internal/vm"
+	"trainer/internal/collective"
 )
-
-var errTimeout = os.ErrDeadlineExceeded
 
 // request is an operation under way: what this rank sends, and where the answer goes.
 type request struct {
@@ -25,10 +21,14 @@ type request struct {
 // Wait implements collective.Request.
 func (r *request) Wait() error { return <-r.result }
 
+// mostUnderWay is how many operations are under way before a call waits.
+const mostUnderWay = 256
+
 // station is what rank 0 and the others have in common.
 type station struct {
 	rank, size int
 	options    Options
+	asked      chan *request
 	mutex      sync.Mutex
 	failed     error // for good
 	closing    bool
@@ -36,7 +36,7 @@ type station struct {
 }
 
 func newStation(rank, size int, o Options) station {
-	return station{rank: rank, size: size, options: o, over: make(chan struct{})}
+	return station{rank: rank, size: size, options: o, asked: make(chan *request, mostUnderWay), over: make(chan struct{})}
 }
 
 func (s *station) Rank() int { return s.rank }
@@ -84,15 +84,33 @@ func (s *station) shut() {
 	}
 }
 
-// request makes a request of this rank, whose bounds are of elements of some bytes.
+// ask begins an operation.
+func (s *station) ask(r *request) collective.Request {
+	select {
+	case s.asked <- r:
+	case <-s.over:
+		r.result <- s.why()
+		return r
+	}
+	select {
+	case <-s.over: // who takes what is asked for may have gone meanwhile
+		select {
+		case r := <-s.asked:
+			r.result <- s.why()
+		default:
+		}
+	default:
+	}
+	return r
+}
+
+// request makes a request of this rank, whose bounds, if it has any, are of so many elements.
 func (s *station) request(k kind, bounds []int, length int) *request {
-	if bounds != nil && (len(bounds) != s.size+1 || length >= 0 && bounds[s.size] != length) {
-		panic(fmt.Sprintf("tcp: %v of %d elements among %d ranks with bounds %v", k, length, s.size, bounds))
+	if bounds != nil {
+		collective.CheckBounds(k.String(), s.size, length, bounds)
 	}
 	return &request{kind: k, bounds: bounds, result: make(chan error, 1)}
 }
 
 // own is this rank's part of something.
 func own[T any](s *station, data []T, bounds []int) []T { return data[bounds[s.rank]:bounds[s.rank+1]] }
-
-func floats(data []float32) []byte { return vm.Bytes(data) }

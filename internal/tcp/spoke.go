@@ -6,23 +6,20 @@ import (
 	"io"
 
 	"trainer/internal/collective"
+	"trainer/internal/vm"
 )
 
 // spoke is a rank behind 0. One goroutine sends what it asks for, one takes the answers, in the same order.
 type spoke struct {
 	station
 	hub     *link
-	asked   chan *request
 	waiting chan *request // for an answer
 }
 
 var _ collective.Communicator = (*spoke)(nil)
 
-// under is how many operations are under way before a call waits.
-const under = 256
-
 func newSpoke(p Place, to *link, o Options) *spoke {
-	s := &spoke{station: newStation(p.Rank, p.Size, o), hub: to, asked: make(chan *request, under), waiting: make(chan *request, under)}
+	s := &spoke{station: newStation(p.Rank, p.Size, o), hub: to, waiting: make(chan *request, mostUnderWay)}
 	go s.write()
 	go s.read()
 	return s
@@ -111,29 +108,9 @@ func (s *spoke) end(err error) {
 	}
 }
 
-// ask begins an operation.
-func (s *spoke) ask(r *request) collective.Request {
-	select {
-	case s.asked <- r:
-	case <-s.over:
-		r.result <- s.why()
-		return r
-	}
-	select {
-	case <-s.over: // the goroutines may have gone meanwhile
-		select {
-		case r := <-s.asked:
-			r.result <- s.why()
-		default:
-		}
-	default:
-	}
-	return r
-}
-
 func (s *spoke) ReduceScatter(values []float32, bounds []int) collective.Request {
 	r := s.request(reduceScatter, bounds, len(values))
-	r.out, r.in = floats(values), floats(own(&s.station, values, bounds))
+	r.out, r.in = vm.Bytes(values), vm.Bytes(own(&s.station, values, bounds))
 	return s.ask(r)
 }
 
@@ -144,7 +121,7 @@ func (s *spoke) AllGather(data []byte, bounds []int) collective.Request {
 }
 
 func (s *spoke) Gather(part, _ []byte, bounds []int) collective.Request {
-	r := s.request(gather, bounds, -1)
+	r := s.request(gather, bounds, collective.UnknownLength)
 	r.out = part
 	return s.ask(r)
 }

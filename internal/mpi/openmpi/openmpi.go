@@ -130,12 +130,13 @@ func Broadcast(data []byte) (*Request, error) {
 	return r.started(C.mpi_broadcast(at(data), C.int(len(data)), r.handle))
 }
 
-// Send sends a byte to a rank, Receive takes one from it.
+// Send sends a byte to a rank.
 func Send(b *byte, rank int) (*Request, error) {
 	r := begin("MPI_Isend", unsafe.Pointer(b))
 	return r.started(C.mpi_send(unsafe.Pointer(b), C.int(rank), r.handle))
 }
 
+// Receive takes a byte from a rank.
 func Receive(b *byte, rank int) (*Request, error) {
 	r := begin("MPI_Irecv", unsafe.Pointer(b))
 	return r.started(C.mpi_receive(unsafe.Pointer(b), C.int(rank), r.handle))
