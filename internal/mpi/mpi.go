@@ -41,7 +41,8 @@ func (e *LostError) Error() string {
 }
 
 // Launched says whether a launcher has started this process as one of several, and which and of how many it then is. It asks the
-// variables that Open MPI's mpirun sets, and those of PMI, which Slurm and MPICH set.
+// variables that Open MPI's mpirun sets, those of PMI, which MPICH and Slurm set, and those of a step of Slurm with PMIx, which says nothing of
+// the size (srun --mpi=pmix).
 func Launched() (rank, size int, ok bool) {
 	number := func(names ...string) int {
 		text := ""
@@ -52,5 +53,8 @@ func Launched() (rank, size int, ok bool) {
 		return n
 	}
 	size = number("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-	return number("OMPI_COMM_WORLD_RANK", "PMI_RANK"), size, size > 1
+	if size == 0 && os.Getenv("PMIX_RANK") != "" {
+		size = number("SLURM_STEP_NUM_TASKS")
+	}
+	return number("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"), size, size > 1
 }
