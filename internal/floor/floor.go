@@ -25,7 +25,7 @@ type Source interface {
 	Metrics(since int) *api.Metrics
 	// Trace follows a question through the model. It may wait for its turn, until ctx ends.
 	Trace(ctx context.Context, q Question) (*api.Trace, error)
-	// Example is the training example that was followed last.
+	// Example is the training example that was followed last; of a run that nobody trains, one of its questions or the beginning of its text.
 	Example(ctx context.Context) (*api.Trace, error)
 	// Findings are what the model of a checkpoint has learned; of the last one with Now. It takes a second or more.
 	Findings(ctx context.Context, step int) (*findings.Findings, error)

@@ -204,11 +204,8 @@ export function openFloor(source, run) {
   /** The last example of the training, or of a run that has none a question that it knows. */
   async function firstExample() {
     if (run.live && run.state === "training") return; // it comes with the events
-    const sample = run.sample_questions?.[0];
     try {
-      if (run.live || source.embedded) trace ??= await source.example();
-      else if (sample) trace ??= await source.trace(sample);
-      else failure = "This run has no question of its own: ask it one.";
+      trace ??= await source.example();
     } catch (e) {
       failure = /** @type {Error} */ (e).message;
     }
