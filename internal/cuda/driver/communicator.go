@@ -1,6 +1,10 @@
 package driver
 
-import "fmt"
+import (
+	"fmt"
+
+	"trainer/internal/collective"
+)
 
 // Communicator connects a device with those of the other ranks of a group, by a library such as NCCL. All ranks queue the same operations
 // in the same order, with the same bounds. An operation runs on a stream as a kernel does, in place, and ends when it has on all ranks that it
@@ -23,11 +27,8 @@ type Communicator interface {
 
 // CheckBounds panics where an operation among so many ranks is asked for with impossible bounds.
 func CheckBounds(operation string, bounds []int, size int) {
-	ok := len(bounds) == size+1 && bounds[0] == 0 && bounds[size] > 0
-	for r := 0; ok && r < size; r++ {
-		ok = bounds[r] <= bounds[r+1]
-	}
-	if !ok {
-		panic(fmt.Sprintf("%s among %d ranks with bounds %v: expected %d that do not fall, from 0 to at least 1", operation, size, bounds, size+1))
+	collective.CheckBounds(operation, size, collective.UnknownLength, bounds)
+	if bounds[size] < 1 {
+		panic(fmt.Sprintf("%s among %d ranks with bounds %v: expected at least one element", operation, size, bounds))
 	}
 }
