@@ -9,7 +9,9 @@ import (
 
 func TestClaimsAreFollowedAlongTheRun(t *testing.T) {
 	early := &findings.Findings{Step: 0, Claims: []findings.Claim{{ID: "numbers", Value: 0.08, Threshold: 0.3}, {ID: "output", Threshold: 0.5}}}
-	late := &findings.Findings{Step: 4000, Claims: []findings.Claim{{ID: "numbers", Value: 0.65, Threshold: 0.3}, {ID: "output", Value: 0.976, Threshold: 0.5}}}
+	late := &findings.Findings{Step: 4000, Claims: []findings.Claim{
+		{ID: "numbers", Value: 0.65, Threshold: 0.3}, {ID: "output", Value: 0.976, Threshold: 0.5},
+	}}
 	want := `
 Along the run
   step               numbers        output

@@ -24,7 +24,8 @@ func defaults() *arguments { return &arguments{run: defaultRun, http: ":8080"} }
 
 // flags defines the flags.
 func (a *arguments) flags() *cli.Flags {
-	f := cli.New("floor", "Shows a run from inside, in the browser: an example on its way through the model, the numbers of all steps, what it has learned.",
+	f := cli.New("floor",
+		"Shows a run from inside, in the browser: an example on its way through the model, the numbers of all steps, what it has learned.",
 		"go run ./cmd/floor                      the word calculator",
 		"go run ./cmd/floor runs/book            another run, which may still go on",
 		"go run ./cmd/floor -report run.html     the page as a file, to be sent and opened anywhere",

@@ -156,7 +156,8 @@ func (a *arguments) defaultThreads(tokens int) int {
 }
 
 // passing are the flags that are about this process alone: a resumed run does not take them over.
-var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "estimate", "rank-timeout", "quiet", "json", "http", "cpuprofile", "memprofile"}
+var passing = []string{"out", "resume", "overwrite", "stop-after", "config", "estimate", "rank-timeout", "quiet", "json", "http",
+	"cpuprofile", "memprofile"}
 
 // changeable are the flags that may change when a run is resumed. Where the data lies is among them; that it is the same is checked by its
 // content.

@@ -58,7 +58,10 @@ func TestTheCourseOfASmallModelIsKept(t *testing.T) {
 	if got := keptIn(t, folder); !slices.Equal(got, []string{"step-000000", "step-000020", "step-000040"}) {
 		t.Errorf("%q are kept, want all before the last one", got)
 	}
-	for config, want := range map[model.Config]int{model.Calculator(35): 20, {Layers: 12, Heads: 12, Width: 768, MLPWidth: 3072, VocabSize: 50257, Context: 1024}: 0} {
+	for config, want := range map[model.Config]int{
+		model.Calculator(35): 20,
+		{Layers: 12, Heads: 12, Width: 768, MLPWidth: 3072, VocabSize: 50257, Context: 1024}: 0,
+	} {
 		if got := smallCheckpoints(config); got != want {
 			t.Errorf("%d of a model of %d weights, want %d", got, config.NumParameters(), want)
 		}

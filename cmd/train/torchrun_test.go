@@ -83,7 +83,9 @@ func TestProcessesOnEmulatedGPUsTrainAsOneDoes(t *testing.T) {
 
 func TestARankOfTorchrunThatDoesNotComeOrIsKilledIsNamed(t *testing.T) {
 	t.Parallel()
-	for missing, want := range []string{"rank 2 of 3: rank 0 does not answer at 127.0.0.1:", "rank 1 of 3 did not come to ", "rank 2 of 3 did not come to "} {
+	for missing, want := range []string{
+		"rank 2 of 3: rank 0 does not answer at 127.0.0.1:", "rank 1 of 3 did not come to ", "rank 2 of 3 did not come to ",
+	} {
 		parts := [][]string{small("-rank-timeout", "1"), small("-rank-timeout", "1"), small("-rank-timeout", "1")}
 		parts[missing] = nil
 		for rank, c := range torchrun(t, workplace(t), parts...) {

@@ -72,7 +72,8 @@ func (b *Backend) NewOptimizer(weights []float32, moments [][]float32, parameter
 // NewShardedOptimizer is NewOptimizer for a backend that has joined others: each rank moves its part of each bucket, with moments for these alone,
 // one part behind the other (ZeRO stage 1, Rajbhandari et al. 2020, section 5.1). The last run of each step is taken by Reduce and AddReduced.
 // Buckets begin and end at multiples of 16 elements, as their parts do.
-func (b *Backend) NewShardedOptimizer(weights []float32, moments [][]float32, parameters []Parameter, rule Rule, buckets []Bucket) (*Optimizer, error) {
+func (b *Backend) NewShardedOptimizer(weights []float32, moments [][]float32, parameters []Parameter, rule Rule,
+	buckets []Bucket) (*Optimizer, error) {
 	want := 2
 	if rule.SGD {
 		want = 0
@@ -81,7 +82,8 @@ func (b *Backend) NewShardedOptimizer(weights []float32, moments [][]float32, pa
 		panic(fmt.Sprintf("cuda: an optimizer with %d moments, expected %d", len(moments), want))
 	}
 	o := &Optimizer{
-		backend: b, rule: rule, parameters: parameters, buckets: buckets, pieces: pieces(parameters, buckets), squares: make([]float64, len(parameters)), graphs: make(map[graphKey]*updateGraph),
+		backend: b, rule: rule, parameters: parameters, buckets: buckets, pieces: pieces(parameters, buckets),
+		squares: make([]float64, len(parameters)), graphs: make(map[graphKey]*updateGraph),
 	}
 	var err error
 	if o.weights, err = b.adopt(vm.Bytes(weights)); err != nil {

@@ -86,7 +86,8 @@ func TestDropoutIsFusedWithTheResidualSum(t *testing.T) {
 			}
 		}
 		if precision == cuda.BF16 && narrow != 5 || precision == cuda.F32 && narrow != 0 {
-			t.Errorf("precision %v: %d dropouts write bfloat16, expected the gradients of four branches and of the embeddings in BF16\n%v", precision, narrow, q)
+			t.Errorf("precision %v: %d dropouts write bfloat16, expected the gradients of four branches and of the embeddings in BF16\n%v",
+				precision, narrow, q)
 		}
 	}
 }

@@ -182,8 +182,8 @@ func (t *gemmTiling) runBlocks(g *Gemm, scratch []float32) {
 	}
 }
 
-// panel computes m rows of C, cut into tiles of nearly equal height, at most the given one: two small tiles are faster than a full one and a rest of few
-// rows, which would leave the multiply-add units waiting for their own results.
+// panel computes m rows of C, cut into tiles of nearly equal height, at most the given one: two small tiles are faster than a full one and a
+// rest of few rows, which would leave the multiply-add units waiting for their own results.
 func (t *gemmTiling) panel(w gemmTiles, m, height int) {
 	tiles := ceilDiv(m, height)
 	w.rows = m / tiles

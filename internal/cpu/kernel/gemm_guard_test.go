@@ -32,7 +32,9 @@ func gemmGuarded(t *testing.T) gemmAlloc {
 // A kernel that reads or writes beyond the end of a matrix, the bias or the scratch kills the test with a segmentation fault.
 func TestGemmStaysInsideItsSlices(t *testing.T) {
 	for name, tiling := range gemmTilings {
-		for _, s := range [][3]int{{1, 1, 1}, {5, 9, 7}, {13, 33, 17}, {14, 15, 16}, {15, 47, 33}, {29, 63, 40}, {3, 300, 70}, {1, 128, 3}, {6, 65, 9}, {7, 35, 32}} {
+		for _, s := range [][3]int{
+			{1, 1, 1}, {5, 9, 7}, {13, 33, 17}, {14, 15, 16}, {15, 47, 33}, {29, 63, 40}, {3, 300, 70}, {1, 128, 3}, {6, 65, 9}, {7, 35, 32},
+		} {
 			t.Run(name, func(t *testing.T) {
 				gemmVariants(s[0], s[1], s[2], func(c gemmCase) { c.check(t, tiling, gemmGuarded(t)) })
 			})

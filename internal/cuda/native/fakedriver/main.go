@@ -1,7 +1,7 @@
 //go:build gpu && cgo && linux && amd64
 
-// Command fakedriver is a library that stands in for NVIDIA's libcuda.so.1, libcublasLt.so.12 and libnccl.so.2, on the emulator of package emulated. With
-// it a program built for GPUs runs whole on a machine that has none, from its first call of the driver to the last:
+// Command fakedriver is a library that stands in for NVIDIA's libcuda.so.1, libcublasLt.so.12 and libnccl.so.2, on the emulator of package
+// emulated. With it a program built for GPUs runs whole on a machine that has none, from its first call of the driver to the last:
 //
 //	go build -tags gpu -buildmode=c-shared -o fake.so ./internal/cuda/native/fakedriver
 //	TRAINER_LIBCUDA=./fake.so TRAINER_LIBCUBLASLT=./fake.so TRAINER_LIBNCCL=./fake.so program

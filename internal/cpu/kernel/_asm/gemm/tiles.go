@@ -21,8 +21,15 @@ type isa struct {
 	multiply func(a, b, sum reg.VecPhysical)
 }
 
-var avx512 = isa{name: "AVX512", rows: 14, few: 12, lanes: 16, vector: func(i int) reg.VecPhysical { return zmm[i] }, masks: &opmask{}, multiply: multiplyAdd}
-var avx2 = isa{name: "AVX2", rows: 6, few: 2, lanes: 8, vector: func(i int) reg.VecPhysical { return ymm[i] }, masks: &vectorMask{}, multiply: multiplyAdd}
+var avx512 = isa{
+	name: "AVX512", rows: 14, few: 12, lanes: 16, vector: func(i int) reg.VecPhysical { return zmm[i] },
+	masks: &opmask{}, multiply: multiplyAdd,
+}
+
+var avx2 = isa{
+	name: "AVX2", rows: 6, few: 2, lanes: 8, vector: func(i int) reg.VecPhysical { return ymm[i] },
+	masks: &vectorMask{}, multiply: multiplyAdd,
+}
 
 // avx512bf16 takes words of two bfloat16 where avx512 takes floats, and multiplies twice as much in the same time.
 var avx512bf16 = isa{name: "AVX512BF16", rows: 14, lanes: 16, vector: avx512.vector, masks: &opmask{packed: true}, multiply: vdpbf16ps}
