@@ -60,7 +60,7 @@ func (s *session) join() error {
 	return s.findLocalRank()
 }
 
-// tell writes an error to the error output, where cli.Main will not.
+// tell writes an error to the error output, where cli.Main will not, or not soon enough.
 func tell(flags *cli.Flags, err error) { fmt.Fprintf(os.Stderr, "%s: %v\n", flags.Name(), err) }
 
 // onward adds to the loss of a rank what to do then.
@@ -140,6 +140,10 @@ func (s *session) leave(err error) error {
 	case s.group.Size() == 1:
 		return err
 	case known(err):
+		if err != nil && s.leads() { // ahead of Close: when a process has left with an error, its launcher may end the others at once
+			tell(s.flags, err)
+			s.flags.Silent = true
+		}
 		return errors.Join(err, s.group.Close())
 	case errors.As(err, &aborted):
 		return fault.WithCode(aborted.Code, aborted.Error())
