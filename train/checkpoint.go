@@ -58,14 +58,17 @@ func OpenFolder(dir string) (*Folder, error) {
 	return &Folder{Dir: dir, lock: lock}, nil
 }
 
-// SetAside renames the folder to dir.previous, in place of one that was set aside before, and begins an empty one.
+// SetAside renames the folder to dir.previous, or where earlier ones have such names to dir.previous-2 and so on, and begins an empty one.
 func (f *Folder) SetAside() (previous string, err error) {
 	dir, err := filepath.Abs(f.Dir)
 	if err != nil {
 		return "", err
 	}
-	previous = dir + ".previous"
-	if err := errors.Join(f.lock.Release(), os.RemoveAll(previous), os.Rename(dir, previous)); err != nil {
+	ending := ".previous"
+	for n := 2; exists(dir + ending); n++ {
+		ending = fmt.Sprintf(".previous-%d", n)
+	}
+	if err := errors.Join(f.lock.Release(), os.Rename(dir, dir+ending)); err != nil {
 		return "", fmt.Errorf("keeping the earlier run: %w", err)
 	}
 	next, err := OpenFolder(f.Dir)
@@ -73,7 +76,12 @@ func (f *Folder) SetAside() (previous string, err error) {
 		return "", err
 	}
 	*f = *next
-	return filepath.Clean(f.Dir) + ".previous", nil
+	return filepath.Clean(f.Dir) + ending, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // Path is the path of a file of the folder.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"trainer/internal/cli"
@@ -141,6 +142,9 @@ func (a *arguments) check(f *cli.Flags) error {
 		if len(word) > 1 && strings.HasPrefix(word, "-") && f.Lookup(strings.TrimLeft(word, "-")) != nil {
 			return fault.Usagef("%s comes behind the prompt: flags go before it", word)
 		}
+	}
+	if f.NArg() > 1 && slices.ContainsFunc(f.Args(), func(word string) bool { return strings.ContainsAny(word, " \n") }) {
+		return fault.Usagef("%d prompts: expected one, in quotes or as single words; several go to standard input, one a line", f.NArg())
 	}
 	if err := cmp.Or(a.checkExport(f), a.checkServe(f)); err != nil || a.eval == "" {
 		return err

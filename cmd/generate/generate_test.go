@@ -532,6 +532,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		{append(on, "-stream", "two"), 2, "answers questions"},
 		{append(on, "-stop", "", "two"), 2, "-stop \"\": expected a text"},
 		{append(on, "-min-p", "2", "two"), 2, "-min-p 2: expected 0 (no limit) to 1"},
+		{append(on, "two plus three equals", "six times seven equals"), 2, "2 prompts: expected one"},
 		{append(on, "-repetition-penalty", "-1", "two"), 2, "-repetition-penalty -1: expected more than 0"},
 		{append(on, "-slide", "two"), 2, "-max-tokens 0: expected a number of tokens"},
 		{append(on, "-eval", bad, "-stop", "two"), 2, "leave out -stop"},

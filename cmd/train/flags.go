@@ -234,6 +234,9 @@ func (a *arguments) settle(f *cli.Flags) error {
 		return fault.Usagef("-resume and -overwrite: expected one of them: go on with the run in the folder, or replace it")
 	case a.quiet && a.json:
 		return fault.Usagef("-quiet and -json: expected one of them")
+	case a.data != "" && overlap(a.out, a.data):
+		return fault.Usagef("-out %s and -data %s are one in the other: expected a run folder apart from the data, which a later run would set aside with it",
+			a.out, a.data)
 	}
 	if a.http != "" {
 		if a.http, err = web.Address(a.http); err != nil {
@@ -273,7 +276,25 @@ func (a *arguments) runFolder() string {
 		return defaultOut
 	}
 	base := filepath.Base(a.data)
-	return filepath.Join("runs", strings.TrimSuffix(base, filepath.Ext(base)))
+	out := filepath.Join("runs", strings.TrimSuffix(base, filepath.Ext(base)))
+	if overlap(out, a.data) {
+		out += "-model"
+	}
+	return out
+}
+
+// overlap says that one of two paths leads to the other or into it.
+func overlap(a, b string) bool { return within(a, b) || within(b, a) }
+
+// within says that a path leads to a folder or into it.
+func within(path, folder string) bool {
+	path, failed := filepath.Abs(path)
+	folder, err := filepath.Abs(folder)
+	if failed != nil || err != nil {
+		return false
+	}
+	way, err := filepath.Rel(folder, path)
+	return err == nil && way != ".." && !strings.HasPrefix(way, ".."+string(filepath.Separator))
 }
 
 // flagOf are the flags of options of packages model and train, where they are not called alike.

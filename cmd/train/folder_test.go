@@ -46,6 +46,24 @@ func TestFinishedRunIsKeptBesideTheNewOne(t *testing.T) {
 	sameCheckpoint(t, filepath.Join(dir, "run.previous"), uninterrupted(t, "-steps", "70"))
 	sameCheckpoint(t, filepath.Join(dir, "run"), uninterrupted(t))
 	checkSteps(t, filepath.Join(dir, "run"), 60)
+	succeed(t, dir, small("-steps", "3")...)
+	sameCheckpoint(t, filepath.Join(dir, "run.previous"), uninterrupted(t, "-steps", "70"))
+	sameCheckpoint(t, filepath.Join(dir, "run.previous-2"), uninterrupted(t))
+}
+
+func TestARunIsKeptApartFromItsData(t *testing.T) {
+	for _, c := range []struct{ data, want string }{
+		{"books", "runs/books"}, {"runs/books", "runs/books-model"}, {"runs/books/part.txt", "runs/part"}, {"runs", "runs/runs-model"}, {"runs/../runs/a.txt", "runs/a"},
+	} {
+		a := defaults()
+		a.data = c.data
+		if got := filepath.ToSlash(a.runFolder()); got != c.want {
+			t.Errorf("-data %s is trained on in %s, want %s", c.data, got, c.want)
+		}
+	}
+	dir := workplace(t)
+	fail(t, 2, []string{"-out sums.txt and -data sums.txt", "apart from the data"}, dir, small("-out", "sums.txt", "-data", "sums.txt")...)
+	fail(t, 2, []string{"-out . and -data sums.txt"}, dir, small("-out", ".", "-data", "sums.txt")...)
 }
 
 func TestRunThatReachedItsTargetIsFinished(t *testing.T) {
@@ -205,6 +223,6 @@ func TestRunInAFileIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	before := contents(t, dir)
-	fail(t, 1, []string{"run folder", "sums.txt", "not a directory"}, dir, "-data", "sums.txt", "-out", "sums.txt", "-steps", "1")
+	fail(t, 1, []string{"run folder", "sums.txt", "not a directory"}, dir, "-out", "sums.txt", "-steps", "1")
 	sameContents(t, contents(t, dir), before)
 }
