@@ -29,13 +29,33 @@ func testModel(t testing.TB, context int) Model {
 	of := tokenizer.NewBytes()
 	c := model.Calculator(of.VocabSize())
 	c.Context, c.Width, c.Layers, c.Heads, c.MLPWidth, c.EOS = context, 16, 1, 2, 32, int(of.EOS())
+	return modelOf(t, of, c)
+}
+
+// slowModel never finds the end of a text likeliest, and takes so long for a token that a client on a busy machine keeps up with it.
+func slowModel(t testing.TB) Model {
+	t.Helper()
+	of := tokenizer.NewBytes()
+	c := model.Calculator(of.VocabSize())
+	c.Context, c.Width, c.Layers, c.Heads, c.MLPWidth, c.EOS = 4096, 256, 4, 4, 1024, int(of.EOS())
+	c.TiedHead = true
+	return modelOf(t, of, c, func(m *model.Model) {
+		clear(m.Parameters[0].Value[c.EOS*c.Width:][:c.Width]) // its logit is 0, as the embeddings are those of the output
+	})
+}
+
+func modelOf(t testing.TB, of tokenizer.Tokenizer, c model.Config, changes ...func(m *model.Model)) Model {
+	t.Helper()
 	m, err := model.New(c, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, change := range changes {
+		change(m)
+	}
 	backend := cpu.New(1, kernel.Best())
 	t.Cleanup(func() { backend.Close() })
-	return Model{Name: "book", Tokenizer: of, Generator: model.NewGenerator(model.NewExecutor(m, backend)), Context: context}
+	return Model{Name: "book", Tokenizer: of, Generator: model.NewGenerator(model.NewExecutor(m, backend)), Context: c.Context}
 }
 
 // post asks a server, and returns the status and the body of its answer.
@@ -292,8 +312,11 @@ func TestModelsNamesTheModel(t *testing.T) {
 	}
 }
 
-// slow is a request for more than a test can wait for.
-const slow = `{"prompt": "ab", "n": 128, "max_tokens": 100000, "stream": true, "temperature": 2}`
+// slow is a request for more than a test can wait for, of slowModel. crowded is one for texts faster than they can be read.
+const (
+	slow    = `{"prompt": "ab", "max_tokens": 100000, "stream": true, "temperature": 0}`
+	crowded = `{"prompt": "ab", "n": 128, "max_tokens": 100000, "stream": true, "temperature": 2}`
+)
 
 // begin sends a request and waits for the first bytes of its answer. close ends the connection.
 func begin(t testing.TB, url, body string) (close func()) {
@@ -319,7 +342,7 @@ func TestRequestsAreAnsweredTogether(t *testing.T) {
 	s := serve(t, m, "")
 	const short = `{"prompt": "ab", "max_tokens": 20, "temperature": 0}`
 	_, alone := post(t, s.URL, short)
-	end := begin(t, s.URL, slow)
+	end := begin(t, s.URL, crowded)
 	status, together := post(t, s.URL, short)
 	if text := choiceOf(t, alone); status != 200 || choiceOf(t, together) != text || text == "" {
 		t.Errorf("beside another request the answer is %d %s, alone %s", status, together, alone)
@@ -370,7 +393,7 @@ func TestAClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	h := &handler{model: m, created: 1, places: make(chan struct{}, atWork)}
 	w, ended := stuck{httptest.NewRecorder(), make(chan struct{}, 1), make(chan struct{})}, make(chan struct{})
 	go func() {
-		h.complete(w, httptest.NewRequest("POST", "/v1/completions", strings.NewReader(slow)))
+		h.complete(w, httptest.NewRequest("POST", "/v1/completions", strings.NewReader(crowded)))
 		close(ended)
 	}()
 	<-w.begun
@@ -392,7 +415,7 @@ func TestAClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 
 // The limit of the time for reading a request would otherwise look like a client that has gone.
 func TestALongAnswerOutlivesTheTimeForReadingItsRequest(t *testing.T) {
-	s := httptest.NewUnstartedServer(New(testModel(t, 4096), ""))
+	s := httptest.NewUnstartedServer(New(slowModel(t), ""))
 	s.Config.ReadTimeout = 100 * time.Millisecond
 	s.Start()
 	defer s.Close()
@@ -429,7 +452,7 @@ func TestTheServerEndsWhenItsRequestsHave(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- Serve(ctx, l, New(testModel(t, 4096), "")) }()
+	go func() { ended <- Serve(ctx, l, New(slowModel(t), "")) }()
 	url := "http://" + l.Addr().String()
 	end := begin(t, url, slow)
 	cancel()
