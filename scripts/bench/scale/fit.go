@@ -18,6 +18,8 @@ type constants struct {
 	Compute  float64 `json:"compute_s"`           // C
 	Overlap  float64 `json:"overlap_share"`       // o
 	HostByte float64 `json:"host_seconds_a_byte"` // h
+
+	flops float64 // that all ranks reach together within C, a second
 }
 
 // step returns T in seconds, for so many bytes of gradients and a rate in bytes a second.
@@ -48,7 +50,7 @@ func fit(observations []observation) constants {
 	for overlap := 0.0; overlap <= 1; overlap += 0.02 {
 		for host := 0.0; host <= 5e-9; host += 2e-11 {
 			low, high := 0.0, 1.05*shortest
-			at := func(compute float64) constants { return constants{compute, overlap, host} }
+			at := func(compute float64) constants { return constants{Compute: compute, Overlap: overlap, HostByte: host} }
 			for range 40 {
 				third := (high - low) / 3
 				if loss(at(low+third)) < loss(at(high-third)) {
@@ -78,7 +80,8 @@ func fitAndCheck(runs []*series) *constants {
 		}
 	}
 	c := fit(seen)
-	fmt.Printf("model of a step: C %.1f ms, o %.2f, h %.2f ns a byte\n", 1e3*c.Compute, c.Overlap, 1e9*c.HostByte)
+	c.flops = runs[0].FLOP / c.Compute
+	fmt.Printf("model of a step: C %.1f ms (%.0f GFLOP/s), o %.2f, h %.2f ns a byte\n", 1e3*c.Compute, c.flops/1e9, c.Overlap, 1e9*c.HostByte)
 	for _, s := range runs {
 		o, kind := of(s), "fitted"
 		if s.held {

@@ -60,7 +60,8 @@ func newLinks(agent string) (*links, error) {
 func (l *links) setRate(rate float64) error {
 	const burst = 256 << 10 // bytes that may go at once: less would hold the rate down, for the kernel's clock ticks
 	for _, space := range l.spaces {
-		if err := shell(fmt.Sprintf("ip netns exec %s tc qdisc replace dev %s root tbf rate %.0fbit burst %d latency 20ms", space, device, 8*rate, burst)); err != nil {
+		limit := fmt.Sprintf("ip netns exec %s tc qdisc replace dev %s root tbf rate %.0fbit burst %d latency 20ms", space, device, 8*rate, burst)
+		if err := shell(limit); err != nil {
 			return err
 		}
 	}

@@ -61,6 +61,7 @@ type series struct {
 	Gather  float64 `json:"gather_share"`   // that waits for messages and new weights
 	Sent    float64 `json:"bytes_sent"`     // a step, by a rank
 	Least   float64 `json:"bytes_least"`    // 2(N-1)/N of the gradient's
+	FLOP    float64 `json:"flop"`           // of a step, of all ranks
 	Message float64 `json:"bytes_messages"` // of Sent, neither gradients nor weights
 
 	steps, reduce, gather []float64
@@ -69,7 +70,7 @@ type series struct {
 func (s *series) add(m *measured) {
 	s.steps, s.reduce, s.gather = append(s.steps, m.Steps...), append(s.reduce, m.Reduce...), append(s.gather, m.Gather...)
 	s.Step, s.Reduce, s.Gather = median(s.steps), median(s.reduce), median(s.gather)
-	s.Sent, s.Least = m.Sent, m.Least
+	s.Sent, s.Least, s.FLOP = m.Sent, m.Least, m.FLOP
 	s.Message = s.Sent - s.Least
 }
 

@@ -45,9 +45,9 @@ func h100s() machines {
 		betweenRate: 0.8 * 8 * 50e9, latency: 3e-6, serialHops: true, buckets: 16, bytesAWeight: 4}
 }
 
-// hosts are 8 hosts with two cores as the one that was measured, joined by 10 Gbit/s, 50 µs apart; 150 GFLOP/s of both cores together.
+// hosts are 8 hosts as the one that was measured, each as fast as both of its ranks together were, joined by 10 Gbit/s, 50 µs apart.
 func hosts(c *constants) machines {
-	return machines{name: "host of 2 cores", ranks: []int{8}, flops: 150e9, overlap: c.Overlap, host: c.HostByte, inside: 1,
+	return machines{name: "host", ranks: []int{8}, flops: c.flops, overlap: c.Overlap, host: c.HostByte, inside: 1,
 		betweenRate: 10 * gigabit, latency: 50e-6, buckets: 16, bytesAWeight: 4}
 }
 

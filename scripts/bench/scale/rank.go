@@ -33,6 +33,7 @@ type measured struct {
 	Steps          []float64 // ms
 	Reduce, Gather []float64 // share of the step in which the rank waits for ReduceScatter, and for AllGather
 	Sent, Least    float64   // bytes a step
+	FLOP           float64   // of a step, of all ranks together: of the last one
 }
 
 // unhurried is how many steps go ahead of those that are timed: they compile programs and touch memory.
@@ -52,12 +53,12 @@ func serveRank(text string) (err error) {
 	if s.Ranks > 1 && group.Size() != s.Ranks {
 		return fmt.Errorf("%d ranks have met, expected %d: build with -tags mpi", group.Size(), s.Ranks)
 	}
-	t, weights, err := newTrainer(s, m)
+	t, data, err := newTrainer(s, m)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	all := measured{Least: 2 * float64(group.Size()-1) / float64(group.Size()) * 4 * float64(weights)}
+	all := measured{Least: 2 * float64(group.Size()-1) / float64(group.Size()) * 4 * float64(len(t.Model.Weights))}
 	for step := range unhurried + s.Steps {
 		if step == unhurried {
 			m.sent = 0
@@ -74,14 +75,15 @@ func serveRank(text string) (err error) {
 		}
 	}
 	all.Sent = float64(m.sent) / float64(s.Steps)
+	all.FLOP = train.FLOP(data, t.Model.Config, t.LastBatch())
 	if group.Rank() == 0 {
 		err = json.NewEncoder(os.Stdout).Encode(all)
 	}
 	return errors.Join(err, group.Close())
 }
 
-// newTrainer returns the trainer of a rank, and how many weights it has.
-func newTrainer(s settings, group *meter) (*train.Trainer, int, error) {
+// newTrainer returns the trainer of a rank, and its data.
+func newTrainer(s settings, group *meter) (*train.Trainer, train.Data, error) {
 	o := train.Calculator()
 	o.Schedule, o.WarmUp = "constant", 0 // a schedule changes no time
 	o.Batch, o.Threads, o.Group = s.Batch, s.Threads, group
@@ -91,14 +93,14 @@ func newTrainer(s settings, group *meter) (*train.Trainer, int, error) {
 	var err error
 	if s.Model == "calculator" {
 		if t, err = tokenizer.NewWord(arithmetic.Words()); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		c = model.Calculator(t.VocabSize())
 		if data, err = train.NewDataset(t, examples.Calculator(), c.Context); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		if none, err = train.NewDataset(t, nil, c.Context); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 	} else {
 		c, t, o.Repeats = gpt(), tokenizer.NewBytes(), nil
@@ -106,10 +108,10 @@ func newTrainer(s settings, group *meter) (*train.Trainer, int, error) {
 	}
 	m, err := model.New(c, o.Seed)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	trainer, err := train.New(m, t, data, none, o)
-	return trainer, len(m.Weights), err
+	return trainer, data, err
 }
 
 // gpt is a GPT-2 of 10.7 million weights on letters, nanoGPT's for Shakespeare, with sequences of 128.
