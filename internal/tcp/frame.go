@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 // kind says what a frame is: an operation of a Communicator, or a word about the connection.
@@ -72,6 +73,23 @@ func (l *link) next() (k kind, length int, err error) {
 		return 0, 0, fmt.Errorf("what came is no frame: kind %d of %d bytes", k, n)
 	}
 	return k, int(n), nil
+}
+
+// body reads what follows the head of a frame, into memory that is aligned for float32. It takes memory as bytes come: a head that is not of a
+// rank of ours cannot ask for all there is.
+func (l *link) body(length int) ([]byte, error) {
+	const piece = 64 << 20
+	var words []uint64
+	for have := 0; have < length; {
+		size := min(length-have, piece)
+		words = append(words, make([]uint64, (size+7)/8)...) // of pieces, all but the last are full words
+		data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
+		if _, err := io.ReadFull(l.Conn, data[have:have+size]); err != nil {
+			return nil, err
+		}
+		have += size
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), length), nil
 }
 
 // short reads what follows the head of a frame that has little, whatever the other side says.

@@ -3,7 +3,6 @@ package tcp
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 	"unsafe"
@@ -47,8 +46,8 @@ func (h *hub) read(rank int) {
 			h.end(ending{Rank: rank, Lost: err.Error()}, true)
 			return
 		}
-		data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(make([]uint64, (n+7)/8)))), n) // aligned for float32
-		if _, err := io.ReadFull(from, data); err != nil {
+		data, err := from.body(n)
+		if err != nil {
 			h.end(ending{Rank: rank, Lost: err.Error()}, true)
 			return
 		}
