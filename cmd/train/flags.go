@@ -75,7 +75,8 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/train -resume                    go on where a run was stopped",
 	)
 	g := f.Group("Data")
-	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\", or of text, or a folder of shards; none: all arithmetic over 0 to 99")
+	g.String(&a.data, "data", "`file` of lines like \"two plus three equals five\", or of text, also .jsonl or .parquet, or a folder of such texts or of shards; "+
+		"none: all arithmetic over 0 to 99")
 	g.String(&a.task, "task", "what the file is: examples, text, or auto, which looks at its first line")
 	g.String(&a.evalData, "eval-data", "`file` to evaluate on, rather than holding something out")
 	g.Float(&a.heldOut, "held-out", "`share` of the examples, or of the end of the text, that is never trained on")
@@ -143,7 +144,8 @@ func (a *arguments) flags() *cli.Flags {
 	g.Bool(&a.onlyEstimate, "estimate", "print what the training would take, in memory and time, and train nothing")
 	g.Bool(&a.quiet, "quiet", "print the result only")
 	g.Bool(&a.json, "json", "print one JSON object a line")
-	g.String(&a.http, "http", "serve metrics for Prometheus at `address`, such as :8080, which only this machine can reach")
+	g.String(&a.http, "http", "serve the page of the run, which shows it from inside, and /metrics for Prometheus, at `address`, such as :8080, "+
+		"which only this machine can reach unless it names a host such as 0.0.0.0:8080")
 	g.String(&a.cpuProfile, "cpuprofile", "write a CPU profile for go tool pprof to `file`")
 	g.String(&a.memoryProfile, "memprofile", "write a memory profile to `file`")
 	return f

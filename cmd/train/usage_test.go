@@ -210,3 +210,13 @@ func withoutQuiet(arguments []string) []string {
 	}
 	return loud
 }
+
+func TestHelpNamesWhatDataAndHTTPAreFor(t *testing.T) {
+	t.Parallel()
+	help := strings.Join(strings.Fields(succeed(t, workplace(t), "-h").stdout), " ")
+	for _, part := range []string{".jsonl or .parquet", "a folder of such texts or of shards", "the page of the run", "/metrics for Prometheus", "0.0.0.0:8080"} {
+		if !strings.Contains(help, part) {
+			t.Errorf("the help does not say %q:\n%s", part, help)
+		}
+	}
+}
