@@ -32,6 +32,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/floor -png pictures        pictures of it",
 		"go run ./cmd/floor -findings            what the model has learned, in words",
 	)
+	f.Mixed = true
 	g := f.Group("Run")
 	g.String(&a.run, "run", "`folder` of the run, which may be given without the flag")
 
@@ -46,8 +47,10 @@ func (a *arguments) flags() *cli.Flags {
 // settle takes the folder that is given without a flag, and checks the rest.
 func (a *arguments) settle(f *cli.Flags) (err error) {
 	switch {
-	case f.NArg() > 1 || f.NArg() == 1 && f.Given("run"):
-		return fault.Usagef("%q: expected one run folder; flags come before it", f.Arg(f.NArg()-1))
+	case f.NArg() > 1:
+		return fault.Usagef("%q and %q: expected one run folder; those beside it are shown on its page", f.Arg(0), f.Arg(1))
+	case f.NArg() == 1 && f.Given("run"):
+		return fault.Usagef("-run %s and %q: expected one run folder, with the flag or without", a.run, f.Arg(0))
 	case f.NArg() == 1:
 		a.run = f.Arg(0)
 	}

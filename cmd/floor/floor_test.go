@@ -60,6 +60,9 @@ func TestMistakesSayWhatIsExpected(t *testing.T) {
 		"nowhere":             {fault.ExitData, "there is no model in nowhere"},
 		"one two":             {fault.ExitUsage, "expected one run folder"},
 		"-run one two":        {fault.ExitUsage, "expected one run folder"},
+		"one -run two":        {fault.ExitUsage, "-run two and \"one\": expected one run folder"},
+		"nowhere -findings":   {fault.ExitData, "there is no model in nowhere"},
+		"nowhere -finding":    {fault.ExitUsage, "did you mean -findings?"},
 		"-http 8080":          {fault.ExitUsage, "-http: \"8080\" is not an address"},
 		"-report /no/dir/x .": {fault.ExitData, "there is no model in ."},
 	} {
@@ -80,7 +83,7 @@ func TestTheServerEndsWithItsContext(t *testing.T) {
 
 func TestAReportIsOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.html")
-	if err := command(t.Context(), "-report", path, untrained(t)); err != nil {
+	if err := command(t.Context(), untrained(t), "-report", path); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)

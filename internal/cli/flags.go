@@ -30,6 +30,7 @@ type Flags struct {
 	*flag.FlagSet
 	Summary  string   // what the command does, for the head of its help
 	Examples []string // command lines to copy
+	Mixed    bool     // flags may stand behind arguments, too
 	Silent   bool     // another process, of several that do the same, tells of errors and helps
 	groups   []*Group
 	config   string
@@ -88,7 +89,7 @@ func (f *Flags) Config(g *Group) {
 // Parse reads the arguments, then the configuration file for what they leave open. Errors are usage errors that name the flag, or the file,
 // line and key. It returns flag.ErrHelp when help was asked for.
 func (f *Flags) Parse(arguments []string) error {
-	if err := f.FlagSet.Parse(arguments); errors.Is(err, flag.ErrHelp) {
+	if err := f.parse(arguments); errors.Is(err, flag.ErrHelp) {
 		return err
 	} else if err != nil {
 		return f.explain(err)
@@ -98,6 +99,26 @@ func (f *Flags) Parse(arguments []string) error {
 		return f.readConfig(f.config)
 	}
 	return nil
+}
+
+// parse reads the arguments, those behind the first that is no flag too where flags may stand there. Behind "--" there are none.
+func (f *Flags) parse(arguments []string) error {
+	err := f.FlagSet.Parse(arguments)
+	if !f.Mixed {
+		return err
+	}
+	var others []string
+	for ; err == nil && f.NArg() > 0; err = f.FlagSet.Parse(arguments) {
+		if before := len(arguments) - f.NArg() - 1; before >= 0 && arguments[before] == "--" {
+			others = append(others, f.Args()...)
+			break
+		}
+		others, arguments = append(others, f.Arg(0)), f.Args()[1:]
+	}
+	if err != nil {
+		return err
+	}
+	return f.FlagSet.Parse(append([]string{"--"}, others...))
 }
 
 // Given says whether a flag was given on the command line or in the configuration file.

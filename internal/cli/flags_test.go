@@ -84,6 +84,36 @@ func TestWrongFlagsAreExplained(t *testing.T) {
 	}
 }
 
+func TestFlagsMayStandBehindArguments(t *testing.T) {
+	for arguments, want := range map[string]struct {
+		steps int
+		out   string
+		rest  []string
+	}{
+		"":                      {100, "runs/x", nil},
+		"a":                     {100, "runs/x", []string{"a"}},
+		"a -steps 3 b -out c":   {3, "c", []string{"a", "b"}},
+		"-steps 3 a -steps 4":   {4, "runs/x", []string{"a"}},
+		"a -steps 3 -- -out -b": {3, "runs/x", []string{"a", "-out", "-b"}},
+		"-- a -steps 3":         {100, "runs/x", []string{"a", "-steps", "3"}},
+		"a --":                  {100, "runs/x", []string{"a"}},
+	} {
+		f, v := testFlags()
+		f.Mixed = true
+		if err := f.Parse(strings.Fields(arguments)); err != nil || v.steps != want.steps || v.out != want.out || !slices.Equal(f.Args(), want.rest) {
+			t.Errorf("%q: %v, %+v, arguments %q; want %+v", arguments, err, v, f.Args(), want)
+		}
+		if f.Given("steps") != (want.steps != 100) {
+			t.Errorf("%q: -steps given: %v", arguments, f.Given("steps"))
+		}
+	}
+	f, _ := testFlags()
+	f.Mixed = true
+	if err := f.Parse([]string{"a", "-steps", "many"}); err == nil || err.Error() != `-steps "many": expected a whole number` {
+		t.Errorf("a mistake behind an argument: %v", err)
+	}
+}
+
 func TestAConfigurationFileSetsFlagsThatTheCommandLineDoesNot(t *testing.T) {
 	f, v := testFlags()
 	path := config(t, "steps = 7\nlearning-rate = 2 # a whole number is a number\n\"seed\" = 3\nquiet = true\nout = \"a b\"\nlist = [\"x\", \"y\"]\n")
