@@ -44,6 +44,7 @@ type arguments struct {
 	keep                      train.Keep
 	tensorboard               bool
 	http                      string
+	listener                  *web.Listener // of http on the process that serves; taken before anything is written
 	quiet, json               bool
 	onlyEstimate              bool
 	processes                 int // that train together
@@ -252,6 +253,19 @@ func (a *arguments) settle(f *cli.Flags) error {
 	check.VocabSize = max(check.VocabSize, 1)
 	if err := check.Validate(); err != nil {
 		return fault.InFlags(err, flagOf)
+	}
+	return a.listen()
+}
+
+// listen takes the port of -http where the run will be served, so that one in use is told of before anything is done. Until the pages are
+// served, who asks waits.
+func (a *arguments) listen() error {
+	if a.http == "" || a.onlyEstimate || rankOf() > 0 {
+		return nil
+	}
+	var err error
+	if a.listener, err = web.Listen(a.http); err != nil {
+		return fmt.Errorf("-http: %w", err)
 	}
 	return nil
 }

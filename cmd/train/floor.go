@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 
 	"trainer/internal/cli"
@@ -18,7 +17,7 @@ type pages struct {
 	gauges *gauges
 }
 
-// servePages listens at the address of -http.
+// servePages serves at the address of -http, whose listener is there already.
 func (s *session) servePages() (*pages, error) {
 	about := floor.About{Dir: s.out, Kind: api.Examples, Data: s.material.about()[0], Open: cli.Sibling("floor") + " " + quoted(s.out)}
 	if s.task == taskText {
@@ -32,9 +31,9 @@ func (s *session) servePages() (*pages, error) {
 	if p.live, err = floor.NewLive(s.trainer, about); err != nil {
 		return nil, err
 	}
-	p.server, err = floor.Serve(p.live, s.out, s.http, page.Files, map[string]http.Handler{"/metrics": &p.gauges.set})
+	p.server, err = floor.Serve(p.live, s.out, s.listener, page.Files, map[string]http.Handler{"/metrics": &p.gauges.set})
 	if err != nil {
-		return nil, fmt.Errorf("-http: %w", err)
+		return nil, err
 	}
 	return p, nil
 }

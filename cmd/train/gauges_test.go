@@ -80,8 +80,14 @@ func TestMetricsAreServedWhileARunGoesOn(t *testing.T) {
 	if code, _ := get(t, url+"/more", ""); code != http.StatusNotFound {
 		t.Errorf("what is not there gives %d", code)
 	}
-	fail(t, 1, []string{"-http", "cannot listen on 127.0.0.1:", "another port"}, workplace(t),
-		small("-http", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/metrics"))...)
+	elsewhere := workplace(t)
+	before := contents(t, elsewhere)
+	o := fail(t, 1, []string{"-http", "cannot listen on 127.0.0.1:", "another port"}, elsewhere,
+		withoutQuiet(small("-http", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/metrics")))...)
+	if o.stdout != "" {
+		t.Errorf("something was told before the error: %s", o.stdout)
+	}
+	nothingCreated(t, elsewhere, before)
 }
 
 func TestAStepIsToldToTensorBoardAndPrometheusWithoutAllocation(t *testing.T) {

@@ -73,6 +73,7 @@ func TestWrongFlagIsNamedAndNothingIsCreated(t *testing.T) {
 		{"-resume -overwrite", []string{"-resume", "-overwrite", "one of them"}},
 		{"-resume -steps 0", []string{"-steps 0"}},
 		{"-http 8080", []string{"-http", `"8080"`, ":8080"}},
+		{"-http :99999", []string{"-http", `":99999"`, `"99999" is no port`, "65535"}},
 		{"-quiet -json", []string{"-quiet", "-json", "one of them"}},
 		{"-cpuprofile no/such/folder", []string{"-cpuprofile", "no/such/folder"}},
 		{"-memprofile no/such/folder", []string{"-memprofile", "no/such/folder"}},

@@ -34,7 +34,7 @@ func ended(t *testing.T, steps int) (*training, *Folder, *Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Serve(f, run.dir, "127.0.0.1:0", site, nil)
+	s, err := Serve(f, run.dir, port(t, "127.0.0.1:0"), site, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestReloadingAHundredTimesLeavesMemoryFlat(t *testing.T) {
 
 func TestTheServerOfOthersNeedsTheToken(t *testing.T) {
 	_, f, _ := ended(t, 2)
-	s, err := Serve(f, f.dir, "0.0.0.0:0", site, map[string]http.Handler{"/metrics": http.NotFoundHandler()})
+	s, err := Serve(f, f.dir, port(t, "0.0.0.0:0"), site, map[string]http.Handler{"/metrics": http.NotFoundHandler()})
 	if err != nil {
 		t.Fatal(err)
 	}

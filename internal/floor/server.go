@@ -20,31 +20,31 @@ type Server struct {
 	closed bool
 }
 
-// Serve listens at an address, as web.Address completes it, and shows the run of a folder with the page in files. Others than the user of this
+// Serve shows the run of a folder with the page in files, and closes the listener at its end, or with an error. Others than the user of this
 // machine, where the address lets them ask, need the token in URL. What others holds is served beside the page, by path, to whoever asks.
-func Serve(s Source, dir, address string, files fs.FS, others map[string]http.Handler) (*Server, error) {
+func Serve(s Source, dir string, l *web.Listener, files fs.FS, others map[string]http.Handler) (*Server, error) {
 	runs, err := OpenRuns(dir)
 	if err != nil {
+		l.Close()
 		return nil, err
 	}
 	f := &Server{hub: NewHub(), runs: runs}
 	h, err := New(s, f.hub, runs, files)
-	if err == nil {
-		if !web.IsLoopback(address) {
-			f.token = web.NewToken()
-			h = f.token.Locked(h)
-		}
-		mux := http.NewServeMux()
-		mux.Handle("/", h)
-		for path, other := range others {
-			mux.Handle(path, other)
-		}
-		f.server, err = web.Listen(address, mux)
-	}
 	if err != nil {
+		l.Close()
 		runs.Close()
 		return nil, err
 	}
+	if !l.IsLoopback() {
+		f.token = web.NewToken()
+		h = f.token.Locked(h)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	for path, other := range others {
+		mux.Handle(path, other)
+	}
+	f.server = web.Serve(l, mux)
 	var ctx context.Context
 	ctx, f.stop = context.WithCancel(context.Background())
 	f.watch.Go(func() { s.Watch(ctx, f.hub) })

@@ -13,6 +13,7 @@ import (
 
 	"trainer/internal/arithmetic"
 	"trainer/internal/floor/api"
+	"trainer/internal/web"
 	"trainer/model"
 	"trainer/tokenizer"
 	"trainer/train"
@@ -86,6 +87,16 @@ func newTrainingOf(t testing.TB, c model.Config, o train.Options) *training {
 	return &training{Trainer: trainer, plan: train.Plan{Folder: folder}, dir: dir}
 }
 
+// port takes the port of an address.
+func port(t testing.TB, address string) *web.Listener {
+	t.Helper()
+	l, err := web.Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // begin runs a training in the background, shown at an address. ended has what came of it.
 func (r *training) begin(t testing.TB) (live *Live, s *Server, ended chan error) {
 	t.Helper()
@@ -93,7 +104,7 @@ func (r *training) begin(t testing.TB) (live *Live, s *Server, ended chan error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Serve(live, r.dir, "127.0.0.1:0", site, nil); err != nil {
+	if s, err = Serve(live, r.dir, port(t, "127.0.0.1:0"), site, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.plan.Interlude = live.Interlude()

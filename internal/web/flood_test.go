@@ -84,10 +84,11 @@ func TestAConnectionTooManyWaitsForAnotherToEnd(t *testing.T) {
 }
 
 func TestTheURLCanBeOpened(t *testing.T) {
-	s, err := Listen("0.0.0.0:0", hello)
+	l, err := Listen("0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := Serve(l, hello)
 	defer s.Close()
 	r, err := http.Get(s.URL())
 	if err != nil {

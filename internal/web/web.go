@@ -1,12 +1,13 @@
 // Package web serves pages of a running program to its user, and to nobody by accident: on the loopback address unless another is asked for,
 // and never to a page of the web that has tricked the user's browser into asking (DNS rebinding).
 //
-//	Listen   the server, with limits of a request and of connections; refuses names of others
+//	Listen   takes the port
+//	Serve    the server, with limits of a request and of connections; refuses names of others
 //	Site     a page with its API: for itself alone, with a Content-Security-Policy
 //	Token    a secret in an address, which becomes a cookie: for servers that others can reach
 //	Limiter  so many events a second
 //
-// Start at Address and Listen.
+// Start at Address, Listen and Serve.
 package web
 
 import (
@@ -45,14 +46,23 @@ func Address(text string) (string, error) {
 	if err != nil || port == "" {
 		return "", fault.Usagef("%q is not an address: expected a port such as :8080, or host:port", text)
 	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return "", fault.Usagef("%q is not an address: %q is no port, expected 1 to 65535, or 0 for any", text, port)
+	}
 	if host == "" {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-// Listen serves a handler at an address, as Address completes it.
-func Listen(address string, h http.Handler) (*Server, error) {
+// Listener has a port, and may be asked already: who does waits for Serve.
+type Listener struct {
+	net.Listener
+	host string // as it was asked for
+}
+
+// Listen takes the port of an address, as Address completes it.
+func Listen(address string) (*Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || host == "" {
 		panic(fmt.Sprintf("web: %q is not an address with a host", address))
@@ -61,12 +71,20 @@ func Listen(address string, h http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w: choose another port, or 0 for any", address, err)
 	}
+	return &Listener{l, host}, nil
+}
+
+// IsLoopback says whether only this machine can reach it.
+func (l *Listener) IsLoopback() bool { return IsLoopback(l.host) }
+
+// Serve serves a handler, and closes the listener at its end.
+func Serve(l *Listener, h http.Handler) *Server {
 	s := &Server{Address: l.Addr().String(), ended: make(chan error, 1)}
 	s.server = &http.Server{
-		Handler: guard(host, h), ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerLimit,
+		Handler: guard(l.host, h), ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerLimit,
 	}
 	go func() { s.ended <- s.server.Serve(limitConnections(l, maxConnections)) }()
-	return s, nil
+	return s
 }
 
 // URL is the address to open in a browser. Of a server on all addresses of the machine it has one by which others reach it.

@@ -21,11 +21,11 @@ func listen(t *testing.T) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Listen(address, hello)
+	l, err := Listen(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return Serve(l, hello)
 }
 
 func TestWithoutAHostItIsTheLoopbackAddress(t *testing.T) {
@@ -41,7 +41,7 @@ func TestWithoutAHostItIsTheLoopbackAddress(t *testing.T) {
 	if string(text) != "hello" || err != nil {
 		t.Errorf("answer %q, %v", text, err)
 	}
-	if _, err := Listen(s.Address, hello); err == nil || !strings.Contains(err.Error(), "cannot listen on "+s.Address) {
+	if _, err := Listen(s.Address); err == nil || !strings.Contains(err.Error(), "cannot listen on "+s.Address) {
 		t.Errorf("a second server: %v, want an error that names the address", err)
 	}
 	if err := s.Close(); err != nil {
@@ -55,7 +55,7 @@ func TestWithoutAHostItIsTheLoopbackAddress(t *testing.T) {
 func TestAnAddressHasAPort(t *testing.T) {
 	for text, want := range map[string]string{
 		":8080": "127.0.0.1:8080", "0.0.0.0:80": "0.0.0.0:80", "[::1]:1": "[::1]:1", "gpu.lab:http": "gpu.lab:http",
-		"": "", "8080": "", "localhost": "", "127.0.0.1:": "", "a:b:c": "",
+		"": "", "8080": "", "localhost": "", "127.0.0.1:": "", "a:b:c": "", ":99999": "", ":-1": "", ":nosuchservice": "",
 	} {
 		got, err := Address(text)
 		if got != want || (want == "") != (fault.ExitCode(err) == fault.ExitUsage) {
