@@ -36,7 +36,8 @@ func (s Sampling) Validate() error {
 	case !(s.RepetitionPenalty >= 0 && s.RepetitionPenalty <= 100):
 		return fault.Optionf("%s %g: expected more than 0 and at most 100; 1 is none", fault.Option("repetition_penalty"), s.RepetitionPenalty)
 	case s.Slide && s.MaxTokens == 0:
-		return fault.Optionf("%s 0: expected a number of tokens, as the context is no limit", fault.Option("max_tokens"))
+		return fault.Optionf("%s: the context is no limit then: expected %s too, a number of tokens to stop after", fault.Option("slide"),
+			fault.Option("max_tokens"))
 	case s.MaxTokens < 0:
 		return fault.Optionf("%s %d: expected 0 (no limit) or more", fault.Option("max_tokens"), s.MaxTokens)
 	}

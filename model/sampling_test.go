@@ -216,18 +216,18 @@ func TestSamplingNamesTheFlagThatIsImpossible(t *testing.T) {
 		}
 	}
 	for want, s := range map[string]Sampling{
-		"temperature -1: expected 0 (greedy) to 100":                             {Temperature: -1, TopP: 1},
-		"temperature NaN: expected 0 (greedy) to 100":                            {Temperature: math.NaN(), TopP: 1},
-		"temperature +Inf: expected 0 (greedy) to 100":                           {Temperature: math.Inf(1), TopP: 1},
-		"top_k -1: expected 0 (no limit) or more":                                {TopK: -1, TopP: 1},
-		"top_p 0: expected more than 0 and at most 1 (no limit)":                 {},
-		"top_p 1.5: expected more than 0 and at most 1 (no limit)":               {TopP: 1.5},
-		"top_p NaN: expected more than 0 and at most 1 (no limit)":               {TopP: math.NaN()},
-		"min_p 1.5: expected 0 (no limit) to 1":                                  {TopP: 1, MinP: 1.5},
-		"min_p NaN: expected 0 (no limit) to 1":                                  {TopP: 1, MinP: math.NaN()},
-		"repetition_penalty -1: expected more than 0 and at most 100; 1 is none": {TopP: 1, RepetitionPenalty: -1},
-		"max_tokens 0: expected a number of tokens, as the context is no limit":  {TopP: 1, Slide: true},
-		"max_tokens -1: expected 0 (no limit) or more":                           {TopP: 1, MaxTokens: -1},
+		"temperature -1: expected 0 (greedy) to 100":                                                     {Temperature: -1, TopP: 1},
+		"temperature NaN: expected 0 (greedy) to 100":                                                    {Temperature: math.NaN(), TopP: 1},
+		"temperature +Inf: expected 0 (greedy) to 100":                                                   {Temperature: math.Inf(1), TopP: 1},
+		"top_k -1: expected 0 (no limit) or more":                                                        {TopK: -1, TopP: 1},
+		"top_p 0: expected more than 0 and at most 1 (no limit)":                                         {},
+		"top_p 1.5: expected more than 0 and at most 1 (no limit)":                                       {TopP: 1.5},
+		"top_p NaN: expected more than 0 and at most 1 (no limit)":                                       {TopP: math.NaN()},
+		"min_p 1.5: expected 0 (no limit) to 1":                                                          {TopP: 1, MinP: 1.5},
+		"min_p NaN: expected 0 (no limit) to 1":                                                          {TopP: 1, MinP: math.NaN()},
+		"repetition_penalty -1: expected more than 0 and at most 100; 1 is none":                         {TopP: 1, RepetitionPenalty: -1},
+		"slide: the context is no limit then: expected max_tokens too, a number of tokens to stop after": {TopP: 1, Slide: true},
+		"max_tokens -1: expected 0 (no limit) or more":                                                   {TopP: 1, MaxTokens: -1},
 	} {
 		if err := s.Validate(); fault.ExitCode(err) != fault.ExitUsage || err.Error() != want {
 			t.Errorf("%+v: error is %v, want %s", s, err, want)

@@ -534,7 +534,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		{append(on, "-min-p", "2", "two"), 2, "-min-p 2: expected 0 (no limit) to 1"},
 		{append(on, "two plus three equals", "six times seven equals"), 2, "2 prompts: expected one"},
 		{append(on, "-repetition-penalty", "-1", "two"), 2, "-repetition-penalty -1: expected more than 0"},
-		{append(on, "-slide", "two"), 2, "-max-tokens 0: expected a number of tokens"},
+		{append(on, "-slide", "two"), 2, "-slide: the context is no limit then: expected -max-tokens too"},
 		{append(on, "-eval", bad, "-stop", "two"), 2, "leave out -stop"},
 		{append(on, "two", "-json"), 2, "-json comes behind the prompt"},
 		{append(on, "-tempreature", "1"), 2, "did you mean -temperature?"},
