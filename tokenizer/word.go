@@ -118,20 +118,29 @@ func findSpecial(s string) (start, end int) {
 	return start, end
 }
 
-// Encode returns the ids of the words of text. A word that the vocabulary lacks is an *UnknownWordError; whether that is
+// Encode returns the ids of the words of text. Words that the vocabulary lacks are an *UnknownWordsError; whether that is
 // the fault of a data file or of an argument is for the caller to say.
 func (w *Word) Encode(text string) ([]int32, error) {
 	var ids []int32
+	var unknown UnknownWordsError
+	position := 0
 	for piece := range pieces(text) {
+		position++
 		id, ok := w.ids[piece]
-		if !ok {
-			return nil, &UnknownWordError{
-				Word:       piece,
-				Position:   len(ids) + 1,
-				Suggestion: spelling.Nearest(piece, w.tokens[len(specialTokens):]),
-			}
+		switch {
+		case ok:
+			ids = append(ids, id)
+			continue
+		case unknown.Has(func(word string) bool { return word == piece }):
+			continue
+		case len(unknown.Words) == namedWords:
+			unknown.More = true
+			return nil, &unknown
 		}
-		ids = append(ids, id)
+		unknown.Words = append(unknown.Words, UnknownWord{piece, position, spelling.Nearest(piece, w.tokens[len(specialTokens):])})
+	}
+	if len(unknown.Words) > 0 {
+		return nil, &unknown
 	}
 	return ids, nil
 }

@@ -141,12 +141,16 @@ func TestUnknownWordNamesTheWordItsPositionAndTheNearestWord(t *testing.T) {
 		"si":                       `unknown word "si" (word 1): did you mean "six"?`,
 		"sevent":                   `unknown word "sevent" (word 1): did you mean "seven"?`, // "seventy" is as near but later
 		"<eso>":                    `unknown word "<eso>" (word 1): the vocabulary has no word like it`,
-		"2 plus 3":                 `unknown word "2" (word 1): the vocabulary has no word like it`,
+		"2 plus 2":                 `unknown word "2" (word 1): the vocabulary has no word like it`,
+		"2 plus 3":                 `unknown words "2" (word 1) and "3" (word 3): the vocabulary has no words like them`,
+		"tow plsu x":               `unknown words "tow" (word 1, did you mean "two"?), "plsu" (word 2, did you mean "plus"?) and "x" (word 3)`,
+		"1 + 2 + 3 + 4":            `unknown words "1" (word 1), "+" (word 2), "2" (word 3), "3" (word 5) and "4" (word 7): the vocabulary has no words like them`,
+		"1 2 3 4 tow 6 7":          `unknown words "1" (word 1), "2" (word 2), "3" (word 3), "4" (word 4), "tow" (word 5, did you mean "two"?) and others`,
 		"two divided":              `unknown word "divided" (word 2): the vocabulary has no word like it`,
 		strings.Repeat("é", 1<<20): `unknown word "` + strings.Repeat("é", 40) + `…" (word 1): the vocabulary has no word like it`,
 	} {
 		_, err := w.Encode(text)
-		var unknown *UnknownWordError
+		var unknown *UnknownWordsError
 		if !errors.As(err, &unknown) || err.Error() != want {
 			t.Errorf("error is %v, want %s", err, want)
 		}

@@ -166,7 +166,7 @@ func (a *asker) answer(ctx context.Context, prompt string, p printer) error {
 func (a *asker) ask(ctx context.Context, prompt string, show func(text string) error) ([]*reply, error) {
 	ids, err := a.tokenizer.Encode(prompt)
 	if err != nil {
-		return nil, fault.Usagef("%w", err)
+		return nil, fault.Usagef("%w%s", err, a.inWords(err))
 	}
 	switch context := a.model.Config.Context; {
 	case len(ids) == 0:
@@ -240,6 +240,14 @@ func (a *asker) reply(prompt string, choices []model.Choice, text *detokenize.St
 func (a *asker) hint(prompt string) string {
 	if words := strings.Fields(prompt); a.questions && words[len(words)-1] != arithmetic.Equals {
 		return fmt.Sprintf("the model has learned to go on behind questions that end with %q", arithmetic.Equals)
+	}
+	return ""
+}
+
+// inWords tells who asks a model of questions in figures how they are asked.
+func (a *asker) inWords(err error) string {
+	if unknown := (*tokenizer.UnknownWordsError)(nil); a.questions && errors.As(err, &unknown) && unknown.Has(arithmetic.InFigures) {
+		return `; numbers and signs are words here, as in "two plus three equals"`
 	}
 	return ""
 }

@@ -512,6 +512,9 @@ func TestMistakesAreExplained(t *testing.T) {
 		{[]string{"two"}, 3, "there is no trained model in runs/calculator: train one with `go run ./cmd/train`, or name another"},
 		{[]string{"-model", "runs/mine", "two"}, 3, "there is no trained model in runs/mine: train one with `go run ./cmd/train -out runs/mine`"},
 		{append(on, "two", "plus", "thre"), 2, `unknown word "thre" (word 3): did you mean "three"?`},
+		{append(on, "2 + 3 ="), 2, `unknown words "2" (word 1), "+" (word 2), "3" (word 3) and "=" (word 4): the vocabulary has no words like them; ` +
+			`numbers and signs are words here, as in "two plus three equals"`},
+		{append(on, "two+three", "equals"), 2, "numbers and signs are words here"},
 		{append(on, " "), 2, "the prompt is empty"},
 		{append(on, strings.Repeat("one ", 13)), 2, "the prompt has 13 tokens: expected at most 12"},
 		{append(on, "-temperature", "-1", "two"), 2, "-temperature -1: expected 0"},

@@ -186,7 +186,7 @@ func TestMistakesAreNamedWithTheirExitCode(t *testing.T) {
 		{"shards -tokenizer bytes -out x absent.txt", "", 3, "cannot read the text: stat absent.txt: no such file"},
 		{"shards -tokenizer bytes -out x words.json", "", 3, "words.json: files of the kind .json cannot be read: expected .txt or .jsonl"},
 		{"shards -tokenizer bytes -out x trained", "", 3, "the folder trained has no text in it"},
-		{"shards -tokenizer words.json -out prose prose.txt", "", 3, `prose.txt:1: unknown word "the"`},
+		{"shards -tokenizer words.json -out prose prose.txt", "", 3, `prose.txt:1: unknown words "the" (word 1), "river,"`},
 	} {
 		stdout, stderr, code := tokenize(t, folder, test.stdin, strings.Fields(test.line)...)
 		if code != test.code || !strings.Contains(stderr, test.want) || stdout != "" {

@@ -146,3 +146,11 @@ func TestWordsAreExactlyThoseOfTheProblems(t *testing.T) {
 		t.Errorf("%q is not in the vocabulary", word)
 	}
 }
+
+func TestFiguresAreToldFromWords(t *testing.T) {
+	for word, want := range map[string]bool{"2": true, "2+3=": true, "-": true, "-3": true, "two": false, "twenty-one": false, "please": false} {
+		if InFigures(word) != want {
+			t.Errorf("%q is in figures: %v", word, !want)
+		}
+	}
+}

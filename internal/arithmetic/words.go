@@ -1,6 +1,9 @@
 package arithmetic
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Equals is the word that ends a question; the answer follows it.
 const Equals = "equals"
@@ -50,3 +53,6 @@ func Words() []string {
 	words = append(words, small[:]...)
 	return append(words, tens[:]...)
 }
+
+// InFigures says whether a word has digits or signs of operations, which no word of the vocabulary has. A hyphen between letters is none.
+func InFigures(word string) bool { return word == "-" || strings.ContainsAny(word, "0123456789+−*×·/÷=%^") }
