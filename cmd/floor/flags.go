@@ -33,6 +33,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/floor -findings            what the model has learned, in words",
 	)
 	f.Mixed = true
+	f.Exits = "0 done, also when Ctrl-C has ended the server   1 failure   2 wrong usage\n3 bad data or checkpoint   130 ended by a second Ctrl-C"
 	g := f.Group("Run")
 	g.String(&a.run, "run", "`folder` of the run, which may be given without the flag")
 

@@ -73,6 +73,7 @@ func (a *arguments) flags() *cli.Flags {
 		"go run ./cmd/generate -model runs/book -export book.gguf -type q8_0",
 		"go run ./cmd/generate -temperature 3 -seed 3 \"nine times eleven equals\"",
 	)
+	f.Exits = "0 done, also when Ctrl-C has ended -serve   1 failure   2 wrong usage\n3 bad data or model   4 device not available   130 interrupted"
 	g := f.Group("Model")
 	g.String(&a.model, "model", "`folder` of a trained model")
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ func encodeCommand(in io.Reader, out io.Writer) cli.Command {
 
 // prepare loads the tokenizer of encode or decode and reads standard input.
 func prepare(flags *cli.Flags, path string, in io.Reader) (tokenizer.Tokenizer, []byte, error) {
-	if err := noArguments(flags); err != nil {
-		return nil, nil, err
+	if flags.NArg() > 0 {
+		return nil, nil, fault.Usagef("unexpected argument %q: %s reads standard input, expected flags only, and the file as in %s -tokenizer %s < %s",
+			flags.Arg(0), flags.Name(), flags.Name(), cmp.Or(path, "runs/calculator"), flags.Arg(0))
 	}
 	t, err := load(path)
 	if err != nil {

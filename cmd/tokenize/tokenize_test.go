@@ -161,6 +161,9 @@ func TestMistakesAreNamedWithTheirExitCode(t *testing.T) {
 		{"train -out prose.txt/x prose.txt", "", 1, "-out: stat prose.txt/x/tokenizer.json: not a directory"},
 		{"train -vocabs 300 -out x prose.txt", "", 2, "did you mean -vocab?"},
 		{"bytes -out x more", "", 2, `unexpected argument "more": tokenize bytes takes flags only`},
+		{"encode -tokenizer bytes prose.txt", "", 2, `unexpected argument "prose.txt": tokenize encode reads standard input, expected flags only, ` +
+			"and the file as in tokenize encode -tokenizer bytes < prose.txt"},
+		{"decode ids.txt", "", 2, "tokenize decode reads standard input"},
 		{"encode", "", 2, "-tokenizer is missing"},
 		{"encode -tokenizer absent", "", 3, "cannot read the tokenizer: stat absent: no such file"},
 		{"encode -tokenizer prose.txt", "", 3, "prose.txt: not valid UTF-8"},

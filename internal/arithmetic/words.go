@@ -55,4 +55,6 @@ func Words() []string {
 }
 
 // InFigures says whether a word has digits or signs of operations, which no word of the vocabulary has. A hyphen between letters is none.
-func InFigures(word string) bool { return word == "-" || strings.ContainsAny(word, "0123456789+−*×·/÷=%^") }
+func InFigures(word string) bool {
+	return word == "-" || strings.ContainsAny(word, "0123456789+−*×·/÷=%^")
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,7 @@ func MainOf(program, summary string, commands ...Command) {
 	var names []string
 	for _, c := range commands {
 		names = append(names, c.name())
+		c.Flags.Exits = cmp.Or(c.Flags.Exits, "0 done   1 failure   2 wrong usage   3 bad data   130 interrupted")
 	}
 	var name string
 	if len(os.Args) > 1 {

@@ -10,6 +10,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,6 +31,7 @@ type Flags struct {
 	*flag.FlagSet
 	Summary  string   // what the command does, for the head of its help
 	Examples []string // command lines to copy
+	Exits    string   // exit codes for the help, where they are not those of a program that saves when it is interrupted
 	Mixed    bool     // flags may stand behind arguments, too
 	Silent   bool     // another process, of several that do the same, tells of errors and helps
 	groups   []*Group
@@ -238,9 +240,11 @@ func (f *Flags) Help(w io.Writer) {
 			writeHelp(w, strings.TrimSpace("-"+name+" "+kind), usage+defaultOf(defined))
 		}
 	}
-	fmt.Fprint(w, "\nExit codes\n  0 done   1 failure   2 wrong usage   3 bad data or checkpoint\n"+
-		"  4 device not available   130 interrupted, after a clean save\n")
+	fmt.Fprintf(w, "\nExit codes\n  %s\n", strings.ReplaceAll(cmp.Or(f.Exits, saving), "\n", "\n  "))
 }
+
+// saving are the exit codes of a program that saves when it is interrupted.
+const saving = "0 done   1 failure   2 wrong usage   3 bad data or checkpoint\n4 device not available   130 interrupted, after a clean save"
 
 // writeHelp writes a flag and what it is for, in lines of at most 80 columns.
 func writeHelp(w io.Writer, flag, usage string) {

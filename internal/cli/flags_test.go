@@ -233,6 +233,12 @@ Exit codes
 	if got := b.String(); got != want {
 		t.Errorf("help is\n%s\nwant\n%s", got, want)
 	}
+	f.Exits = "0 done\n1 failure"
+	b.Reset()
+	f.Help(&b)
+	if got := b.String(); !strings.HasSuffix(got, "Exit codes\n  0 done\n  1 failure\n") {
+		t.Errorf("exit codes of its own are\n%s", got)
+	}
 }
 
 func TestPaintIsOffWhereColoursAreNotWanted(t *testing.T) {
