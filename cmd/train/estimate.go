@@ -32,6 +32,9 @@ var gpus = []machine{
 	{Name: "1,024 H100", Peak: 1024 * 989e12, Used: 0.4},
 }
 
+// leastStep is the least that a step is taken to last on a GPU, in seconds: starting its kernels takes time however small they are.
+const leastStep = 50e-6
+
 // estimation is what a training would take.
 type estimation struct {
 	Parameters    int         `json:"parameters"`
@@ -105,8 +108,13 @@ func (s *session) newEstimation() (*estimation, error) {
 	e.FLOP = token * float64(e.TokensPerStep) * float64(e.Steps)
 	kernels := device.Kernels(o.Precision)
 	here := machine{Name: "this machine", Peak: peak.GEMM(o.Threads, kernels), Used: 0.5, note: ", " + cpu.Describe(kernels, o.Threads)}
-	for _, m := range append([]machine{here}, gpus...) {
+	here.Seconds = e.FLOP / here.Peak / here.Used
+	e.Machines = append(e.Machines, here)
+	for _, m := range gpus {
 		m.Seconds = e.FLOP / m.Peak / m.Used
+		if least := leastStep * float64(e.Steps); m.Seconds < least {
+			m.Seconds, m.note = least, ", but 50 µs a step"
+		}
 		e.Machines = append(e.Machines, m)
 	}
 	return e, nil
@@ -136,7 +144,8 @@ func (e *estimation) print(out io.Writer) {
 	for _, m := range e.Machines {
 		row(m.Name, "%-14s at %.0f %% of %s a second%s", duration(m.Seconds), 100*m.Used, operations(m.Peak), m.note)
 	}
-	fmt.Fprint(out, "\n  What a machine reaches depends on the model; that of this machine is its products alone, measured just now.\n")
+	fmt.Fprint(out, "\n  What a machine reaches depends on the model; that of this machine is its products alone, measured just now.\n"+
+		"  A step on a GPU is taken to last 50 µs at least, as starting its kernels takes time however small they are.\n")
 }
 
 // vocabularySize is that of the tokenizer which -tokenizer asks for, as far as it is known without much data. Examples that are named by -data
@@ -216,7 +225,7 @@ func duration(seconds float64) string {
 	const minute, hour, day, year = 60, 3600, 86400, 365.25 * 86400
 	switch {
 	case seconds < 1:
-		return fmt.Sprintf("%.2g ms", 1000*seconds)
+		return plain(1000*seconds) + " ms"
 	case seconds < minute:
 		return fmt.Sprintf("%.2g seconds", seconds)
 	case seconds < hour:
@@ -227,6 +236,12 @@ func duration(seconds float64) string {
 		return fmt.Sprintf("%.3g days", seconds/day)
 	}
 	return quantityOfYears(seconds / year)
+}
+
+// plain writes a number to two digits, without an exponent.
+func plain(v float64) string {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 2, 64), 64) // it is a number
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
 func quantityOfYears(years float64) string {

@@ -38,6 +38,7 @@ func TestAnEstimateTrainsNothing(t *testing.T) {
 		Estimate struct {
 			Parameters int
 			Memory     struct{ Together int } `json:"memory_bytes"`
+			Steps      int
 			Machines   []struct{ Seconds float64 }
 		}
 	}
@@ -45,6 +46,11 @@ func TestAnEstimateTrainsNothing(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &e); err != nil || e.Type != "estimate" || e.Estimate.Parameters != 105344 ||
 		e.Estimate.Memory.Together <= 16*e.Estimate.Parameters || len(e.Estimate.Machines) < 2 || e.Estimate.Machines[0].Seconds <= 0 {
 		t.Errorf("as JSON: %s, %v", text, err)
+	}
+	for _, m := range e.Estimate.Machines[1:] {
+		if least := 50e-6 * float64(e.Estimate.Steps); m.Seconds < 0.999*least {
+			t.Errorf("a GPU is said to take %g seconds for %d steps, want at least 50 µs a step", m.Seconds, e.Estimate.Steps)
+		}
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		t.Errorf("an estimate left %v, %v", entries, err)
@@ -63,7 +69,7 @@ func lineWith(text, word string) string {
 
 func TestQuantitiesAreWrittenForPeople(t *testing.T) {
 	for seconds, want := range map[float64]string{
-		0.02: "20 ms", 12: "12 seconds", 90: "1m30s", 7200: "2 hours", 86400 * 10: "10 days", 86400 * 365.25 * 50: "50 years",
+		0.02: "20 ms", 0.1374: "140 ms", 0.00042: "0.42 ms", 12: "12 seconds", 90: "1m30s", 7200: "2 hours", 86400 * 10: "10 days", 86400 * 365.25 * 50: "50 years",
 		86400 * 365.25 * 12345: "12,345 years", 86400 * 365.25 * 2e7: "20 million years",
 	} {
 		if got := duration(seconds); got != want {
