@@ -104,7 +104,7 @@ func (h *history) halve() {
 	h.every *= 2
 }
 
-// metrics are the points behind a step.
+// metrics are the points behind a step, and behind 0 the samples of the untrained model, too.
 func (h *history) metrics(run string, since int) *api.Metrics {
 	first, _ := slices.BinarySearch(h.steps, since+1)
 	n, w := len(h.steps)-first, h.width()
@@ -129,7 +129,7 @@ func (h *history) metrics(run string, since int) *api.Metrics {
 		}
 	}
 	for _, s := range h.samples {
-		if s.Step > since {
+		if s.Step > since || since == 0 {
 			m.Samples = append(m.Samples, s)
 		}
 	}

@@ -50,3 +50,15 @@ func TestManyEvaluationsBecomeEveryOtherOne(t *testing.T) {
 		t.Errorf("%d are kept, the last of step %d", n, h.evaluations[n-1].Step)
 	}
 }
+
+func TestWhatTheUntrainedModelSaidIsTold(t *testing.T) {
+	h := newHistory([]string{"output"})
+	h.sampled(api.Sample{Step: 0, Prompt: "one plus one equals", Text: "seven"})
+	h.sampled(api.Sample{Step: 5, Prompt: "one plus one equals", Text: "two"})
+	if got := h.metrics("sums", 0).Samples; len(got) != 2 || got[0].Text != "seven" {
+		t.Errorf("of the whole run: %v", got)
+	}
+	if got := h.metrics("sums", 4).Samples; len(got) != 1 || got[0].Text != "two" {
+		t.Errorf("behind step 4: %v", got)
+	}
+}

@@ -54,6 +54,7 @@ export function openFloor(source, run) {
   let right;
   let rows = 0;
   let failure = "";
+  let refused = ""; // why the last question has no answer, until the next question or example
   let drawnAs = "";
   /** @type {ReturnType<typeof drawScene> | null} */
   let drawing = null;
@@ -63,7 +64,12 @@ export function openFloor(source, run) {
     go(stages.findIndex((s) => s.key === key));
   }
 
+  function sayRefused() {
+    text.replaceChildren(...(refused ? [html("span", { class: "place" }, "No answer"), refused] : []));
+  }
+
   function go(/** @type {number} */ to) {
+    refused = "";
     place = to < -1 ? stages.length - 1 : to >= stages.length ? -1 : to;
     if (place >= 0) held = true;
     draw();
@@ -95,7 +101,7 @@ export function openFloor(source, run) {
       drawing = null;
       drawnAs = "";
       scene.replaceChildren(html("div", { class: "empty" }, failure || "Waiting for the first example."));
-      text.replaceChildren();
+      sayRefused();
       return;
     }
     const both = compare.checked && untrained;
@@ -120,6 +126,7 @@ export function openFloor(source, run) {
     }
     drawing?.update(trace, both ? untrained : null);
     drawing?.mark(stages, place, trace);
+    if (refused) return sayRefused();
     const p = stages[place];
     text.replaceChildren(
       html("span", { class: "place" }, p ? `${place + 1} of ${stages.length}: ${capital(p.key)}` : nameOf(trace, run)),
@@ -147,11 +154,13 @@ export function openFloor(source, run) {
         first && first.step === 0 ? source.trace(question, 0, target).catch(() => null) : null,
       ]);
       if (asked !== question) return;
-      failure = "";
+      failure = refused = "";
       [trace, untrained] = [now, before];
       draw();
     } catch (e) {
-      text.replaceChildren(html("span", { class: "place" }, "No answer"), String(/** @type {Error} */ (e).message));
+      if (asked !== question) return;
+      refused = String(/** @type {Error} */ (e).message);
+      draw();
     }
   }
 
@@ -182,7 +191,7 @@ export function openFloor(source, run) {
   byId("walk").addEventListener("click", toggleWalk);
   byId("follow").addEventListener("click", () => {
     held = false;
-    asked = "";
+    asked = refused = "";
     right = undefined;
     untrained = null;
     place = -1;
@@ -193,7 +202,7 @@ export function openFloor(source, run) {
   byId("pause").addEventListener("click", () => command(run.state === "paused" ? "resume" : "pause"));
   byId("next-step").addEventListener("click", () => {
     held = false;
-    asked = "";
+    asked = refused = "";
     command("step");
   });
   slider.addEventListener("input", () => {

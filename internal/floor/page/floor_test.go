@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -120,4 +121,13 @@ func TestUnknownWordIsAnswerAndNoFault(t *testing.T) {
 	b.refused.Store(2) // the untrained model's answer is the other
 	eval[any](b, `document.querySelector("#question").value = "two plus banana"; document.querySelector("#ask button").click()`)
 	b.await(`document.querySelector("#explain").textContent.includes("banana")`)
+
+	// It stays when the page is drawn anew, until something else is asked for.
+	b.do(chromedp.EmulateViewport(900, 720))
+	b.await(`document.querySelector("#scene svg") !== null`)
+	if said := b.text("#explain"); !strings.Contains(said, "banana") {
+		t.Errorf("behind another drawing the page says %q", said)
+	}
+	eval[any](b, `document.querySelector("#question").value = "two plus three equals"; document.querySelector("#ask button").click()`)
+	b.await(`!document.querySelector("#explain").textContent.includes("banana")`)
 }

@@ -186,29 +186,30 @@ export function openRun(source, run) {
     drawSamples(m.samples ?? []);
   }
 
-  /** @param {import("./types").Sample[]} list */
+  /**
+   * Each prompt with what was made of it: at first, at some steps between, and at last. What did not change is not said again.
+   * @param {import("./types").Sample[]} list
+   */
   function drawSamples(list) {
-    const few = list.slice(-24).reverse();
+    const most = 6;
     const between = run.kind === "text" ? "" : " "; // a text goes on, an answer is words of its own
-    samples.replaceChildren(
-      ...(few.length
-        ? [
-            html("h2", {}, "What it writes"),
-            html(
-              "ol",
-              {},
-              ...few.map((s) =>
-                html(
-                  "li",
-                  {},
-                  html("span", { class: "when" }, `step ${thousands(s.step)}`),
-                  html("q", {}, html("b", {}, s.prompt), between + s.text.replace(s.prompt, "")),
-                ),
-              ),
-            ),
-          ]
-        : []),
+    /** @type {Map<string, import("./types").Sample[]>} */
+    const byPrompt = new Map();
+    for (const s of list) {
+      const said = byPrompt.get(s.prompt) ?? [];
+      if (said.at(-1)?.text !== s.text) byPrompt.set(s.prompt, [...said, s]);
+    }
+    const items = [...byPrompt].flatMap(([prompt, said]) =>
+      (said.length > most ? [said[0], ...said.slice(1 - most)] : said).map((s, i) =>
+        html(
+          "li",
+          { class: i ? "" : "first" },
+          html("span", { class: "when" }, s.step ? `step ${thousands(s.step)}` : "before training"),
+          html("q", {}, html("b", {}, prompt), between + s.text.replace(prompt, "")),
+        ),
+      ),
     );
+    samples.replaceChildren(...(items.length ? [html("h2", {}, "What it writes"), html("ol", {}, ...items)] : []));
   }
 
   /** Drawn once a frame at most, however many events come. */
