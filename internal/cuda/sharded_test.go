@@ -12,9 +12,11 @@ import (
 	"trainer/internal/vm"
 )
 
-// onRanks runs a function on a backend of each rank, joined to the others, each in a goroutine.
+// onRanks runs a function on a backend of each rank, joined to the others, each in a goroutine. Every one has a GPU of its own, of which a machine
+// may have one alone.
 func onRanks(t *testing.T, ranks int, o emulated.Options, run func(b *cuda.Backend, rank int)) {
 	t.Helper()
+	needsEmulator(t)
 	var all sync.WaitGroup
 	for rank, group := range collective.Local(ranks) {
 		b := open(t, o, cuda.Options{})
