@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +111,11 @@ func (g *generation) takeTurns(sides []*generator, a *arguments) (limit float64,
 		limit = max(limit, peak.Read(a.threads, kernel.Best()))
 		for _, s := range sides {
 			text, prefill := &generated{}, &generated{}
-			if err := cmp.Or(s.ask(generateRequest{prompt, g.tokens}, text), s.ask(generateRequest{long, 1}, prefill)); err != nil {
+			err := s.ask(generateRequest{prompt, g.tokens}, text)
+			if err == nil { // a side that has failed answers nothing more
+				err = s.ask(generateRequest{long, 1}, prefill)
+			}
+			if err != nil {
 				return 0, fmt.Errorf("%s with weights of %s: %w", s.row.Side, s.row.Weights, err)
 			}
 			if want == nil {

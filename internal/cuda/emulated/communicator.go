@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"time"
-	"unsafe"
 
 	"trainer/internal/collective"
 	"trainer/internal/cuda/driver"
 	"trainer/internal/ptx"
 	"trainer/internal/tcp"
+	"trainer/internal/vm"
 )
 
 // communicator stands in for NCCL: devices of goroutines or processes of one machine, connected by package tcp.
@@ -114,7 +114,7 @@ func (c *communicator) queue(on driver.Stream, values driver.Pointer, n int, e e
 		send := s.push(&task{
 			name: e.name + ", sending", uses: []*resource{r}, touched: []ptx.Span{span(at, 4*n, false)},
 			run: func(*task) error {
-				if err := gpu.CopyOut(bytesOf(host), at); err != nil {
+				if err := gpu.CopyOut(vm.Bytes(host), at); err != nil {
 					return err
 				}
 				request = e.send(host)
@@ -131,7 +131,7 @@ func (c *communicator) queue(on driver.Stream, values driver.Pointer, n int, e e
 				if len(part) == 0 {
 					return nil
 				}
-				return gpu.CopyIn(at+ptx.Address(4*from), bytesOf(part))
+				return gpu.CopyIn(at+ptx.Address(4*from), vm.Bytes(part))
 			},
 		})
 		if err := s.device.schedule.force(send, s.device.execute); err != nil {
@@ -169,7 +169,7 @@ func (c *communicator) AllReduce(s driver.Stream, values driver.Pointer, n int) 
 			for r := range bounds {
 				bounds[r] = 4 * n * r
 			}
-			return c.host.AllGather(bytesOf(all), bounds)
+			return c.host.AllGather(vm.Bytes(all), bounds)
 		},
 		result: func() ([]float32, int) {
 			sum := all[:n]
@@ -192,13 +192,8 @@ func (c *communicator) AllGather(s driver.Stream, values driver.Pointer, bounds 
 			for r, at := range bounds {
 				inBytes[r] = 4 * at
 			}
-			return c.host.AllGather(bytesOf(host), inBytes)
+			return c.host.AllGather(vm.Bytes(host), inBytes)
 		},
 		result: func() ([]float32, int) { return host, 0 },
 	})
-}
-
-// bytesOf views values as memory.
-func bytesOf(values []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
 }
