@@ -2,8 +2,6 @@ package model
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -14,16 +12,9 @@ import (
 
 // What is traced inside of a model, transformers finds there too: the residual stream, the loss's gradient by it, and the attention weights.
 func TestTransformersHasTheSameValuesInside(t *testing.T) {
-	interpreter := transformers(t)
-	root := t.TempDir()
 	models := make(map[string]*Model)
 	for _, kind := range []string{string(Learned), string(Llama)} {
 		models[kind] = newModel(t, kinds()[fmt.Sprintf("%s, tied true", kind)]) // the Llama's heads share keys and values
-		dir := filepath.Join(root, kind)
-		if err := os.Mkdir(dir, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		save(t, models[kind], dir)
 	}
 	// The last of the hidden states comes behind the final norm.
 	const script = `
@@ -41,9 +32,7 @@ for folder in pathlib.Path(sys.argv[1]).iterdir():
     results.update({f"attention.{i}": a.detach()[0].clone() for i, a in enumerate(out.attentions)})
     save_file(results, folder / "results.safetensors")
 `
-	if output, err := exec.Command(interpreter, "-c", script, root).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	root := inTransformers(t, script, models)
 	for kind, m := range models {
 		f, err := safetensors.Open(filepath.Join(root, kind, "results.safetensors"))
 		if err != nil {

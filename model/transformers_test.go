@@ -22,20 +22,30 @@ func transformers(t *testing.T) string {
 	return interpreter
 }
 
+// inTransformers saves models into folders of one, under their names, and runs a script of Python on that, which it returns.
+func inTransformers(t *testing.T, script string, models map[string]*Model) (root string) {
+	t.Helper()
+	interpreter := transformers(t)
+	root = t.TempDir()
+	for name, m := range models {
+		dir := filepath.Join(root, name)
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		save(t, m, dir)
+	}
+	if output, err := exec.Command(interpreter, "-c", script, root).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return root
+}
+
 // Rotary GPT-2s are not among these: transformers has no such models and refuses them.
 func TestTransformersComputesTheSameLogitsFromOurFiles(t *testing.T) {
-	interpreter := transformers(t)
-	root := t.TempDir()
 	models := make(map[string]*Model)
 	for _, kind := range []string{string(Learned), string(Sinusoidal), string(Llama)} {
 		for _, tied := range []bool{true, false} {
-			name := fmt.Sprintf("%s-%v", kind, tied)
-			models[name] = newModel(t, kinds()[fmt.Sprintf("%s, tied %v", kind, tied)])
-			dir := filepath.Join(root, name)
-			if err := os.Mkdir(dir, 0o777); err != nil {
-				t.Fatal(err)
-			}
-			save(t, models[name], dir)
+			models[fmt.Sprintf("%s-%v", kind, tied)] = newModel(t, kinds()[fmt.Sprintf("%s, tied %v", kind, tied)])
 		}
 	}
 	const script = `
@@ -49,9 +59,7 @@ for folder in pathlib.Path(sys.argv[1]).iterdir():
         logits = model.eval()(torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6, 18]])).logits
     save_file({"logits": logits.contiguous()}, folder / "logits.safetensors")
 `
-	if output, err := exec.Command(interpreter, "-c", script, root).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	root := inTransformers(t, script, models)
 	for name, m := range models {
 		f, err := safetensors.Open(filepath.Join(root, name, "logits.safetensors"))
 		if err != nil {
